@@ -1,0 +1,35 @@
+// What the server gives a session in BackendKeyData, and what it takes back in a CancelRequest.
+
+/// The right to cancel what one backend is running: its process ID and a secret.
+///
+/// The secret has 4 bytes up to protocol 3.0 and 4 to 256 from 3.2 on (PostgreSQL 18 sends 32). It never appears in a
+/// description, so that no log or report can show it.
+package struct CancelKey: Equatable, Sendable {
+    /// The process ID of the backend, as in `pg_stat_activity.pid`.
+    package let processID: UInt32
+    private let secret: [UInt8]
+
+    /// - Parameter body: the body of a BackendKeyData message.
+    /// - Returns: nil when the secret would not have 4 to 256 bytes.
+    package init?(backendKeyData body: Span<UInt8>) {
+        guard let processID = body.bigEndianUInt32(at: 0), (8...260).contains(body.count) else { return nil }
+        self.processID = processID
+        secret = body.extracting(4..<body.count).copied()
+    }
+
+    /// The bytes of a CancelRequest with this key.
+    package var cancelRequest: [UInt8] {
+        var packet: [UInt8] = []
+        packet.reserveCapacity(12 + secret.count)
+        packet.appendBigEndian(UInt32(12 + secret.count))
+        packet.appendBigEndian(StartupPacket.cancelRequestCode)
+        packet.appendBigEndian(processID)
+        packet += secret
+        return packet
+    }
+}
+
+extension CancelKey: CustomStringConvertible, CustomReflectable {
+    package var description: String { "CancelKey(processID: \(processID))" }
+    package var customMirror: Mirror { Mirror(self, children: ["processID": processID]) }
+}

@@ -1,0 +1,39 @@
+// The messages that pgleash itself speaks: a fatal error in the place of a session it can't offer.
+
+/// The error codes pgleash uses, from PostgreSQL's appendix "PostgreSQL Error Codes".
+package enum SQLState: String, Sendable {
+    case connectionFailure = "08006"
+    case protocolViolation = "08P01"
+    case featureNotSupported = "0A000"
+    case invalidAuthorizationSpecification = "28000"
+    case tooManyConnections = "53300"
+    case adminShutdown = "57P01"
+}
+
+/// An ErrorResponse of severity FATAL: the session ends behind it.
+package struct FatalError: Equatable, Sendable {
+    package let sqlState: SQLState
+    package let message: String
+
+    package init(_ sqlState: SQLState, _ message: String) {
+        self.sqlState = sqlState
+        self.message = message
+    }
+
+    /// The message as it goes over the wire: severity twice (localised and not), code, text.
+    package var bytes: [UInt8] {
+        var body: [UInt8] = []
+        for (field, value) in [("S", "FATAL"), ("V", "FATAL"), ("C", sqlState.rawValue), ("M", message)] {
+            body += field.utf8
+            body += value.utf8.filter { $0 != 0 }
+            body.append(0)
+        }
+        body.append(0)
+        var packet = [BackendKind.errorResponse]
+        packet.appendBigEndian(UInt32(body.count + 4))
+        return packet + body
+    }
+}
+
+/// The answer to SSLRequest and GSSENCRequest: no encryption here.
+package let encryptionRefused: [UInt8] = [UInt8(ascii: "N")]

@@ -1,0 +1,59 @@
+// What a StartupMessage tells of its session. The packet itself is passed on unchanged; this is for the log, the
+// report and the decision whether to cancel.
+
+/// The parameters of a StartupMessage that pgleash reads.
+package struct StartupMessage: Equatable, Sendable {
+    package private(set) var user = ""
+    /// As the client gave it; the server takes the user's name where it gave none.
+    package private(set) var database = ""
+    package private(set) var applicationName = ""
+    /// A walsender: the client set `replication` to something other than a false boolean.
+    package private(set) var isReplication = false
+
+    /// PostgreSQL cuts identifiers and `application_name` at NAMEDATALEN - 1 bytes; so does what we keep.
+    static let longestName = 63
+
+    /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
+    init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
+        var offset = 0
+        while true {
+            guard let name = Self.string(in: parameters, from: &offset) else { throw .parameters }
+            // The empty name is the terminator, and it must be the last byte.
+            if name.isEmpty { break }
+            guard let value = Self.string(in: parameters, from: &offset) else { throw .parameters }
+            keep(name, value)
+        }
+        guard offset == parameters.count else { throw .parameters }
+        guard !user.isEmpty else { throw .noUser }
+        if database.isEmpty { database = user }
+    }
+
+    private mutating func keep(_ name: [UInt8], _ value: [UInt8]) {
+        switch name {
+        case Array("user".utf8): user = Self.clipped(value)
+        case Array("database".utf8): database = Self.clipped(value)
+        case Array("application_name".utf8): applicationName = Self.clipped(value)
+        case Array("replication".utf8): isReplication = !Self.falseWords.contains(value)
+        default: break
+        }
+    }
+
+    /// What PostgreSQL's `parse_bool` takes for false.
+    private static let falseWords = Set(
+        ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"].map { Array($0.utf8) }
+    )
+
+    private static func clipped(_ value: [UInt8]) -> String {
+        // Names come from anybody who can connect; none shall write lines of its own into a log.
+        let harmless = value.prefix(longestName).map { $0 < 0x20 || $0 == 0x7f ? UInt8(ascii: "?") : $0 }
+        return String(decoding: harmless, as: UTF8.self)
+    }
+
+    private static func string(in bytes: Span<UInt8>, from offset: inout Int) -> [UInt8]? {
+        var end = offset
+        while end < bytes.count, bytes[end] != 0 { end += 1 }
+        guard end < bytes.count else { return nil }
+        defer { offset = end + 1 }
+        return bytes.extracting(offset..<end).copied()
+    }
+}

@@ -1,0 +1,81 @@
+// The packet a client opens with: it has no type byte, and is one of StartupMessage, SSLRequest, GSSENCRequest and
+// CancelRequest. Collecting its bytes is left to the session.
+
+/// The first packet of a connection, understood.
+package enum StartupPacket: Equatable, Sendable {
+    case startup(StartupMessage)
+    /// The client asks for TLS.
+    case sslRequest
+    /// The client asks for GSSAPI encryption.
+    case gssEncryptionRequest
+    /// The client wants another session's query cancelled; the packet is passed on as it is.
+    case cancelRequest
+
+    /// Why a packet is refused; the text is meant for the client's and the operator's eyes.
+    package enum Malformed: Error, Equatable, Sendable {
+        /// Not in 8...10,000, PostgreSQL's bounds (MAX_STARTUP_PACKET_LENGTH).
+        case length(UInt32)
+        /// Not 3.x and no known request code.
+        case unsupportedProtocol(major: UInt16, minor: UInt16)
+        /// Names and values are not pairs of zero-terminated strings.
+        case parameters
+        /// A StartupMessage without the `user` PostgreSQL insists on.
+        case noUser
+        /// A CancelRequest whose secret has not 4 to 256 bytes.
+        case cancelRequestLength(Int)
+    }
+
+    /// Bytes that must have come before the length of the packet is known.
+    package static let lengthFieldLength = 4
+
+    static let sslRequestCode: UInt32 = 1234 << 16 | 5679
+    static let gssEncryptionRequestCode: UInt32 = 1234 << 16 | 5680
+    static let cancelRequestCode: UInt32 = 1234 << 16 | 5678
+
+    /// The length in bytes, itself included, of the packet whose first 4 bytes are `field`.
+    package static func length(from field: Span<UInt8>) throws(Malformed) -> Int {
+        let length = field.bigEndianUInt32(at: 0) ?? 0
+        guard (8...10_000).contains(length) else { throw .length(length) }
+        return Int(length)
+    }
+
+    /// Reads a whole packet, its length field included.
+    package init(parsing packet: Span<UInt8>) throws(Malformed) {
+        guard let code = packet.bigEndianUInt32(at: 4) else { throw .length(UInt32(packet.count)) }
+        switch code {
+        case Self.sslRequestCode: self = .sslRequest
+        case Self.gssEncryptionRequestCode: self = .gssEncryptionRequest
+        case Self.cancelRequestCode:
+            guard (16...268).contains(packet.count) else { throw .cancelRequestLength(packet.count) }
+            self = .cancelRequest
+        default:
+            let (major, minor) = (UInt16(code >> 16), UInt16(truncatingIfNeeded: code))
+            guard major == 3 else { throw .unsupportedProtocol(major: major, minor: minor) }
+            self = .startup(try StartupMessage(parameters: packet.extracting(8..<packet.count)))
+        }
+    }
+}
+
+extension StartupPacket.Malformed {
+    /// The SQLSTATE PostgreSQL refuses such a packet with.
+    package var sqlState: SQLState {
+        switch self {
+        case .unsupportedProtocol: .featureNotSupported
+        case .noUser: .invalidAuthorizationSpecification
+        case .length, .parameters, .cancelRequestLength: .protocolViolation
+        }
+    }
+}
+
+extension StartupPacket.Malformed: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .length(let length): "invalid length of startup packet: \(length), allowed are 8 to 10000"
+        case .unsupportedProtocol(let major, let minor):
+            "unsupported frontend protocol \(major).\(minor): pgleash speaks 3.0 and later 3.x"
+        case .parameters: "invalid startup packet layout: expected terminator as last byte"
+        case .noUser: "no PostgreSQL user name specified in startup packet"
+        case .cancelRequestLength(let length): "invalid length of cancel request packet: \(length)"
+        }
+    }
+}
