@@ -13,7 +13,9 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "pgleash",
     targets: [
+        .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
         .target(name: "PostgresWire", swiftSettings: strict),
+        .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,16 @@
+// How many descriptors the process may have.
+
+import Glibc
+
+/// Raises the soft limit of open descriptors to the hard one.
+///
+/// - Returns: the limit in force.
+@discardableResult
+package func raiseDescriptorLimit() -> UInt64 {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+    let before = limit.rlim_cur
+    limit.rlim_cur = limit.rlim_max
+    guard unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return UInt64(before) }
+    return UInt64(limit.rlim_cur)
+}

@@ -1,0 +1,121 @@
+// A TCP or Unix socket of the operating system on a libevent loop.
+
+import CLibevent
+import Glibc
+
+/// The real StreamSocket: one descriptor and one event.
+@safe package final class KernelSocket: EventSource, StreamSocket {
+    private var descriptor: Int32
+    private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
+
+    /// Takes over `descriptor`, which must be non-blocking.
+    init(loop: LibeventLoop, descriptor: Int32) {
+        self.descriptor = descriptor
+        unsafe unretainedOwner = nil
+        super.init(loop: loop, descriptor: descriptor, events: 0)
+    }
+
+    deinit {
+        close()
+    }
+
+    package var owner: (any SocketOwner)? {
+        get { unsafe unretainedOwner }
+        set { unsafe unretainedOwner = newValue }
+    }
+
+    package var interest: Interest = [] {
+        didSet {
+            guard interest != oldValue, descriptor >= 0 else { return }
+            change(descriptor: descriptor, events: Self.events(for: interest))
+        }
+    }
+
+    /// Watching for the end alone asks for edge-triggered reads too: libevent reports a reset as a read, never as
+    /// EV_CLOSED, so a level-triggered watch for EV_CLOSED would neither be told of it nor stop waking up.
+    private static func events(for interest: Interest) -> Int16 {
+        var events = Int16(EV_PERSIST)
+        if interest.contains(.read) { events |= Int16(EV_READ) }
+        if interest.contains(.write) { events |= Int16(EV_WRITE) }
+        if interest.contains(.close), !interest.contains(.read) {
+            events |= Int16(EV_READ) | Int16(EV_CLOSED) | Int16(EV_ET)
+        }
+        return events
+    }
+
+    override func fire(_ events: Int16) {
+        var readiness: Readiness = []
+        if events & Int16(EV_WRITE) != 0 { readiness.insert(.writable) }
+        if interest.contains(.read) {
+            if events & Int16(EV_READ) != 0 { readiness.insert(.readable) }
+        } else if interest.contains(.close), events & Int16(EV_CLOSED) != 0 || hasFailed {
+            readiness.insert(.closed)
+        }
+        guard !readiness.isEmpty else { return }
+        // The owner may end with this very call.
+        let owner = owner
+        withExtendedLifetime(owner) { owner?.socket(self, became: readiness) }
+    }
+
+    /// Whether the connection is broken; asks without taking the error, which `takeError` shall still find.
+    private var hasFailed: Bool {
+        var query = pollfd(fd: descriptor, events: 0, revents: 0)
+        unsafe poll(&query, 1, 0)
+        return query.revents & Int16(POLLERR | POLLHUP) != 0
+    }
+
+    package var peerAddress: SocketAddress? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getpeername(descriptor, $0, &length)
+            }
+        }
+        return result == 0 ? SocketAddress(storage, length: length) : nil
+    }
+
+    package func takeError() -> SystemError? {
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return .last }
+        return code == 0 ? nil : SystemError(code)
+    }
+
+    package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
+        while true {
+            let count = buffer.fill { bytes in
+                unsafe recv(descriptor, &bytes, min(limit, bytes.count), 0)
+            }
+            if count > 0 { return .bytes(count) }
+            if count == 0 { return .endOfStream }
+            let error = SystemError.last
+            if error.isTryAgain { return .wouldBlock }
+            if error.code != EINTR { return .failed(error) }
+        }
+    }
+
+    package func send(_ bytes: Span<UInt8>) -> Sent {
+        while true {
+            let count = unsafe bytes.withUnsafeBufferPointer { bytes in
+                unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            }
+            if count >= 0 { return .bytes(count) }
+            let error = SystemError.last
+            if error.isTryAgain { return .bytes(0) }
+            if error.code != EINTR { return .failed(error) }
+        }
+    }
+
+    package func shutdownSending() {
+        _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    package func close() {
+        guard descriptor >= 0 else { return }
+        // The event goes first: the number of a closed descriptor is soon somebody else's.
+        freeEvent()
+        _ = Glibc.close(descriptor)
+        descriptor = -1
+    }
+}

@@ -1,0 +1,72 @@
+// An event loop of libevent's, for one thread and without locks.
+
+import CLibevent
+import Glibc
+
+/// The real EventLoop.
+@safe package final class LibeventLoop: EventLoop {
+    let base: OpaquePointer
+    package let receiveBuffer: ReceiveBuffer
+
+    /// - Parameter receiveBufferSize: bytes taken from a socket at a time; this bounds the work of one wake-up.
+    package init(receiveBufferSize: Int) {
+        let configuration = unsafe event_config_new()
+        // The base is used on one thread; others reach it through a Wakeup.
+        unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
+        let newBase = unsafe event_base_new_with_config(configuration)
+        unsafe event_config_free(configuration)
+        guard let newBase = unsafe newBase else { preconditionFailure("libevent offers no way to wait for sockets") }
+        unsafe base = newBase
+        receiveBuffer = ReceiveBuffer(size: receiveBufferSize)
+    }
+
+    deinit {
+        unsafe event_base_free(base)
+    }
+
+    /// `epoll`, and what else libevent may have chosen.
+    package var method: String { unsafe String(cString: event_base_get_method(base)) }
+
+    package static var libeventVersion: String { unsafe String(cString: event_get_version()) }
+
+    package var now: MonotonicTime { .now }
+
+    /// Waits and calls until `stop`.
+    package func run() {
+        unsafe event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY)
+    }
+
+    /// Lets `run` return once the callback under way has; on the loop's thread.
+    package func stop() {
+        unsafe event_base_loopbreak(base)
+    }
+
+    package func adopt(_ accepted: AcceptedSocket) -> any StreamSocket {
+        if !accepted.peer.isUnix { setTCPOptions(accepted.descriptor) }
+        return KernelSocket(loop: self, descriptor: accepted.descriptor)
+    }
+
+    package func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
+        let descriptor = try makeStreamSocket(for: address)
+        let result = unsafe address.withSystemAddress { unsafe Glibc.connect(descriptor, $0, $1) }
+        let error = SystemError.last
+        guard result == 0 || error.code == EINPROGRESS || error.code == EINTR else {
+            closeDescriptor(descriptor)
+            throw error
+        }
+        return KernelSocket(loop: self, descriptor: descriptor)
+    }
+
+    package func schedule(after delay: Duration, _ body: @escaping () -> Void) -> any ScheduledTimer {
+        LibeventTimer(loop: self, delay: delay, body)
+    }
+
+    package func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup {
+        try EventfdWakeup(loop: self, body)
+    }
+
+    /// Calls `body` on the loop's thread after each `signal`, for as long as the result is kept.
+    package func watch(signal: Int32, _ body: @escaping () -> Void) -> SignalWatch {
+        SignalWatch(loop: self, signal: signal, body)
+    }
+}

@@ -1,0 +1,99 @@
+// A listening socket: it accepts clients and hands them on.
+
+import CLibevent
+import Glibc
+
+/// Accepts on one address for as long as it lives. A Unix socket's file goes with it.
+package final class Listener: EventSource {
+    /// The bound address, with the port the system chose where 0 was asked for.
+    package let address: SocketAddress
+
+    private let descriptor: Int32
+    private let handler: (Result<AcceptedSocket, SystemError>) -> Void
+
+    /// Clients accepted in one wake-up, so that a storm of them leaves time for the rest.
+    private static let batch = 64
+
+    /// Binds and listens; accepting begins with `resume`.
+    ///
+    /// - Parameter handler: takes each client, or why one couldn't be accepted. It may call `pause`.
+    package init(
+        loop: LibeventLoop,
+        address: SocketAddress,
+        _ handler: @escaping (Result<AcceptedSocket, SystemError>) -> Void
+    ) throws(SystemError) {
+        descriptor = try Self.bindAndListen(address)
+        self.address = address
+        self.handler = handler
+        super.init(loop: loop, descriptor: descriptor, events: Int16(EV_READ) | Int16(EV_PERSIST))
+    }
+
+    deinit {
+        freeEvent()
+        closeDescriptor(descriptor)
+        if case .unix(let path) = address { unsafe unlink(path) }
+    }
+
+    package func resume() {
+        add()
+    }
+
+    /// Leaves new clients waiting in the kernel's queue.
+    package func pause() {
+        remove()
+        isPaused = true
+    }
+
+    private var isPaused = false
+
+    override func fire(_ events: Int16) {
+        isPaused = false
+        for _ in 0..<Self.batch where !isPaused {
+            var storage = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+            let client = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe accept4(descriptor, __SOCKADDR_ARG(__sockaddr__: $0), &length, flags)
+                }
+            }
+            if client >= 0 {
+                let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
+                handler(.success(AcceptedSocket(descriptor: client, peer: peer)))
+                continue
+            }
+            let error = SystemError.last
+            if error.isTryAgain { return }
+            // The client left while it waited; the next one may be there.
+            if error.code == ECONNABORTED || error.code == EINTR { continue }
+            handler(.failure(error))
+            return
+        }
+    }
+
+    private static func bindAndListen(_ address: SocketAddress) throws(SystemError) -> Int32 {
+        let descriptor = try makeStreamSocket(for: address)
+        // A server may come back to its port at once; and each family has a listener of its own.
+        setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+        if case .ipv6 = address { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        if case .unix(let path) = address { removeStaleSocket(path, address) }
+        var result = unsafe address.withSystemAddress { unsafe bind(descriptor, $0, $1) }
+        if result == 0 { result = listen(descriptor, SOMAXCONN) }
+        guard result == 0 else {
+            let error = SystemError.last
+            closeDescriptor(descriptor)
+            throw error
+        }
+        // As PostgreSQL's unix_socket_permissions does by default: who may connect is the server's to say.
+        if case .unix(let path) = address { unsafe chmod(path, 0o777) }
+        return descriptor
+    }
+
+    /// Removes the socket file of a process that is no more: one that refuses connections.
+    private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
+        guard let probe = try? makeStreamSocket(for: address) else { return }
+        defer { closeDescriptor(probe) }
+        let result = unsafe address.withSystemAddress { unsafe Glibc.connect(probe, $0, $1) }
+        if result != 0, errno == ECONNREFUSED { unsafe unlink(path) }
+    }
+}

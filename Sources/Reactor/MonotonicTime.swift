@@ -1,0 +1,48 @@
+// A point in time on the clock that never jumps.
+
+import Glibc
+
+/// Nanoseconds on CLOCK_MONOTONIC; only differences mean anything.
+package struct MonotonicTime: Comparable, Hashable, Sendable {
+    package let nanoseconds: UInt64
+
+    package init(nanoseconds: UInt64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// The time of this call.
+    package static var now: MonotonicTime {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return MonotonicTime(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+
+    /// The time from `earlier` to this; zero when `earlier` is later.
+    package func since(_ earlier: MonotonicTime) -> Duration {
+        .nanoseconds(Int64(clamping: nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0))
+    }
+
+    package func advanced(by duration: Duration) -> MonotonicTime {
+        MonotonicTime(nanoseconds: nanoseconds &+ UInt64(clamping: duration.wholeNanoseconds))
+    }
+}
+
+extension Duration {
+    /// Nanoseconds, as far as 64 bits reach (292 years).
+    package var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        return product + attoseconds / 1_000_000_000
+    }
+
+    /// Milliseconds with a fraction, for people to read.
+    package var milliseconds: Double { Double(wholeNanoseconds) / 1e6 }
+
+    /// Seconds with a fraction, the unit of Prometheus.
+    package var seconds: Double { Double(wholeNanoseconds) / 1e9 }
+}

@@ -1,0 +1,75 @@
+// From a host and a port to addresses, as libpq reads them: a name, a numeric address, or a socket directory. It
+// may block for as long as the system's resolver does; NameResolver does it on a thread of its own.
+
+import Glibc
+
+/// A host that can't be turned into an address.
+package struct ResolutionError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let host: String
+    /// What the system's resolver says, as in gai_strerror(3).
+    package let reason: String
+
+    package var description: String { "could not translate host name \"\(host)\" to address: \(reason)" }
+}
+
+/// One of the hosts of a `host` list with the port that goes with it.
+package struct Endpoint: Hashable, Sendable {
+    package let host: String
+    package let port: UInt16
+
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// A host that begins with a slash is a socket directory.
+    package var isSocketDirectory: Bool { host.hasPrefix("/") }
+
+    /// The addresses of the host, in the resolver's order, or nil when finding them would ask for a name.
+    package func numericAddresses() -> [SocketAddress]? {
+        try? addresses(flags: AI_NUMERICHOST)
+    }
+
+    /// The addresses of the host, in the resolver's order, at least one. Blocks.
+    package func resolve() throws(ResolutionError) -> [SocketAddress] {
+        try addresses(flags: 0)
+    }
+
+    private func addresses(flags: Int32) throws(ResolutionError) -> [SocketAddress] {
+        if isSocketDirectory {
+            guard let address = SocketAddress(socketDirectory: host, port: port) else {
+                throw ResolutionError(host: host, reason: "socket path longer than \(SocketAddress.longestPath) bytes")
+            }
+            return [address]
+        }
+        var hints = unsafe addrinfo()
+        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        unsafe hints.ai_flags = flags
+        var list: UnsafeMutablePointer<addrinfo>?
+        let failure = unsafe getaddrinfo(host, String(port), &hints, &list)
+        guard failure == 0 else {
+            throw ResolutionError(host: host, reason: unsafe String(cString: gai_strerror(failure)))
+        }
+        defer { unsafe freeaddrinfo(list) }
+        let addresses = unsafe Self.collect(list)
+        guard !addresses.isEmpty else { throw ResolutionError(host: host, reason: "no address of a known family") }
+        return addresses
+    }
+
+    private static func collect(_ list: UnsafeMutablePointer<addrinfo>?) -> [SocketAddress] {
+        var addresses: [SocketAddress] = []
+        var next = unsafe list
+        while let entry = unsafe next?.pointee {
+            var storage = sockaddr_storage()
+            let length = unsafe min(Int(entry.ai_addrlen), MemoryLayout<sockaddr_storage>.size)
+            unsafe withUnsafeMutableBytes(of: &storage) {
+                unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: entry.ai_addr, count: length))
+            }
+            if let address = SocketAddress(storage, length: socklen_t(length)), !addresses.contains(address) {
+                addresses.append(address)
+            }
+            unsafe next = entry.ai_next
+        }
+        return addresses
+    }
+}

@@ -1,0 +1,70 @@
+// Resolves names on a thread of its own, so that a slow name server never holds up a loop.
+
+import Synchronization
+
+/// Resolves one list of endpoints, again for each time it is asked, as an address may move.
+package final class NameResolver: Sendable {
+    package typealias Answer = Result<[SocketAddress], ResolutionError>
+    private typealias Asker = @Sendable (Answer) -> Void
+
+    private struct State {
+        var askers: [Asker] = []
+        var isWorking = false
+    }
+
+    private let endpoints: [Endpoint]
+    private let state = Mutex(State())
+
+    package init(_ endpoints: [Endpoint]) {
+        self.endpoints = endpoints
+    }
+
+    /// Calls `answer`, on another thread, with the addresses of all endpoints in their order, those that can't be
+    /// resolved left out; with the first failure when none can. Who asks while a look-up is under way waits for the
+    /// next one, together with all the others who do.
+    package func resolve(_ answer: @escaping @Sendable (Answer) -> Void) {
+        let mustStart = state.withLock { state in
+            state.askers.append(answer)
+            defer { state.isWorking = true }
+            return !state.isWorking
+        }
+        guard mustStart else { return }
+        do throws(SystemError) {
+            try startThread(named: "resolver") { [self] in work() }
+        } catch {
+            let failure = ResolutionError(host: endpoints.first?.host ?? "", reason: "\(error)")
+            finishRound()?.forEach { $0(.failure(failure)) }
+        }
+    }
+
+    private func work() {
+        while let askers = finishRound() {
+            let answer = lookUp()
+            askers.forEach { $0(answer) }
+        }
+    }
+
+    /// The askers of the next round, or nil, which ends the work, when there are none.
+    private func finishRound() -> [Asker]? {
+        state.withLock { state in
+            let askers = state.askers
+            state.askers = []
+            state.isWorking = !askers.isEmpty
+            return askers.isEmpty ? nil : askers
+        }
+    }
+
+    private func lookUp() -> Answer {
+        var addresses: [SocketAddress] = []
+        var firstFailure: ResolutionError?
+        for endpoint in endpoints {
+            do throws(ResolutionError) {
+                addresses += try endpoint.resolve()
+            } catch {
+                firstFailure = firstFailure ?? error
+            }
+        }
+        if addresses.isEmpty, let firstFailure { return .failure(firstFailure) }
+        return .success(addresses)
+    }
+}

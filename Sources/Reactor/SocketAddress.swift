@@ -1,0 +1,128 @@
+// Where a socket is or goes: an IPv4 or IPv6 address with a port, or a Unix socket's path. Resolving names, which
+// may wait for the network, is left to NameResolution.
+
+import Glibc
+
+/// An address of one of the three kinds PostgreSQL listens on.
+package enum SocketAddress: Hashable, Sendable {
+    /// The address in host byte order.
+    case ipv4(UInt32, port: UInt16)
+    /// The two halves of the address in host byte order; the scope is that of a link-local address, else 0.
+    case ipv6(high: UInt64, low: UInt64, port: UInt16, scope: UInt32)
+    /// The path of a Unix socket; empty for a client, which has no name of its own.
+    case unix(path: String)
+
+    /// Paths of Unix sockets may have so many bytes (sockaddr_un has 108, the last one is a zero).
+    package static let longestPath = 107
+
+    /// The file `.s.PGSQL.port` in a socket directory, libpq's way of naming Unix sockets.
+    ///
+    /// - Returns: nil when the path would be longer than `longestPath`.
+    package init?(socketDirectory: String, port: UInt16) {
+        let path = socketDirectory + (socketDirectory.hasSuffix("/") ? "" : "/") + ".s.PGSQL.\(port)"
+        guard path.utf8.count <= Self.longestPath else { return nil }
+        self = .unix(path: path)
+    }
+
+    package var isUnix: Bool { if case .unix = self { true } else { false } }
+
+    var family: Int32 {
+        switch self {
+        case .ipv4: AF_INET
+        case .ipv6: AF_INET6
+        case .unix: AF_UNIX
+        }
+    }
+}
+
+extension SocketAddress: CustomStringConvertible {
+    /// `127.0.0.1:5432`, `[::1]:5432`, `/run/postgresql/.s.PGSQL.5432`, or `local` for an unnamed Unix client.
+    package var description: String {
+        switch self {
+        case .ipv4(let address, let port):
+            [24, 16, 8, 0].map { String(address >> $0 & 0xff) }.joined(separator: ".") + ":\(port)"
+        case .ipv6(_, _, let port, _): "[\(numericHost)]:\(port)"
+        case .unix(let path): path.isEmpty ? "local" : path
+        }
+    }
+
+    private var numericHost: String {
+        unsafe withSystemAddress { address, length in
+            var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+            let failed = unsafe getnameinfo(address, length, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+            guard failed == 0 else { return "?" }
+            return String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+    }
+}
+
+// MARK: - To and from the system's form
+
+extension SocketAddress {
+    /// - Returns: nil when the family is none of the three.
+    init?(_ storage: sockaddr_storage, length: socklen_t) {
+        var storage = storage
+        switch Int32(storage.ss_family) {
+        case AF_INET:
+            let address = unsafe withUnsafeBytes(of: &storage) { unsafe $0.load(as: sockaddr_in.self) }
+            self = .ipv4(UInt32(bigEndian: address.sin_addr.s_addr), port: UInt16(bigEndian: address.sin_port))
+        case AF_INET6:
+            var address = unsafe withUnsafeBytes(of: &storage) { unsafe $0.load(as: sockaddr_in6.self) }
+            let (high, low) = unsafe withUnsafeBytes(of: &address.sin6_addr) { bytes in
+                unsafe (
+                    UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
+                    UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                )
+            }
+            let port = UInt16(bigEndian: address.sin6_port)
+            self = .ipv6(high: high, low: low, port: port, scope: address.sin6_scope_id)
+        case AF_UNIX:
+            let path = unsafe withUnsafeBytes(of: &storage) { bytes in
+                let end = min(Int(length), bytes.count)
+                return unsafe bytes[min(2, end)..<end].prefix { $0 != 0 }.map { $0 }
+            }
+            self = .unix(path: String(decoding: path, as: UTF8.self))
+        default: return nil
+        }
+    }
+
+    /// Calls `body` with the address as the system calls want it.
+    func withSystemAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        switch self {
+        case .ipv4(let address, let port):
+            var system = sockaddr_in()
+            system.sin_family = sa_family_t(AF_INET)
+            system.sin_port = port.bigEndian
+            system.sin_addr.s_addr = address.bigEndian
+            return unsafe Self.withPointer(to: &system, body)
+        case .ipv6(let high, let low, let port, let scope):
+            var system = sockaddr_in6()
+            system.sin6_family = sa_family_t(AF_INET6)
+            system.sin6_port = port.bigEndian
+            system.sin6_scope_id = scope
+            unsafe withUnsafeMutableBytes(of: &system.sin6_addr) { bytes in
+                unsafe bytes.storeBytes(of: high.bigEndian, as: UInt64.self)
+                unsafe bytes.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
+            }
+            return unsafe Self.withPointer(to: &system, body)
+        case .unix(let path):
+            var system = sockaddr_un()
+            system.sun_family = sa_family_t(AF_UNIX)
+            unsafe withUnsafeMutableBytes(of: &system.sun_path) { bytes in
+                for (index, byte) in path.utf8.prefix(Self.longestPath).enumerated() { unsafe bytes[index] = byte }
+            }
+            return unsafe Self.withPointer(to: &system, body)
+        }
+    }
+
+    private static func withPointer<System, Result>(
+        to system: inout System,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        unsafe withUnsafePointer(to: &system) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe body($0, socklen_t(MemoryLayout<System>.size))
+            }
+        }
+    }
+}
