@@ -12,10 +12,38 @@ let strict: [SwiftSetting] = [
 
 let package = Package(
     name: "pgleash",
+    products: [
+        .executable(name: "pgleash", targets: ["pgleash"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    ],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "PostgresWire", swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
+        .target(name: "Probe", dependencies: ["CLibpq"], swiftSettings: strict),
+        .target(
+            name: "Leash",
+            dependencies: [
+                "PostgresWire",
+                "Reactor",
+                "Probe",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "pgleash",
+            dependencies: [
+                "Leash",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

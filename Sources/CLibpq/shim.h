@@ -1,0 +1,2 @@
+// libpq: PQping for the probe, a real client for the integration tests.
+#include <libpq-fe.h>

@@ -1,0 +1,70 @@
+// One CancelRequest on its way: connect, send, wait until the server closes.
+
+import Reactor
+
+/// A connection that carries a CancelRequest and nothing else. Releasing it closes it.
+final class CancelConnection: SocketOwner {
+    typealias Completion = (Reaper.CancelResult) -> Void
+
+    private let loop: any EventLoop
+    private let packet: [UInt8]
+    private let completion: Completion
+    private var connector: ServerConnector?
+    private var socket: (any StreamSocket)?
+    private var timer: (any ScheduledTimer)?
+    private var isSent = false
+
+    /// - Parameters:
+    ///   - addresses: tried in turn until one takes the connection.
+    ///   - packet: a CancelRequest.
+    ///   - timeout: for all of it.
+    ///   - completion: called once, never before `start` returns unless connecting fails at once.
+    init(
+        loop: any EventLoop,
+        addresses: [SocketAddress],
+        packet: [UInt8],
+        timeout: Duration,
+        _ completion: @escaping Completion
+    ) {
+        self.loop = loop
+        self.packet = packet
+        self.completion = completion
+        connector = ServerConnector(loop: loop, addresses: addresses, timeout: timeout) { [unowned self] result in
+            connected(result)
+        }
+        timer = loop.schedule(after: timeout) { [unowned self] in conclude() }
+    }
+
+    deinit {
+        socket?.close()
+    }
+
+    func start() {
+        connector?.start()
+    }
+
+    private func connected(_ result: Result<any StreamSocket, ConnectError>) {
+        guard case .success(let socket) = result else { return conclude() }
+        self.socket = socket
+        socket.owner = self
+        // The first bytes on a new connection: they fit, or the connection is of no use.
+        guard socket.send(packet) == .bytes(packet.count) else { return conclude() }
+        isSent = true
+        socket.interest = .read
+    }
+
+    /// The server answers nothing and closes once the signal is on its way.
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        switch socket.receive(into: loop.receiveBuffer) {
+        case .bytes, .wouldBlock: return
+        case .endOfStream, .failed: conclude()
+        }
+    }
+
+    private func conclude() {
+        timer?.cancel()
+        connector?.stop()
+        socket?.close()
+        completion(isSent ? .sent : .notSent)
+    }
+}

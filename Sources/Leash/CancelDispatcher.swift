@@ -1,0 +1,60 @@
+// Carries out cancel orders: a few at a time, the others wait in the order they came.
+
+import Reactor
+
+/// The one place all cancels of orphans go through, so that a storm of drops is no storm of connections for the
+/// server, which forks a process for each.
+package final class CancelDispatcher {
+    private let loop: any EventLoop
+    private let limits: Configuration.Cancel
+    private let counters: Counters
+    private var queue: [CancelOrder] = []
+    private var next = 0
+    private var running: [ObjectIdentifier: CancelConnection] = [:]
+
+    package init(loop: any EventLoop, limits: Configuration.Cancel, counters: Counters) {
+        self.loop = loop
+        self.limits = limits
+        self.counters = counters
+    }
+
+    package func receive(_ order: CancelOrder) {
+        queue.append(order)
+        startWaiting()
+    }
+
+    private func startWaiting() {
+        while running.count < limits.maxConcurrent, next < queue.count {
+            let order = queue[next]
+            next += 1
+            // The answer may have come while the order waited.
+            if !order.isWithdrawn { start(order) }
+        }
+        guard next == queue.count || next >= 1024 else { return }
+        queue.removeFirst(next)
+        next = 0
+    }
+
+    private func start(_ order: CancelOrder) {
+        let connection = CancelConnection(
+            loop: loop,
+            addresses: [order.address],
+            packet: order.key.cancelRequest,
+            timeout: limits.attemptTimeout
+        ) { [unowned self] result in
+            conclude(order, result)
+        }
+        running[ObjectIdentifier(order)] = connection
+        connection.start()
+    }
+
+    private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
+        // Still running the connection's own code: it must outlive this call.
+        let connection = running.removeValue(forKey: ObjectIdentifier(order))
+        withExtendedLifetime(connection) {
+            (result == .sent ? counters.cancelsSent : counters.cancelsFailed).add()
+            order.reply(result)
+            startWaiting()
+        }
+    }
+}

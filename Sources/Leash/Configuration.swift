@@ -1,0 +1,67 @@
+// Everything that can be set, with its default and its bounds. Reading it from a file is ConfigurationFile's, naming
+// the keys Setting's.
+
+import Logging
+import Reactor
+
+/// The settings of one pgleash, fixed from its start on.
+package struct Configuration: Sendable {
+    /// Where clients connect.
+    package struct Listen: Sendable {
+        /// Addresses, names, socket directories, or `*` for all of the machine's addresses.
+        package var hosts = ["127.0.0.1"]
+        package var port: UInt16 = 6432
+        /// Clients served at the same time.
+        package var maxSessions = 10_000
+        /// Within which a client must have sent its StartupMessage.
+        package var authenticationTimeout = Duration.seconds(60)
+    }
+
+    /// Where the PostgreSQL server is.
+    package struct Server: Sendable {
+        /// Tried in turn; so are the addresses each name stands for.
+        package var hosts = ["127.0.0.1"]
+        package var port: UInt16 = 5432
+        /// For each address that is tried.
+        package var connectTimeout = Duration.seconds(10)
+    }
+
+    /// How orphans are cancelled.
+    package struct Cancel: Sendable {
+        /// From the drop on, after which an orphan is given up.
+        package var timeout = Duration.seconds(30)
+        /// For each cancel connection.
+        package var attemptTimeout = Duration.seconds(5)
+        /// Cancel connections at a time: each makes the server fork a process.
+        package var maxConcurrent = 16
+    }
+
+    package var listen = Listen()
+    package var server = Server()
+    package var cancel = Cancel()
+    /// The file SIGUSR1 writes the report to; standard error where there is none.
+    package var metricsFile: String?
+    /// Threads that relay.
+    package var workers = min(4, processorCount())
+    package static let workerBounds = 1...256
+    package var logLevel = Logger.Level.info
+
+    package init() {}
+
+    /// Bytes taken from a socket at a time: the most one wake-up of a session does, and the most a session keeps for a
+    /// peer that doesn't read.
+    package static let receiveBufferSize = 64 * 1024
+}
+
+extension Configuration.Listen {
+    /// The hosts with the port, `*` spelled out.
+    package var endpoints: [Endpoint] {
+        hosts.flatMap { $0 == "*" ? ["0.0.0.0", "::"] : [$0] }.map { Endpoint(host: $0, port: port) }
+    }
+}
+
+extension Configuration.Server {
+    package var endpoints: [Endpoint] {
+        hosts.map { Endpoint(host: $0, port: port) }
+    }
+}

@@ -1,0 +1,34 @@
+// `pgleash --ping`: is pgleash there, and is the server behind it?
+
+import Probe
+import Reactor
+
+extension Endpoint {
+    /// Seconds the probe waits for each address.
+    private static let probeTimeout = 3
+
+    func probe() -> ServerStatus {
+        probeServer(host: host, port: port, timeout: Self.probeTimeout)
+    }
+}
+
+extension Endpoint: CustomStringConvertible {
+    /// `host:port`, with brackets around an IPv6 address.
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// Probes the first address pgleash listens on, and, since pgleash takes clients also when the server doesn't, the
+/// server behind it.
+///
+/// - Returns: what was found, in one line, and pg_isready's exit code for it.
+package func checkHealth(_ configuration: Configuration) -> (line: String, exitCode: Int32) {
+    guard var door = configuration.listen.endpoints.first else { return ("no address to listen on", 3) }
+    if door.host == "0.0.0.0" { door = Endpoint(host: "127.0.0.1", port: door.port) }
+    if door.host == "::" { door = Endpoint(host: "::1", port: door.port) }
+    let status = door.probe()
+    guard status == .accepting else { return ("\(door) - \(status)", status.rawValue) }
+    let servers = configuration.server.endpoints.map { ($0, $0.probe()) }
+    // Any of several servers will do.
+    guard let best = servers.min(by: { $0.1.rawValue < $1.1.rawValue }) else { return ("no server", 3) }
+    return ("\(door) -> \(best.0) - \(best.1)", best.1.rawValue)
+}

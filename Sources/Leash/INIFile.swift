@@ -1,0 +1,64 @@
+// Reads the INI form of libpq's service file: `[section]`, `key = value`, lines that begin with `#`. What the keys
+// mean is left to Configuration.
+
+/// One `key = value` line.
+struct INIEntry: Equatable, Sendable {
+    let section: String
+    let key: String
+    let value: String
+    /// The line's number in the file, from 1.
+    let line: Int
+}
+
+/// A section's heading.
+struct INISection: Equatable, Sendable {
+    let name: String
+    let line: Int
+}
+
+/// The lines of a file, split but not understood.
+struct INIFile: Equatable, Sendable {
+    private(set) var sections: [INISection] = []
+    private(set) var entries: [INIEntry] = []
+
+    /// A line that is neither heading, entry, comment nor blank.
+    struct SyntaxError: Error, Equatable {
+        let line: Int
+        let reason: String
+    }
+
+    init(parsing text: String) throws(SyntaxError) {
+        var section: String?
+        let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
+        for (index, rawLine) in lines.enumerated() {
+            let (number, line) = (index + 1, rawLine.trimmed)
+            if line.isEmpty || line.hasPrefix("#") || line.hasPrefix(";") { continue }
+            if line.hasPrefix("[") {
+                guard line.hasSuffix("]") else {
+                    throw SyntaxError(line: number, reason: "a section's heading ends with \"]\"")
+                }
+                let name = String(line.dropFirst().dropLast().trimmed)
+                sections.append(INISection(name: name, line: number))
+                section = name
+                continue
+            }
+            guard let equals = line.firstIndex(of: "=") else {
+                throw SyntaxError(line: number, reason: "expected \"key = value\" or \"[section]\"")
+            }
+            guard let section else {
+                throw SyntaxError(line: number, reason: "a key needs a heading before it, such as [listen]")
+            }
+            let (key, value) = (line[..<equals].trimmed, line[line.index(after: equals)...].trimmed)
+            entries.append(INIEntry(section: section, key: String(key), value: String(value), line: number))
+        }
+    }
+}
+
+extension StringProtocol where SubSequence == Substring {
+    /// Without white space at either end.
+    var trimmed: Substring {
+        let start = self[...].drop { $0.isWhitespace }
+        guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return start[start.endIndex...] }
+        return start[...last]
+    }
+}

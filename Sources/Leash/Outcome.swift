@@ -1,0 +1,66 @@
+// The names of what happens to sessions. Each raw value is the label in the metrics and the word in the log.
+
+/// How a client went away.
+package enum DropKind: String, CaseIterable, Sendable {
+    /// The end of its stream, without Terminate.
+    case fin
+    case reset
+    /// Terminate, then the end of its stream.
+    case terminate
+    /// Nothing more was heard of its host.
+    case timeout
+    /// It is still there, but what it sends makes no sense.
+    case protocolError = "protocol_error"
+    /// It is still there: pgleash itself stops.
+    case shutdown
+}
+
+/// How the reaping of an orphan ended.
+package enum Outcome: String, CaseIterable, Sendable {
+    /// A cancel was sent, and the server owes nothing any more.
+    case cancelled
+    /// The server owed nothing any more before a cancel was sent.
+    case finished
+    /// The server ended the session.
+    case serverClosed = "server_closed"
+    /// The server never gave a cancel key.
+    case noKey = "no_key"
+    /// `[cancel] timeout` passed while the server still owed something.
+    case gaveUp = "gave_up"
+}
+
+/// Why a session ended.
+package enum EndReason: String, CaseIterable, Sendable {
+    /// Terminate, while nothing was owed or until all was answered.
+    case clientTerminated = "client_terminated"
+    /// The end of the client's stream while nothing was owed.
+    case clientClosed = "client_closed"
+    case clientReset = "client_reset"
+    case clientTimedOut = "client_timed_out"
+    /// The client left while something was owed; see `Outcome`.
+    case reaped
+    case serverClosed = "server_closed"
+    case serverUnreachable = "server_unreachable"
+    /// The client's first packet, or a message of either side, made no sense.
+    case protocolError = "protocol_error"
+    case authenticationTimeout = "authentication_timeout"
+    case tooManyClients = "too_many_clients"
+    case outOfDescriptors = "out_of_descriptors"
+    /// A client's CancelRequest, passed on.
+    case cancelRelayed = "cancel_relayed"
+    case shutdown
+}
+
+extension DropKind {
+    /// How a session ends that this happens to while nothing is owed.
+    var idleEnd: EndReason {
+        switch self {
+        case .fin: .clientClosed
+        case .reset: .clientReset
+        case .terminate: .clientTerminated
+        case .timeout: .clientTimedOut
+        case .protocolError: .protocolError
+        case .shutdown: .shutdown
+        }
+    }
+}

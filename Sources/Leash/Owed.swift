@@ -1,0 +1,225 @@
+// What the server still owes the client: the record that decides whether a session is busy. A pure value, fed with
+// the types of the messages that pass; how the server reads them is in PostgreSQL's chapter "Message Flow" and in
+// PostgresMain() and CopyGetData() of its source.
+
+import PostgresWire
+
+/// The answers a server has yet to give, in the order they were asked for.
+///
+/// The client's messages are cut into segments. Each ends with the message the server answers with ReadyForQuery; the
+/// extended-protocol messages before it are answered one by one and only counted:
+///
+/// ```
+///      Parse Bind Execute Sync   Query   Parse Bind …
+///     └────────────────────────┘└─────┘└─────────────
+///       3 unanswered, .sync      .query  2 unanswered, .open
+/// ```
+///
+/// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
+/// too few leaves an orphan.
+package struct Owed: Equatable, Sendable {
+    private struct Segment: Equatable, Sendable {
+        var unanswered: UInt32 = 0
+        var end: End
+
+        /// Stays at the largest number rather than trap: a client may send without end.
+        mutating func add(_ count: UInt32) { unanswered = unanswered.addingClamped(count) }
+    }
+
+    private enum End: UInt8, Sendable {
+        /// More of the batch is to come.
+        case open
+        case sync
+        case query
+        case functionCall
+        /// CopyDone or CopyFail sent before the server said it wants a copy; it may turn out to mean nothing.
+        case copyEnd
+    }
+
+    /// From how many segments on the client had better not be read for a while; it bounds what one session can make
+    /// us remember to 8 bytes × (this + one receive).
+    package static let fullCount = 8192
+
+    private var segments: [Segment] = []
+    /// Index of the segment the server is at; those before it are done.
+    private var head = 0
+    /// The start-up is answered with a ReadyForQuery too.
+    private var startup = true
+    /// An extended message failed: the server skips everything, a Query too, up to the next Sync.
+    private var skipping = false
+    /// The server takes copy data and ignores Sync, until the client ends the copy.
+    private var copying = false
+    /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
+    private var hasAnswered = false
+
+    package init() {}
+
+    /// The server owes a ReadyForQuery, or a batch of extended messages is open.
+    package var isBusy: Bool { startup || head < segments.count }
+
+    /// The first ReadyForQuery has not come yet.
+    package var isStartingUp: Bool { startup }
+
+    /// So much is owed that the client had better wait.
+    package var isFull: Bool { segments.count - head >= Self.fullCount }
+}
+
+// MARK: - What the client sent
+
+extension Owed {
+    package mutating func clientSent(_ kind: UInt8) {
+        switch kind {
+        case FrontendKind.query: close(.query)
+        case FrontendKind.functionCall: close(.functionCall)
+        case FrontendKind.sync:
+            if !copying { close(.sync) }
+        case FrontendKind.copyDone, FrontendKind.copyFail: clientEndedCopy()
+        case FrontendKind.bind, FrontendKind.close, FrontendKind.describe, FrontendKind.execute, FrontendKind.parse:
+            countExtended()
+        default: break
+        }
+    }
+
+    private mutating func countExtended() {
+        if head < segments.count, segments[segments.count - 1].end == .open {
+            segments[segments.count - 1].add(1)
+        } else {
+            segments.append(Segment(unanswered: 1, end: .open))
+        }
+    }
+
+    private mutating func close(_ end: End) {
+        if head < segments.count, segments[segments.count - 1].end == .open {
+            segments[segments.count - 1].end = end
+        } else {
+            segments.append(Segment(end: end))
+        }
+    }
+
+    private mutating func clientEndedCopy() {
+        if copying {
+            copying = false
+        } else if head < segments.count {
+            close(.copyEnd)
+        }
+    }
+}
+
+// MARK: - What the server answered
+
+extension Owed {
+    package mutating func serverAnswered(_ kind: UInt8) {
+        switch kind {
+        case BackendKind.readyForQuery: serverBecameReady()
+        case BackendKind.errorResponse: serverFailed()
+        case BackendKind.copyInResponse: serverBeganCopy()
+        case BackendKind.functionCallResponse: hasAnswered = true
+        case BackendKind.parseComplete, BackendKind.bindComplete, BackendKind.closeComplete, BackendKind.noData,
+            BackendKind.rowDescription, BackendKind.commandComplete, BackendKind.emptyQueryResponse,
+            BackendKind.portalSuspended:
+            serverCompleted()
+        default: break
+        }
+    }
+
+    /// Each extended message ends with exactly one of these; within a Query they say nothing about what is owed.
+    private mutating func serverCompleted() {
+        hasAnswered = true
+        guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
+        segments[head].unanswered -= 1
+        dropEndedCopies()
+    }
+
+    private mutating func serverFailed() {
+        hasAnswered = true
+        copying = false
+        guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
+        skipping = true
+    }
+
+    private mutating func serverBecameReady() {
+        defer {
+            hasAnswered = false
+            copying = false
+        }
+        if startup {
+            startup = false
+            dropEndedCopies()
+        } else if skipping {
+            finishSkipping()
+        } else if head < segments.count, answersReady(segments[head]) {
+            advance(by: 1)
+        }
+    }
+
+    /// The server reads on at the first Sync, so this ReadyForQuery is that Sync's.
+    private mutating func finishSkipping() {
+        guard let sync = segments[head...].firstIndex(where: { $0.end == .sync }) else { return }
+        skipping = false
+        advance(by: sync + 1 - head)
+    }
+
+    /// Whether a ReadyForQuery can be the end of `segment`. A Sync sent while the server took copy data is thought
+    /// ignored; if the copy had failed before, the server answers it after all, with nothing but ReadyForQuery. That
+    /// one must not be taken for the answer to a Query behind it.
+    private func answersReady(_ segment: Segment) -> Bool {
+        switch segment.end {
+        case .sync: hasAnswered || segment.unanswered == 0
+        case .query, .functionCall: hasAnswered
+        case .open, .copyEnd: false
+        }
+    }
+
+    /// The server takes copy data from here on. What the client sent behind the message that began the copy is read
+    /// as part of it: a Sync up to the end of the copy is ignored, and extended messages have one Sync less.
+    private mutating func serverBeganCopy() {
+        hasAnswered = true
+        guard !startup, head < segments.count else { return }
+        let isExtended = segments[head].unanswered > 0
+        let first = isExtended ? head : head + 1
+        var next = first
+        var carried: UInt32 = 0
+        while next < segments.count, segments[next].end == .sync {
+            carried = carried.addingClamped(segments[next].unanswered)
+            next += 1
+        }
+        copying = true
+        if next < segments.count, segments[next].end == .copyEnd {
+            carried = carried.addingClamped(segments[next].unanswered)
+            next += 1
+            copying = false
+        }
+        segments.removeSubrange(first..<next)
+        guard carried > 0 else { return }
+        if first < segments.count {
+            segments[first].add(carried)
+        } else {
+            segments.append(Segment(unanswered: carried, end: .open))
+        }
+    }
+
+    private mutating func advance(by count: Int) {
+        head += count
+        dropEndedCopies()
+    }
+
+    /// Passes over ends of copies that never began, and lets go of the storage when nothing is left.
+    private mutating func dropEndedCopies() {
+        while head < segments.count, segments[head].end == .copyEnd, segments[head].unanswered == 0 { head += 1 }
+        if head == segments.count {
+            // An ordinary session keeps the little it has; what a long pipeline took is given back.
+            segments.removeAll(keepingCapacity: segments.capacity <= 16)
+            head = 0
+        } else if head >= Self.fullCount {
+            segments.removeFirst(head)
+            head = 0
+        }
+    }
+}
+
+extension UInt32 {
+    fileprivate func addingClamped(_ other: UInt32) -> UInt32 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
+    }
+}

@@ -1,0 +1,153 @@
+// One client and its server: what they are, which stage they are at, and the one way they end. What happens at each
+// stage is in SessionStartup, SessionRelay, SessionReaping and SessionClosing.
+
+import Logging
+import PostgresWire
+import Reactor
+
+/// Tells sessions of one worker apart, also from those that are no more.
+package typealias SessionID = UInt64
+
+/// One client's connection, from its accept on.
+final class Session: SocketOwner {
+    enum Stage {
+        /// Waiting for the client's first packet.
+        case startup(StartupReader)
+        /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
+        case connecting(ServerConnector?, startupPacket: [UInt8])
+        /// The client is a CancelRequest, on its way to the server.
+        case relayingCancel(CancelConnection?, packet: [UInt8])
+        case relaying
+        /// The client is gone and the server still owes it something.
+        case reaping
+        /// The server is gone or was never there; the client gets its last bytes and time to read them.
+        case closing(EndReason)
+        case ended
+    }
+
+    let id: SessionID
+    unowned let worker: Worker
+    let client: any StreamSocket
+    let clientAddress: SocketAddress
+    let openedAt: MonotonicTime
+
+    var stage = Stage.startup(StartupReader())
+    var server: (any StreamSocket)?
+    var identity: StartupMessage?
+    var state = SessionState(isReplication: false)
+    var toServer: Pipe
+    var toClient: Pipe
+    /// The server closed its receiving half, or the connection broke; what it said before may still be read.
+    var serverTakesNothing = false
+    /// Since when the server owes something.
+    var busySince: MonotonicTime?
+    /// The one thing this session waits for in time: which one, the stage tells.
+    var timer: (any ScheduledTimer)?
+    var cancelOrder: CancelOrder?
+    var hasPlace = false
+    var sslRefused = false
+    var gssRefused = false
+
+    init(id: SessionID, worker: Worker, client accepted: AcceptedSocket) {
+        self.id = id
+        self.worker = worker
+        clientAddress = accepted.peer
+        openedAt = worker.loop.now
+        toServer = Pipe(.frontend, worker.counters.client)
+        toClient = Pipe(.backend, worker.counters.server)
+        client = worker.loop.adopt(accepted)
+        client.owner = self
+        worker.counters.sessionsOpened.add()
+        worker.counters.sessionsActive.add()
+    }
+
+    /// Begins to listen to the client.
+    func start() {
+        setTimer(after: worker.configuration.listen.authenticationTimeout) { $0.end(.authenticationTimeout) }
+        client.interest = .read
+    }
+
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        let side: Side = socket === client ? .client : .server
+        switch stage {
+        case .relaying: relay(side, readiness)
+        case .startup: readStartup()
+        case .connecting, .relayingCancel: clientLeftEarly()
+        case .reaping: reap()
+        case .closing(let reason): closeFurther(reason, readiness)
+        case .ended: break
+        }
+    }
+
+    /// Ends the session: the only way it does. Nothing of it may be touched behind this.
+    func end(_ reason: EndReason) {
+        if case .ended = stage { return }
+        stage = .ended
+        timer?.cancel()
+        timer = nil
+        cancelOrder?.withdraw()
+        client.close()
+        server?.close()
+        noteBusy(false)
+        if hasPlace { worker.limit.leave() }
+        worker.counters.sessionsActive.add(-1)
+        worker.counters.sessionsEnded[reason].add()
+        worker.forget(self)
+    }
+
+    /// Arms the session's timer, in place of what it waited for.
+    func setTimer(after delay: Duration, _ body: @escaping (Session) -> Void) {
+        timer?.cancel()
+        timer = worker.loop.schedule(after: delay) { [unowned self] in body(self) }
+    }
+
+    /// Keeps the gauge and the start of the running query in step with what is owed.
+    func noteBusy(_ isBusy: Bool) {
+        guard isBusy != (busySince != nil) else { return }
+        busySince = isBusy ? worker.loop.now : nil
+        worker.counters.sessionsBusy.add(isBusy ? 1 : -1)
+    }
+}
+
+// MARK: - For the log and the report
+
+extension Session {
+    /// Who this is, as every log line about a session has it. Quoted, as users choose their names.
+    var logMetadata: Logger.Metadata {
+        var metadata: Logger.Metadata = ["client": "\(clientAddress)"]
+        if let identity {
+            metadata["user"] = "\(identity.user.debugDescription)"
+            metadata["database"] = "\(identity.database.debugDescription)"
+            metadata["application_name"] = "\(identity.applicationName.debugDescription)"
+        }
+        if let key = state.cancelKey { metadata["pid"] = "\(key.processID)" }
+        return metadata
+    }
+
+    func snapshot(at now: MonotonicTime) -> SessionSnapshot {
+        SessionSnapshot(
+            client: "\(clientAddress)",
+            user: identity?.user ?? "",
+            database: identity?.database ?? "",
+            applicationName: identity?.applicationName ?? "",
+            processID: state.cancelKey?.processID,
+            state: stateName,
+            age: now.since(openedAt),
+            queryAge: busySince.map { now.since($0) }
+        )
+    }
+
+    /// In the words of `pg_stat_activity.state` where it has one.
+    private var stateName: String {
+        switch stage {
+        case .startup: "startup"
+        case .connecting: "connecting"
+        case .relayingCancel: "relaying cancel"
+        case .relaying where state.owed.isStartingUp: "authenticating"
+        case .relaying where state.isBusy: "active"
+        case .relaying: state.isInTransaction ? "idle in transaction" : "idle"
+        case .reaping: "reaping"
+        case .closing, .ended: "closing"
+        }
+    }
+}

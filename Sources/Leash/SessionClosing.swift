@@ -1,0 +1,64 @@
+// The last stage of a session whose client is still there: it gets what is left for it, and time to read it. A socket
+// closed over unread bytes is reset, and a reset can take the last message from under the client's eyes.
+
+import PostgresWire
+import Reactor
+
+extension Session {
+    /// How long a client may take nothing of what is left for it.
+    private static let stalledTimeout = Duration.seconds(10)
+    /// How long a client may take to close once everything is sent.
+    private static let lingerTimeout = Duration.seconds(1)
+
+    /// Ends a session that can't be served, and tells the client why.
+    func refuse(_ error: FatalError, _ reason: EndReason) {
+        _ = toClient.deliver(error.bytes.span, to: client)
+        beginClosing(reason)
+    }
+
+    func beginClosing(_ reason: EndReason) {
+        stage = .closing(reason)
+        noteBusy(false)
+        closeFurther(reason, .writable)
+    }
+
+    /// Sends what is left, then throws away what still comes until the client closes.
+    func closeFurther(_ reason: EndReason, _ readiness: Readiness) {
+        if readiness.contains(.writable) {
+            switch toClient.flush(to: client) {
+            case .failed: return end(reason)
+            case .stalled:
+                client.interest = [.close, .write]
+                setTimer(after: Self.stalledTimeout) { $0.end(reason) }
+            case .done:
+                client.shutdownSending()
+                client.interest = .read
+                setTimer(after: Self.lingerTimeout) { $0.end(reason) }
+            }
+        }
+        if readiness.contains(.closed) { return end(reason) }
+        guard readiness.contains(.readable) else { return }
+        switch client.receive(into: worker.loop.receiveBuffer) {
+        case .bytes, .wouldBlock: break
+        case .endOfStream, .failed: end(reason)
+        }
+    }
+}
+
+extension Session {
+    /// pgleash stops: idle sessions end, running queries are cancelled, reaping goes on.
+    func shutDown() {
+        let goodbye = FatalError(.adminShutdown, "terminating connection due to administrator command")
+        switch stage {
+        case .startup, .connecting: refuse(goodbye, .shutdown)
+        case .relaying where state.isBusy:
+            tellClient(goodbye)
+            clientDropped(.shutdown)
+        case .relaying:
+            tellClient(goodbye)
+            server?.close()
+            beginClosing(.shutdown)
+        case .relayingCancel, .reaping, .closing, .ended: break
+        }
+    }
+}

@@ -1,0 +1,107 @@
+// What happens when a client is gone: its session ends, or what it left running is reaped.
+
+import Logging
+import PostgresWire
+import Reactor
+
+extension Session {
+    /// The client of a relaying session is gone.
+    func clientDropped(_ kind: DropKind) {
+        switch state.clientDropped(kind, at: worker.loop.now, timeout: worker.configuration.cancel.timeout) {
+        case .none: break
+        case .end(let reason): end(reason)
+        case .reap(let action):
+            beginReaping()
+            perform(action)
+        }
+    }
+
+    private func beginReaping() {
+        stage = .reaping
+        if let kind = state.dropKind { worker.counters.drops[kind].add() }
+        worker.counters.orphansActive.add()
+        client.close()
+        toServer.discard()
+        toClient.discard()
+        // The answers must be read: a backend that is blocked in a write serves no cancel.
+        server?.interest = .read
+    }
+
+    /// Reads what the server still says and throws it away.
+    func reap() {
+        guard let server else { return }
+        let buffer = worker.loop.receiveBuffer
+        switch server.receive(into: buffer) {
+        case .wouldBlock: break
+        case .endOfStream, .failed: serverClosedWhileReaping()
+        case .bytes(let count): buffer.withReceived(count) { throwAway($0) }
+        }
+    }
+
+    private func throwAway(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            try toClient.follow(bytes) { kind, body in state.serverAnswered(kind, body) }
+        } catch {
+            worker.counters.protocolErrors[.server].add()
+            return serverClosedWhileReaping()
+        }
+        perform(state.serverAnsweredWhileReaping(at: worker.loop.now))
+    }
+
+    private func serverClosedWhileReaping() {
+        if case .reap(let action) = state.serverClosed() { perform(action) }
+    }
+
+    func cancelConcluded(_ result: Reaper.CancelResult) {
+        guard case .reaping = stage else { return }
+        cancelOrder = nil
+        perform(state.cancelConcluded(result, at: worker.loop.now))
+    }
+
+    private func perform(_ action: Reaper.Action) {
+        switch action {
+        case .none: break
+        case .cancel: orderCancel()
+        case .shutdownSendingAndCancel:
+            server?.shutdownSending()
+            orderCancel()
+        case .wake(let time): wake(at: time)
+        case .end(let outcome): finishReaping(outcome)
+        }
+    }
+
+    private func orderCancel() {
+        guard let key = state.cancelKey, let address = server?.peerAddress else {
+            // The connection is no more; the next read tells so.
+            return cancelConcluded(.notSent)
+        }
+        let (id, mailbox) = (id, worker.mailbox)
+        let order = CancelOrder(address: address, key: key) { result in
+            mailbox.post(.cancelConcluded(id, result))
+        }
+        cancelOrder = order
+        worker.dispatcher.post(order)
+        if let time = state.reaper?.wakeTime { wake(at: time) }
+    }
+
+    private func wake(at time: MonotonicTime) {
+        setTimer(after: time.since(worker.loop.now)) { session in
+            session.perform(session.state.timePassed(at: session.worker.loop.now))
+        }
+    }
+
+    private func finishReaping(_ outcome: Outcome) {
+        guard let reaper = state.reaper, let kind = state.dropKind else { return }
+        let duration = worker.loop.now.since(reaper.droppedAt)
+        worker.counters.orphansActive.add(-1)
+        worker.counters.orphans[outcome].add()
+        worker.counters.reapTime.observe(duration)
+        var metadata = logMetadata
+        metadata["drop"] = "\(kind.rawValue)"
+        metadata["attempts"] = "\(reaper.cancelsSent)"
+        metadata["outcome"] = "\(outcome.rawValue)"
+        metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
+        worker.log.log(level: outcome == .gaveUp ? .warning : .info, "orphan reaped", metadata: metadata)
+        end(.reaped)
+    }
+}

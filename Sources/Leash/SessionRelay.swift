@@ -1,0 +1,123 @@
+// The stage a session spends its life in: what one side sends is followed and goes to the other.
+
+import PostgresWire
+import Reactor
+
+extension Session {
+    /// A socket of a relaying session became ready: at most one receive for each side.
+    func relay(_ side: Side, _ readiness: Readiness) {
+        if readiness.contains(.writable) { flush(to: side) }
+        guard case .relaying = stage else { return }
+        if readiness.contains(.readable) {
+            side == .client ? relayFromClient() : relayFromServer()
+        } else if readiness.contains(.closed) {
+            // Only the client is watched for its end alone, while it has to wait.
+            clientDropped(DropKind(client.takeError()))
+        }
+    }
+
+    private func relayFromClient() {
+        let buffer = worker.loop.receiveBuffer
+        switch client.receive(into: buffer) {
+        case .wouldBlock: break
+        case .endOfStream: clientDropped(.fin)
+        case .failed(let error): clientDropped(DropKind(error))
+        case .bytes(let count): buffer.withReceived(count) { passOnToServer($0) }
+        }
+    }
+
+    private func passOnToServer(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            // The state comes first: the answer may be there before `send` returns.
+            try toServer.follow(bytes) { kind, _ in state.clientSent(kind) }
+        } catch {
+            return breakOff(.client, error)
+        }
+        noteBusy(state.isBusy)
+        deliverToServer(bytes)
+    }
+
+    private func relayFromServer() {
+        guard let server else { return }
+        let buffer = worker.loop.receiveBuffer
+        switch server.receive(into: buffer) {
+        case .wouldBlock: break
+        case .endOfStream, .failed: serverClosed()
+        case .bytes(let count): buffer.withReceived(count) { passOnToClient($0) }
+        }
+    }
+
+    private func passOnToClient(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            // Here too: the client may act on a ReadyForQuery before `send` returns.
+            try toClient.follow(bytes) { kind, body in state.serverAnswered(kind, body) }
+        } catch {
+            return breakOff(.server, error)
+        }
+        noteBusy(state.isBusy)
+        if case .failed(let error) = toClient.deliver(bytes, to: client) {
+            return clientDropped(DropKind(error))
+        }
+        updateInterests()
+    }
+
+    /// Sends bytes of the client's to the server. If it takes no more, the client's further bytes go nowhere, and
+    /// what the server said before it left still goes to the client.
+    func deliverToServer(_ bytes: Span<UInt8>) {
+        guard let server else { return }
+        if !serverTakesNothing, case .failed = toServer.deliver(bytes, to: server) { serverTakesNothing = true }
+        updateInterests()
+    }
+
+    private func flush(to side: Side) {
+        switch side {
+        case .client:
+            if case .failed(let error) = toClient.flush(to: client) { return clientDropped(DropKind(error)) }
+        case .server:
+            guard let server else { return }
+            if case .failed = toServer.flush(to: server) {
+                serverTakesNothing = true
+                toServer.discard()
+            }
+        }
+        updateInterests()
+    }
+
+    /// A side is read while what it said before has gone on to the other side; the client, also while the record of
+    /// what it is owed has room. When it is not read, the client is watched for its end.
+    private func updateInterests() {
+        let clientMustWait = toServer.isStalled || state.owed.isFull
+        client.interest = (clientMustWait ? Interest.close : .read).union(toClient.isStalled ? .write : [])
+        server?.interest = (toClient.isStalled ? [] : Interest.read).union(toServer.isStalled ? .write : [])
+    }
+
+    /// The server ended the session; what it said last goes to the client first.
+    private func serverClosed() {
+        guard case .end(let reason) = state.serverClosed() else { return }
+        server?.close()
+        beginClosing(reason)
+    }
+
+    /// A message can't be right: from here on nobody knows where the next one begins.
+    private func breakOff(_ side: Side, _ error: MalformedMessage) {
+        worker.counters.protocolErrors[side].add()
+        var metadata = logMetadata
+        metadata["from"] = "\(side)"
+        metadata["length"] = "\(error.length)"
+        worker.log.warning("invalid message length", metadata: metadata)
+        let message = "invalid message length \(error.length) from the \(side)"
+        tellClient(FatalError(.protocolViolation, message))
+        if side == .client {
+            clientDropped(.protocolError)
+        } else {
+            server?.close()
+            beginClosing(.protocolError)
+        }
+    }
+
+    /// Says something of our own to the client, where a message of the server's isn't under way.
+    func tellClient(_ error: FatalError) {
+        guard toClient.isAtBoundary else { return }
+        _ = toClient.deliver(error.bytes.span, to: client)
+    }
+}

@@ -1,0 +1,39 @@
+// One session as the report shows it.
+
+import Reactor
+
+/// What is known of a session at one time.
+package struct SessionSnapshot: Sendable {
+    package let client: String
+    package let user: String
+    package let database: String
+    package let applicationName: String
+    package let processID: UInt32?
+    package let state: String
+    package let age: Duration
+    /// Since when the server has owed an answer; nil when it owes none.
+    package let queryAge: Duration?
+
+    /// One line; names are quoted, as users choose them.
+    package var line: String {
+        [
+            "client=\(client)",
+            "user=\(user.debugDescription)",
+            "database=\(database.debugDescription)",
+            "application_name=\(applicationName.debugDescription)",
+            "pid=\(processID.map(String.init) ?? "-")",
+            "state=\(state.debugDescription)",
+            "age=\(Self.seconds(age))",
+            "query=\(queryAge.map(Self.seconds) ?? "-")",
+        ].joined(separator: " ")
+    }
+
+    private static func seconds(_ duration: Duration) -> String {
+        "\((duration.seconds * 1000).rounded() / 1000)s"
+    }
+
+    /// Longest-running query first, then the oldest session.
+    package static func isListedBefore(_ left: SessionSnapshot, _ right: SessionSnapshot) -> Bool {
+        (left.queryAge ?? .zero, left.age) > (right.queryAge ?? .zero, right.age)
+    }
+}

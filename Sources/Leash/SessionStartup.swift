@@ -1,0 +1,141 @@
+// The first stage of a session: the client's first packet, and the connection to the server.
+
+import PostgresWire
+import Reactor
+
+extension Session {
+    /// Reads on in the client's first packet.
+    func readStartup() {
+        guard case .startup(var reader) = stage else { return }
+        let progress = reader.read(from: client, into: worker.loop.receiveBuffer)
+        stage = .startup(reader)
+        switch progress {
+        case .incomplete: break
+        case .endOfStream: end(.clientClosed)
+        case .failed(let error): end(DropKind(error).idleEnd)
+        case .malformed(let reason): refuseMalformed(reason)
+        case .complete(let packet, let bytes): handle(packet, bytes)
+        }
+    }
+
+    private func handle(_ packet: StartupPacket, _ bytes: [UInt8]) {
+        switch packet {
+        case .sslRequest where !sslRefused:
+            sslRefused = true
+            refuseEncryption()
+        case .gssEncryptionRequest where !gssRefused:
+            gssRefused = true
+            refuseEncryption()
+        case .sslRequest, .gssEncryptionRequest:
+            // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
+            refuseMalformed(.unsupportedProtocol(major: 1234, minor: packet == .sslRequest ? 5679 : 5680))
+        case .cancelRequest:
+            stage = .relayingCancel(nil, packet: bytes)
+            findServer()
+        case .startup(let message):
+            guard worker.limit.enter() else {
+                return refuse(FatalError(.tooManyConnections, "sorry, too many clients already"), .tooManyClients)
+            }
+            hasPlace = true
+            identity = message
+            state = SessionState(isReplication: message.isReplication)
+            stage = .connecting(nil, startupPacket: bytes)
+            findServer()
+        }
+    }
+
+    private func refuseEncryption() {
+        stage = .startup(StartupReader())
+        guard client.send(encryptionRefused) == .bytes(encryptionRefused.count) else { return end(.clientClosed) }
+        // The next packet may be there already; the loop tells.
+    }
+
+    private func refuseMalformed(_ reason: StartupPacket.Malformed) {
+        worker.counters.protocolErrors[.client].add()
+        worker.log.warning("bad start-up packet", metadata: ["client": "\(clientAddress)", "reason": "\(reason)"])
+        refuse(FatalError(reason.sqlState, "\(reason)"), .protocolError)
+    }
+
+    // MARK: To the server
+
+    private func findServer() {
+        timer?.cancel()
+        timer = nil
+        client.interest = .close
+        worker.findServer(for: self)
+    }
+
+    /// The addresses the server's name stands for now.
+    func serverResolved(_ answer: NameResolver.Answer) {
+        switch (stage, answer) {
+        case (.connecting, .failure(let error)): connectionFailed("\(error)")
+        case (.relayingCancel, .failure): end(.serverUnreachable)
+        case (.connecting(_, let packet), .success(let addresses)):
+            let connector = ServerConnector(
+                loop: worker.loop,
+                addresses: addresses,
+                timeout: worker.configuration.server.connectTimeout
+            ) { [unowned self] result in
+                connected(result)
+            }
+            stage = .connecting(connector, startupPacket: packet)
+            connector.start()
+        case (.relayingCancel(_, let packet), .success(let addresses)): relayCancel(packet, to: addresses)
+        default: break
+        }
+    }
+
+    private func connected(_ result: Result<any StreamSocket, ConnectError>) {
+        guard case .connecting(_, let packet) = stage else { return }
+        switch result {
+        case .failure(let error) where error.isOutOfDescriptors:
+            worker.log.error("out of file descriptors", metadata: logMetadata)
+            refuse(FatalError(.tooManyConnections, "sorry, too many clients already"), .outOfDescriptors)
+        case .failure(let error): connectionFailed("\(error)")
+        case .success(let socket):
+            server = socket
+            socket.owner = self
+            stage = .relaying
+            noteBusy(true)
+            deliverToServer(packet.span)
+        }
+    }
+
+    private func connectionFailed(_ reason: String) {
+        worker.counters.connectFailures.add()
+        worker.log.error("\(reason)", metadata: logMetadata)
+        refuse(FatalError(.connectionFailure, reason), .serverUnreachable)
+    }
+
+    /// The client went away, or spoke out of turn, before it had a server.
+    func clientLeftEarly() {
+        switch stage {
+        // A cancel is delivered even if its client doesn't wait to see it.
+        case .relayingCancel: client.interest = []
+        default: end(DropKind(client.takeError()).idleEnd)
+        }
+    }
+
+    // MARK: A client's own cancel
+
+    private func relayCancel(_ packet: [UInt8], to addresses: [SocketAddress]) {
+        let connection = CancelConnection(
+            loop: worker.loop,
+            addresses: addresses,
+            packet: packet,
+            timeout: worker.configuration.server.connectTimeout
+        ) { [unowned self] result in
+            if result == .sent { worker.counters.clientCancelsRelayed.add() }
+            end(result == .sent ? .cancelRelayed : .serverUnreachable)
+        }
+        stage = .relayingCancel(connection, packet: packet)
+        connection.start()
+    }
+}
+
+extension DropKind {
+    /// How a connection ended that the kernel holds this error for, or none.
+    init(_ error: SystemError?) {
+        self = error.map { $0.isTimeout ? .timeout : .reset } ?? .fin
+    }
+}

@@ -1,0 +1,94 @@
+// What is known of a session, and what is to be done when one of its ends goes away. A pure value: it holds no
+// socket and reads no clock, so it can be tested as a table.
+
+import PostgresWire
+import Reactor
+
+/// The state of one session from its StartupMessage to its end.
+package struct SessionState: Equatable, Sendable {
+    package enum Action: Equatable, Sendable {
+        case none
+        /// Close both sides; the session is over.
+        case end(EndReason)
+        /// The client is gone: close its side, read on from the server and throw it away, and do what the reaper says.
+        case reap(Reaper.Action)
+    }
+
+    package private(set) var owed = Owed()
+    package private(set) var cancelKey: CancelKey?
+    package private(set) var reaper: Reaper?
+    package private(set) var isInTransaction = false
+    package private(set) var dropKind: DropKind?
+
+    private let isReplication: Bool
+    private var isAuthenticated = false
+    private var hasTerminated = false
+    private var hasBecomeReady = false
+
+    package init(isReplication: Bool) {
+        self.isReplication = isReplication
+    }
+
+    /// The server owes the client an answer.
+    package var isBusy: Bool { owed.isBusy }
+
+    package mutating func clientSent(_ kind: UInt8) {
+        if kind == FrontendKind.terminate { hasTerminated = true }
+        owed.clientSent(kind)
+    }
+
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
+        switch kind {
+        case BackendKind.authentication:
+            // AuthenticationOk is the one of code 0.
+            if body.bigEndianUInt32(at: 0) == 0 { isAuthenticated = true }
+        case BackendKind.backendKeyData: cancelKey = CancelKey(backendKeyData: body)
+        case BackendKind.readyForQuery:
+            isInTransaction = body.count > 0 && body[0] != UInt8(ascii: "I")
+            hasBecomeReady = true
+        default: break
+        }
+        owed.serverAnswered(kind)
+    }
+
+    /// The client is gone.
+    ///
+    /// - Parameters:
+    ///   - kind: how; a `.fin` behind a Terminate is made a `.terminate`.
+    ///   - timeout: after which the reaping of what it left is given up.
+    package mutating func clientDropped(_ kind: DropKind, at now: MonotonicTime, timeout: Duration) -> Action {
+        precondition(reaper == nil, "a client drops once")
+        let kind = hasTerminated && kind != .shutdown ? .terminate : kind
+        dropKind = kind
+        guard owed.isBusy, isAuthenticated, !isReplication else { return .end(kind.idleEnd) }
+        // Between AuthenticationOk and the first ReadyForQuery there is nothing of the client's to cancel.
+        if cancelKey == nil, owed.isStartingUp { return .end(kind.idleEnd) }
+        hasBecomeReady = false
+        var reaper = Reaper(droppedAt: now, timeout: timeout)
+        let action = cancelKey == nil ? .end(.noKey) : reaper.begin()
+        self.reaper = reaper
+        return .reap(action)
+    }
+
+    /// Bytes of the server were scanned while the session is being reaped.
+    package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
+        guard hasBecomeReady else { return .none }
+        hasBecomeReady = false
+        return reaper?.serverAnswered(isBusy: owed.isBusy, at: now) ?? .none
+    }
+
+    package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: MonotonicTime) -> Reaper.Action {
+        reaper?.cancelConcluded(result, at: now) ?? .none
+    }
+
+    package mutating func timePassed(at now: MonotonicTime) -> Reaper.Action {
+        reaper?.timePassed(at: now) ?? .none
+    }
+
+    /// The server closed its side.
+    package func serverClosed() -> Action {
+        if let reaper { return .reap(reaper.serverClosed()) }
+        return .end(hasTerminated ? .clientTerminated : .serverClosed)
+    }
+}

@@ -1,0 +1,40 @@
+// Reads a client's first packet, and not a byte more: what comes behind it belongs to somebody else (to TLS, or to the
+// messages that are followed).
+
+import PostgresWire
+import Reactor
+
+/// Collects the bytes of one start-up packet.
+struct StartupReader {
+    enum Progress {
+        case incomplete
+        case complete(StartupPacket, bytes: [UInt8])
+        case malformed(StartupPacket.Malformed)
+        case endOfStream
+        case failed(SystemError)
+    }
+
+    private var bytes: [UInt8] = []
+    private var length = StartupPacket.lengthFieldLength
+    private var knowsLength = false
+
+    /// Receives what there is.
+    mutating func read(from socket: any StreamSocket, into buffer: ReceiveBuffer) -> Progress {
+        while true {
+            switch socket.receive(into: buffer, limit: length - bytes.count) {
+            case .wouldBlock: return .incomplete
+            case .endOfStream: return .endOfStream
+            case .failed(let error): return .failed(error)
+            case .bytes(let count): buffer.withReceived(count) { bytes += $0.copied() }
+            }
+            guard bytes.count == length else { continue }
+            do throws(StartupPacket.Malformed) {
+                if knowsLength { return .complete(try StartupPacket(parsing: bytes.span), bytes: bytes) }
+                length = try StartupPacket.length(from: bytes.span)
+                knowsLength = true
+            } catch {
+                return .malformed(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+// The whole program: opens the listeners, starts the workers, hands clients out, answers signals, ends.
+
+import Glibc
+import Logging
+import Reactor
+
+/// Why pgleash could not start, in one line.
+package struct StartError: Error, CustomStringConvertible {
+    package let description: String
+}
+
+/// Runs on the main thread, with the cancel dispatcher beside it; sessions are the workers'.
+package final class Supervisor {
+    /// Within which SIGTERM ends the process; a second less than what is promised.
+    private static let drainTimeout = Duration.seconds(4)
+    /// How long the listeners rest when there are no descriptors left.
+    private static let exhaustedPause = Duration.milliseconds(100)
+
+    private let configuration: Configuration
+    private let log: Logger
+    private let loop = LibeventLoop(receiveBufferSize: 1024)
+    private let counters = Counters()
+    private let startedAt = MonotonicTime.now
+    private let letters = Mailbox<SupervisorLetter>()
+    private let orders = Mailbox<CancelOrder>()
+    private let dispatcher: CancelDispatcher
+    private let limit: SessionLimit
+    private var workers: [WorkerHandle] = []
+    private var listeners: [Listener] = []
+    private var signals: [SignalWatch] = []
+    private var timer: (any ScheduledTimer)?
+    private var collection: ReportCollection?
+    private var undrained = 0
+    private var isDraining = false
+    private var exitCode: Int32 = 0
+
+    package init(_ configuration: Configuration, log: Logger) {
+        self.configuration = configuration
+        self.log = log
+        dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, counters: counters)
+        limit = SessionLimit(configuration.listen.maxSessions)
+    }
+
+    /// Serves until a signal ends it.
+    ///
+    /// - Returns: the exit code.
+    /// - Throws: `StartError` when an address can't be listened on or a thread can't be started.
+    package func run() throws -> Int32 {
+        SignalWatch.ignoreBrokenPipes()
+        raiseDescriptorLimit()
+        try letters.open(on: loop) { [unowned self] in receive($0) }
+        try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
+        listeners = try openListeners()
+        try startWorkers()
+        watchSignals()
+        listeners.forEach { $0.resume() }
+        logStart()
+        probeServers()
+        loop.run()
+        return exitCode
+    }
+
+    private func receive(_ letter: SupervisorLetter) {
+        switch letter {
+        case .sessions(let sessions): collect(sessions)
+        case .drained:
+            undrained -= 1
+            if undrained == 0 { loop.stop() }
+        case .workerFailed(let error):
+            log.critical("worker could not start", metadata: ["reason": "\(error)"])
+            exitCode = 1
+            loop.stop()
+        }
+    }
+}
+
+/// What other threads tell the supervisor.
+enum SupervisorLetter: Sendable {
+    case sessions([SessionSnapshot])
+    case drained
+    case workerFailed(SystemError)
+}
+
+/// A worker, as the other threads see it.
+struct WorkerHandle: Sendable {
+    let mailbox = Mailbox<WorkerLetter>()
+    let counters = Counters()
+    let load = WorkerLoad()
+}
+
+/// The workers' answers to one SIGUSR1.
+private struct ReportCollection {
+    var missing: Int
+    var sessions: [SessionSnapshot] = []
+}
+
+// MARK: - Starting
+
+extension Supervisor {
+    private func openListeners() throws -> [Listener] {
+        var opened: [Listener] = []
+        for endpoint in configuration.listen.endpoints {
+            let addresses: [SocketAddress]
+            do throws(ResolutionError) {
+                addresses = try endpoint.resolve()
+            } catch {
+                throw StartError(description: "\(error)")
+            }
+            opened += try openListeners(addresses)
+        }
+        return opened
+    }
+
+    /// Of the addresses one host stands for, a family the machine lacks may be missing.
+    private func openListeners(_ addresses: [SocketAddress]) throws(StartError) -> [Listener] {
+        var opened: [Listener] = []
+        for address in addresses {
+            do throws(SystemError) {
+                opened.append(try Listener(loop: loop, address: address) { [unowned self] in accept($0) })
+            } catch {
+                let isLastHope = address == addresses.last && opened.isEmpty
+                if error.isAddressUnavailable, addresses.count > 1, !isLastHope { continue }
+                throw StartError(description: "could not listen on \(address): \(error)")
+            }
+        }
+        return opened
+    }
+
+    private func startWorkers() throws {
+        let environment = WorkerEnvironment(
+            configuration: configuration,
+            upstream: Upstream(configuration.server.endpoints),
+            limit: limit,
+            dispatcher: orders,
+            log: log
+        )
+        for index in 0..<configuration.workers {
+            let handle = WorkerHandle()
+            try startThread(named: "worker-\(index)") { [letters] in
+                let loop = LibeventLoop(receiveBufferSize: Configuration.receiveBufferSize)
+                let worker = Worker(
+                    loop: loop, mailbox: handle.mailbox, counters: handle.counters, load: handle.load,
+                    environment: environment
+                )
+                do throws(SystemError) {
+                    try handle.mailbox.open(on: loop) { worker.receive($0) }
+                    loop.run()
+                } catch {
+                    letters.post(.workerFailed(error))
+                }
+            }
+            workers.append(handle)
+        }
+    }
+
+    private func watchSignals() {
+        signals = [
+            loop.watch(signal: SIGTERM) { [unowned self] in drain("SIGTERM") },
+            loop.watch(signal: SIGINT) { [unowned self] in drain("SIGINT") },
+            loop.watch(signal: SIGUSR1) { [unowned self] in beginReport() },
+            loop.watch(signal: SIGHUP) { [log] in log.notice("SIGHUP: the configuration is read at start only") },
+        ]
+    }
+
+    private func logStart() {
+        log.notice(
+            "pgleash \(pgleashVersion) started",
+            metadata: [
+                "libevent": "\(LibeventLoop.libeventVersion)",
+                "method": "\(loop.method)",
+                "listen": "\(listeners.map { "\($0.address)" }.joined(separator: ","))",
+                "server": "\(configuration.server.endpoints.map(\.description).joined(separator: ","))",
+                "workers": "\(configuration.workers)",
+            ]
+        )
+    }
+
+    /// Says in the log whether the server is there. It is no condition: clients are told when they come.
+    private func probeServers() {
+        let (configuration, log) = (configuration, log)
+        try? startThread(named: "probe") {
+            for endpoint in configuration.server.endpoints {
+                let status = endpoint.probe()
+                log.log(
+                    level: status == .accepting ? .info : .warning,
+                    "server probed",
+                    metadata: ["server": "\(endpoint)", "status": "\(status)"]
+                )
+            }
+        }
+    }
+}
+
+// MARK: - Clients
+
+extension Supervisor {
+    private func accept(_ result: Result<AcceptedSocket, SystemError>) {
+        switch result {
+        case .success(let client): handOut(client)
+        case .failure(let error):
+            // Who is not accepted waits in the kernel's queue.
+            log.error("could not accept a client", metadata: ["reason": "\(error)"])
+            listeners.forEach { $0.pause() }
+            timer = loop.schedule(after: Self.exhaustedPause) { [unowned self] in listeners.forEach { $0.resume() } }
+        }
+    }
+
+    /// Clients above the limit are told so by their session, once they have said what they want (a CancelRequest is
+    /// always welcome). There may be as many of those again, as in PostgreSQL's postmaster; above that the door is shut.
+    private func handOut(_ client: AcceptedSocket) {
+        let count = workers.reduce(0) { $0 + $1.load.count }
+        let idlest = workers.min { $0.load.count < $1.load.count }
+        guard count < 2 * configuration.listen.maxSessions, let worker = idlest else {
+            counters.clientsRefused.add()
+            return closeDescriptor(client.descriptor)
+        }
+        worker.load.enter()
+        worker.mailbox.post(.client(client))
+    }
+}
+
+// MARK: - Signals
+
+extension Supervisor {
+    private func beginReport() {
+        // One that is under way serves both.
+        guard collection == nil else { return }
+        collection = ReportCollection(missing: workers.count)
+        for worker in workers { worker.mailbox.post(.report { [letters] in letters.post(.sessions($0)) }) }
+    }
+
+    private func collect(_ sessions: [SessionSnapshot]) {
+        collection?.sessions += sessions
+        collection?.missing -= 1
+        guard let collection, collection.missing == 0 else { return }
+        self.collection = nil
+        let facts = ProcessFacts(
+            version: pgleashVersion,
+            uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
+            maxSessions: Int64(configuration.listen.maxSessions)
+        )
+        let metrics = Metric.all(of: [counters] + workers.map(\.counters), facts)
+        do {
+            try Report(metrics: metrics, sessions: collection.sessions).write(to: configuration.metricsFile)
+        } catch {
+            let file = configuration.metricsFile ?? ""
+            log.error("could not write the report", metadata: ["file": "\(file)", "reason": "\(error)"])
+        }
+    }
+
+    /// Stops accepting, lets the workers end their sessions and cancel what is running, and ends; at once when told
+    /// a second time.
+    private func drain(_ signal: String) {
+        guard !isDraining else { return loop.stop() }
+        isDraining = true
+        log.notice("stopping", metadata: ["signal": "\(signal)"])
+        listeners = []
+        undrained = workers.count
+        for worker in workers { worker.mailbox.post(.drain { [letters] in letters.post(.drained) }) }
+        timer = loop.schedule(after: Self.drainTimeout) { [unowned self] in
+            log.warning("not all sessions ended in time")
+            loop.stop()
+        }
+    }
+}

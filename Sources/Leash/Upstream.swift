@@ -1,0 +1,19 @@
+// Where the server is: addresses known from the start, or names that are resolved for each connection.
+
+import Reactor
+
+/// The way to the server's addresses.
+package enum Upstream: Sendable {
+    /// Numeric addresses and socket directories, at least one.
+    case addresses([SocketAddress])
+    case names(NameResolver)
+
+    package init(_ endpoints: [Endpoint]) {
+        let numeric = endpoints.map { $0.numericAddresses() }
+        if numeric.contains(nil) {
+            self = .names(NameResolver(endpoints))
+        } else {
+            self = .addresses(numeric.flatMap { $0 ?? [] })
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// One thread's share of the sessions. Nothing of it is touched by another thread, but for its mailbox and counters.
+
+import Logging
+import Reactor
+
+/// What other threads tell a worker.
+package enum WorkerLetter: Sendable {
+    case client(AcceptedSocket)
+    case serverResolved(SessionID, NameResolver.Answer)
+    case cancelConcluded(SessionID, Reaper.CancelResult)
+    /// Send back a snapshot of the sessions.
+    case report(@Sendable ([SessionSnapshot]) -> Void)
+    /// End all sessions, then call.
+    case drain(@Sendable () -> Void)
+}
+
+/// What a worker shares with others.
+package struct WorkerEnvironment: Sendable {
+    package let configuration: Configuration
+    package let upstream: Upstream
+    package let limit: SessionLimit
+    package let dispatcher: Mailbox<CancelOrder>
+    package let log: Logger
+
+    package init(
+        configuration: Configuration,
+        upstream: Upstream,
+        limit: SessionLimit,
+        dispatcher: Mailbox<CancelOrder>,
+        log: Logger
+    ) {
+        self.configuration = configuration
+        self.upstream = upstream
+        self.limit = limit
+        self.dispatcher = dispatcher
+        self.log = log
+    }
+}
+
+/// Serves the sessions it is given on its event loop.
+package final class Worker {
+    let loop: any EventLoop
+    let configuration: Configuration
+    let counters: Counters
+    let limit: SessionLimit
+    let dispatcher: Mailbox<CancelOrder>
+    let mailbox: Mailbox<WorkerLetter>
+    let log: Logger
+
+    private let upstream: Upstream
+    private let load: WorkerLoad
+    private var sessions: [SessionID: Session] = [:]
+    private var nextID: SessionID = 0
+    private var drained: (@Sendable () -> Void)?
+
+    /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
+    package init(
+        loop: any EventLoop,
+        mailbox: Mailbox<WorkerLetter>,
+        counters: Counters,
+        load: WorkerLoad,
+        environment: WorkerEnvironment
+    ) {
+        self.loop = loop
+        self.mailbox = mailbox
+        self.counters = counters
+        self.load = load
+        configuration = environment.configuration
+        upstream = environment.upstream
+        limit = environment.limit
+        dispatcher = environment.dispatcher
+        log = environment.log
+    }
+
+    package func receive(_ letter: WorkerLetter) {
+        switch letter {
+        case .client(let accepted): open(accepted)
+        case .serverResolved(let id, let answer): sessions[id]?.serverResolved(answer)
+        case .cancelConcluded(let id, let result): sessions[id]?.cancelConcluded(result)
+        case .report(let reply):
+            let now = loop.now
+            reply(sessions.values.map { $0.snapshot(at: now) })
+        case .drain(let reply): drain(reply)
+        }
+    }
+
+    private func open(_ accepted: AcceptedSocket) {
+        nextID += 1
+        let session = Session(id: nextID, worker: self, client: accepted)
+        sessions[nextID] = session
+        session.start()
+    }
+
+    /// Tells `session` where the server is, at once where no name has to be resolved.
+    func findServer(for session: Session) {
+        switch upstream {
+        case .addresses(let addresses): session.serverResolved(.success(addresses))
+        case .names(let resolver):
+            let (id, mailbox) = (session.id, mailbox)
+            resolver.resolve { mailbox.post(.serverResolved(id, $0)) }
+        }
+    }
+
+    /// A session has ended.
+    func forget(_ session: Session) {
+        sessions[session.id] = nil
+        load.leave()
+        finishDraining()
+    }
+
+    private func drain(_ reply: @escaping @Sendable () -> Void) {
+        drained = reply
+        for session in sessions.values { session.shutDown() }
+        finishDraining()
+    }
+
+    private func finishDraining() {
+        guard sessions.isEmpty, let drained else { return }
+        self.drained = nil
+        drained()
+    }
+}

@@ -1,0 +1,85 @@
+// The command line: arguments in, supervisor started.
+
+import ArgumentParser
+import Leash
+import Logging
+
+@main
+struct PgleashCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pgleash",
+        abstract: "Relays PostgreSQL connections and cancels the queries of clients that went away.",
+        discussion: """
+            The command line goes over the configuration file, the file over the defaults. \
+            SIGUSR1 writes a report, SIGTERM and SIGINT end pgleash within 5 seconds.
+            """,
+        version: "pgleash \(pgleashVersion)"
+    )
+
+    @Option(help: "Configuration file. (default: \(Configuration.defaultFile), if it exists)")
+    var config: String?
+
+    @Option(help: "Where clients connect; a host that begins with / is a socket directory. (default: 127.0.0.1:6432)")
+    var listen: HostPort?
+
+    @Option(help: "Where the PostgreSQL server is. (default: 127.0.0.1:5432)")
+    var server: HostPort?
+
+    @Option(help: "Threads that relay. (default: the number of processors, at most 4)")
+    var workers: WorkerCount?
+
+    @Option(help: ArgumentHelp("One of \(logLevelNames).", valueName: "level"))
+    var logLevel: Logger.Level?
+
+    @Flag(help: "Read the configuration, say what is wrong with it, and exit.")
+    var checkConfig = false
+
+    @Flag(help: "Say whether pgleash and the server behind it take connections; exit codes as pg_isready's.")
+    var ping = false
+
+    func run() throws {
+        let configuration = try effectiveConfiguration()
+        if checkConfig { return print("pgleash: the configuration is valid") }
+        if ping {
+            let (line, exitCode) = checkHealth(configuration)
+            print(line)
+            throw ExitCode(exitCode)
+        }
+        try serve(configuration)
+    }
+
+    private func serve(_ configuration: Configuration) throws {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var log = Logger(label: "pgleash")
+        log.logLevel = configuration.logLevel
+        do {
+            throw ExitCode(try Supervisor(configuration, log: log).run())
+        } catch let error as StartError {
+            fail("\(error)", exitCode: 1)
+        }
+    }
+
+    private func effectiveConfiguration() throws -> Configuration {
+        var configuration: Configuration
+        do throws(ConfigurationError) {
+            configuration = try Configuration(file: config, orDefault: Configuration.defaultFile)
+        } catch {
+            fail("\(error)", exitCode: exConfig)
+        }
+        if let listen { (configuration.listen.hosts, configuration.listen.port) = ([listen.host], listen.port) }
+        if let server { (configuration.server.hosts, configuration.server.port) = ([server.host], server.port) }
+        if let workers { configuration.workers = workers.count }
+        if let logLevel { configuration.logLevel = logLevel }
+        return configuration
+    }
+}
+
+/// EX_CONFIG of sysexits.h.
+private let exConfig: Int32 = 78
+
+private func fail(_ message: String, exitCode: Int32) -> Never {
+    reportFailure("pgleash: \(message)\n")
+    PgleashCommand.exit(withError: ExitCode(exitCode))
+}
+
+private let logLevelNames = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
