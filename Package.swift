@@ -44,6 +44,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "LeashTests", dependencies: ["Leash", "PostgresWire", "Reactor"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -4,11 +4,16 @@ import Reactor
 
 /// A connection that carries a CancelRequest and nothing else. Releasing it closes it.
 final class CancelConnection: SocketOwner {
-    typealias Completion = (Reaper.CancelResult) -> Void
+    enum Progress {
+        /// The request was written.
+        case sent
+        /// The server closed, or never will; the last call.
+        case concluded(Reaper.CancelResult)
+    }
 
     private let loop: any EventLoop
     private let packet: [UInt8]
-    private let completion: Completion
+    private let report: (Progress) -> Void
     private var connector: ServerConnector?
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
@@ -18,17 +23,17 @@ final class CancelConnection: SocketOwner {
     ///   - addresses: tried in turn until one takes the connection.
     ///   - packet: a CancelRequest.
     ///   - timeout: for all of it.
-    ///   - completion: called once, never before `start` returns unless connecting fails at once.
+    ///   - report: called once or twice, never before `start` returns unless connecting fails at once.
     init(
         loop: any EventLoop,
         addresses: [SocketAddress],
         packet: [UInt8],
         timeout: Duration,
-        _ completion: @escaping Completion
+        _ report: @escaping (Progress) -> Void
     ) {
         self.loop = loop
         self.packet = packet
-        self.completion = completion
+        self.report = report
         connector = ServerConnector(loop: loop, addresses: addresses, timeout: timeout) { [unowned self] result in
             connected(result)
         }
@@ -51,6 +56,7 @@ final class CancelConnection: SocketOwner {
         guard socket.send(packet) == .bytes(packet.count) else { return conclude() }
         isSent = true
         socket.interest = .read
+        report(.sent)
     }
 
     /// The server answers nothing and closes once the signal is on its way.
@@ -65,6 +71,6 @@ final class CancelConnection: SocketOwner {
         timer?.cancel()
         connector?.stop()
         socket?.close()
-        completion(isSent ? .sent : .notSent)
+        report(.concluded(isSent ? .sent : .notSent))
     }
 }

@@ -28,7 +28,7 @@ package final class CancelDispatcher {
             let order = queue[next]
             next += 1
             // The answer may have come while the order waited.
-            if !order.isWithdrawn { start(order) }
+            if order.begin() { start(order) }
         }
         guard next == queue.count || next >= 1024 else { return }
         queue.removeFirst(next)
@@ -41,8 +41,11 @@ package final class CancelDispatcher {
             addresses: [order.address],
             packet: order.key.cancelRequest,
             timeout: limits.attemptTimeout
-        ) { [unowned self] result in
-            conclude(order, result)
+        ) { [unowned self] progress in
+            switch progress {
+            case .sent: counters.cancelsSent.add()
+            case .concluded(let result): conclude(order, result)
+            }
         }
         running[ObjectIdentifier(order)] = connection
         connection.start()
@@ -52,7 +55,7 @@ package final class CancelDispatcher {
         // Still running the connection's own code: it must outlive this call.
         let connection = running.removeValue(forKey: ObjectIdentifier(order))
         withExtendedLifetime(connection) {
-            (result == .sent ? counters.cancelsSent : counters.cancelsFailed).add()
+            if result == .notSent { counters.cancelsFailed.add() }
             order.reply(result)
             startWaiting()
         }

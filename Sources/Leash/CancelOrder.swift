@@ -12,7 +12,9 @@ package final class CancelOrder: Sendable {
     /// Called on the dispatcher's thread, once, unless the order was withdrawn.
     package let reply: @Sendable (Reaper.CancelResult) -> Void
 
-    private let withdrawn = Atomic<Bool>(false)
+    private enum State: UInt8 { case waiting, begun, withdrawn }
+
+    private let state = Atomic<UInt8>(State.waiting.rawValue)
 
     package init(address: SocketAddress, key: CancelKey, reply: @escaping @Sendable (Reaper.CancelResult) -> Void) {
         self.address = address
@@ -20,9 +22,21 @@ package final class CancelOrder: Sendable {
         self.reply = reply
     }
 
-    package func withdraw() {
-        withdrawn.store(true, ordering: .releasing)
-    }
+    /// The dispatcher carries the order out now.
+    ///
+    /// - Returns: false when it was withdrawn.
+    package func begin() -> Bool { leaveWaiting(for: .begun) }
 
-    package var isWithdrawn: Bool { withdrawn.load(ordering: .acquiring) }
+    /// The session needs no cancel any more.
+    ///
+    /// - Returns: false when it is too late: the cancel is on its way, and `reply` follows.
+    package func withdraw() -> Bool { leaveWaiting(for: .withdrawn) }
+
+    private func leaveWaiting(for next: State) -> Bool {
+        state.compareExchange(
+            expected: State.waiting.rawValue,
+            desired: next.rawValue,
+            ordering: .acquiringAndReleasing
+        ).exchanged
+    }
 }

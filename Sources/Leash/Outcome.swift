@@ -52,6 +52,9 @@ package enum EndReason: String, CaseIterable, Sendable {
 }
 
 extension DropKind {
+    /// The client has not gone: it is pgleash that ends the session, and says why.
+    var leavesClient: Bool { self == .protocolError || self == .shutdown }
+
     /// How a session ends that this happens to while nothing is owed.
     var idleEnd: EndReason {
         switch self {

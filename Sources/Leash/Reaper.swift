@@ -14,6 +14,10 @@ package struct Reaper: Equatable, Sendable {
         case cancel
         /// End our half of the stream to the server, then as `cancel`.
         case shutdownSendingAndCancel
+        /// No cancel is needed any more. If the one asked for has not begun, it is withdrawn, and `cancelConcluded` says
+        /// so; if it has, its conclusion is waited for: the backend must not leave before it, or the server logs that a
+        /// cancel request matched no process.
+        case withdrawCancel
         /// Come back with `timePassed` at this time, and no more at any time asked for before.
         case wake(at: MonotonicTime)
         case end(Outcome)
@@ -25,6 +29,8 @@ package struct Reaper: Equatable, Sendable {
         case sent
         /// The server could not be reached or took too long.
         case notSent
+        /// It was not begun, and never will be.
+        case withdrawn
     }
 
     /// The first pause between tries; each is twice the last, up to `longestPause`.
@@ -36,6 +42,8 @@ package struct Reaper: Equatable, Sendable {
 
     package let droppedAt: MonotonicTime
     package private(set) var cancelsSent = 0
+    /// When the server owed nothing any more.
+    package private(set) var stoppedAt: MonotonicTime?
 
     private let deadline: MonotonicTime
     private var pause = firstPause
@@ -60,7 +68,11 @@ package struct Reaper: Equatable, Sendable {
 
     /// The server became ready, and owes more (`isBusy`) or nothing.
     package mutating func serverAnswered(isBusy: Bool, at now: MonotonicTime) -> Action {
-        guard isBusy else { return .end(cancelsSent > 0 ? .cancelled : .finished) }
+        guard isBusy else {
+            stoppedAt = now
+            return isCancelling ? .withdrawCancel : .end(stopped)
+        }
+        stoppedAt = nil
         pause = Self.firstPause
         if isCancelling {
             hasAnsweredMeanwhile = true
@@ -72,6 +84,7 @@ package struct Reaper: Equatable, Sendable {
     package mutating func cancelConcluded(_ result: CancelResult, at now: MonotonicTime) -> Action {
         isCancelling = false
         if result == .sent { cancelsSent += 1 }
+        if stoppedAt != nil { return .end(stopped) }
         defer { hasAnsweredMeanwhile = false }
         if hasAnsweredMeanwhile { return tryAgain(after: Self.pauseAfterAnswer, at: now) }
         defer { pause = min(pause * 2, Self.longestPause) }
@@ -79,7 +92,7 @@ package struct Reaper: Equatable, Sendable {
     }
 
     package mutating func timePassed(at now: MonotonicTime) -> Action {
-        if now >= deadline { return .end(.gaveUp) }
+        if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
         guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
         nextTry = nil
         isCancelling = true
@@ -92,7 +105,9 @@ package struct Reaper: Equatable, Sendable {
         return .cancel
     }
 
-    package func serverClosed() -> Action { .end(.serverClosed) }
+    package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
+
+    private var stopped: Outcome { cancelsSent > 0 ? .cancelled : .finished }
 
     private mutating func tryAgain(after pause: Duration, at now: MonotonicTime) -> Action {
         nextTry = now.advanced(by: pause)

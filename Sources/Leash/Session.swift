@@ -85,7 +85,7 @@ final class Session: SocketOwner {
         stage = .ended
         timer?.cancel()
         timer = nil
-        cancelOrder?.withdraw()
+        _ = cancelOrder?.withdraw()
         client.close()
         server?.close()
         noteBusy(false)

@@ -51,13 +51,9 @@ extension Session {
         let goodbye = FatalError(.adminShutdown, "terminating connection due to administrator command")
         switch stage {
         case .startup, .connecting: refuse(goodbye, .shutdown)
-        case .relaying where state.isBusy:
-            tellClient(goodbye)
-            clientDropped(.shutdown)
         case .relaying:
             tellClient(goodbye)
-            server?.close()
-            beginClosing(.shutdown)
+            clientDropped(.shutdown)
         case .relayingCancel, .reaping, .closing, .ended: break
         }
     }

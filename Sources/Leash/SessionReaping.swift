@@ -9,6 +9,9 @@ extension Session {
     func clientDropped(_ kind: DropKind) {
         switch state.clientDropped(kind, at: worker.loop.now, timeout: worker.configuration.cancel.timeout) {
         case .none: break
+        case .end(let reason) where kind.leavesClient:
+            server?.close()
+            beginClosing(reason)
         case .end(let reason): end(reason)
         case .reap(let action):
             beginReaping()
@@ -65,6 +68,8 @@ extension Session {
         case .shutdownSendingAndCancel:
             server?.shutdownSending()
             orderCancel()
+        case .withdrawCancel:
+            if cancelOrder?.withdraw() != false { cancelConcluded(.withdrawn) }
         case .wake(let time): wake(at: time)
         case .end(let outcome): finishReaping(outcome)
         }
@@ -92,7 +97,7 @@ extension Session {
 
     private func finishReaping(_ outcome: Outcome) {
         guard let reaper = state.reaper, let kind = state.dropKind else { return }
-        let duration = worker.loop.now.since(reaper.droppedAt)
+        let duration = (reaper.stoppedAt ?? worker.loop.now).since(reaper.droppedAt)
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[outcome].add()
         worker.counters.reapTime.observe(duration)

@@ -107,12 +107,9 @@ extension Session {
         worker.log.warning("invalid message length", metadata: metadata)
         let message = "invalid message length \(error.length) from the \(side)"
         tellClient(FatalError(.protocolViolation, message))
-        if side == .client {
-            clientDropped(.protocolError)
-        } else {
-            server?.close()
-            beginClosing(.protocolError)
-        }
+        if side == .client { return clientDropped(.protocolError) }
+        server?.close()
+        beginClosing(.protocolError)
     }
 
     /// Says something of our own to the client, where a message of the server's isn't under way.

@@ -19,6 +19,8 @@ extension Session {
     }
 
     private func handle(_ packet: StartupPacket, _ bytes: [UInt8]) {
+        worker.counters.client.bytes.add(Int64(bytes.count))
+        worker.counters.client.messages.add()
         switch packet {
         case .sslRequest where !sslRefused:
             sslRefused = true
@@ -107,7 +109,7 @@ extension Session {
         refuse(FatalError(.connectionFailure, reason), .serverUnreachable)
     }
 
-    /// The client went away, or spoke out of turn, before it had a server.
+    /// The client went away before it had a server.
     func clientLeftEarly() {
         switch stage {
         // A cancel is delivered even if its client doesn't wait to see it.
@@ -124,9 +126,12 @@ extension Session {
             addresses: addresses,
             packet: packet,
             timeout: worker.configuration.server.connectTimeout
-        ) { [unowned self] result in
-            if result == .sent { worker.counters.clientCancelsRelayed.add() }
-            end(result == .sent ? .cancelRelayed : .serverUnreachable)
+        ) { [unowned self] progress in
+            switch progress {
+            case .sent: worker.counters.clientCancelsRelayed.add()
+            case .concluded(.sent): end(.cancelRelayed)
+            case .concluded: end(.serverUnreachable)
+            }
         }
         stage = .relayingCancel(connection, packet: packet)
         connection.start()

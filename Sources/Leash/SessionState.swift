@@ -55,11 +55,11 @@ package struct SessionState: Equatable, Sendable {
     /// The client is gone.
     ///
     /// - Parameters:
-    ///   - kind: how; a `.fin` behind a Terminate is made a `.terminate`.
+    ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
     ///   - timeout: after which the reaping of what it left is given up.
     package mutating func clientDropped(_ kind: DropKind, at now: MonotonicTime, timeout: Duration) -> Action {
         precondition(reaper == nil, "a client drops once")
-        let kind = hasTerminated && kind != .shutdown ? .terminate : kind
+        let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
         guard owed.isBusy, isAuthenticated, !isReplication else { return .end(kind.idleEnd) }
         // Between AuthenticationOk and the first ReadyForQuery there is nothing of the client's to cancel.

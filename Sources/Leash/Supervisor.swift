@@ -32,6 +32,8 @@ package final class Supervisor {
     private var collection: ReportCollection?
     private var undrained = 0
     private var isDraining = false
+    /// The last client could not be accepted; the log has said so.
+    private var isExhausted = false
     private var exitCode: Int32 = 0
 
     package init(_ configuration: Configuration, log: Logger) {
@@ -196,10 +198,13 @@ extension Supervisor {
 extension Supervisor {
     private func accept(_ result: Result<AcceptedSocket, SystemError>) {
         switch result {
-        case .success(let client): handOut(client)
+        case .success(let client):
+            isExhausted = false
+            handOut(client)
         case .failure(let error):
             // Who is not accepted waits in the kernel's queue.
-            log.error("could not accept a client", metadata: ["reason": "\(error)"])
+            if !isExhausted { log.error("could not accept clients", metadata: ["reason": "\(error)"]) }
+            isExhausted = true
             listeners.forEach { $0.pause() }
             timer = loop.schedule(after: Self.exhaustedPause) { [unowned self] in listeners.forEach { $0.resume() } }
         }

@@ -1,0 +1,110 @@
+// Reading configuration files, and above all what is said of those that can't be used.
+
+import Logging
+import Testing
+
+@testable import Leash
+
+private func parse(_ text: String) throws(ConfigurationError) -> Configuration {
+    try Configuration(parsing: text, file: "test.conf")
+}
+
+private func message(_ text: String) -> String {
+    do throws(ConfigurationError) {
+        _ = try parse(text)
+        return "no error"
+    } catch {
+        return "\(error)"
+    }
+}
+
+@Suite("The configuration file")
+struct ConfigurationTests {
+    @Test("The smallest one, and nothing else changes")
+    func smallest() throws {
+        let configuration = try parse("[listen]\nhost = 127.0.0.1\nport = 6433\n[server]\nhost = db\nport = 5433\n")
+        #expect(configuration.listen.port == 6433)
+        #expect(configuration.server.hosts == ["db"])
+        #expect(configuration.server.port == 5433)
+        #expect(configuration.cancel.maxConcurrent == 16)
+        #expect(configuration.listen.maxSessions == 10_000)
+    }
+
+    @Test("Comments, blank lines, spaces and the carriage returns of another system don't matter")
+    func leniency() throws {
+        let configuration = try parse("# a\r\n\r\n  ; b\r\n[ listen ]\r\n\tport=1234 \r\n")
+        #expect(configuration.listen.port == 1234)
+    }
+
+    @Test("Lists of hosts, and the star")
+    func hosts() throws {
+        let configuration = try parse("[listen]\nhost = *\n[server]\nhost = a, /run/postgresql ,::1\n")
+        #expect(configuration.listen.endpoints.map(\.host) == ["0.0.0.0", "::"])
+        #expect(configuration.server.hosts == ["a", "/run/postgresql", "::1"])
+    }
+
+    @Test(
+        "Times have the units of postgresql.conf",
+        arguments: [
+            ("90", Duration.seconds(90)), ("90s", .seconds(90)), ("2 min", .seconds(120)),
+            ("1500ms", .milliseconds(1500)),
+            ("1h", .seconds(3600)),
+        ]
+    )
+    func durations(text: String, expected: Duration) throws {
+        #expect(try parse("[cancel]\ntimeout = \(text)\n").cancel.timeout == expected)
+    }
+
+    @Test(
+        "What is not allowed says where, what, and what would be",
+        arguments: [
+            ("[listen]\nport = 0", #"test.conf:2: [listen] port = "0" is not allowed; allowed: 1 to 65535"#),
+            ("[listen]\nport = x", #"test.conf:2: [listen] port = "x" is not allowed; allowed: 1 to 65535"#),
+            ("[listen]\nport =", #"test.conf:2: [listen] port = "" is not allowed; allowed: 1 to 65535"#),
+            ("[cancel]\ntimeout = 0s", #"test.conf:2: [cancel] timeout = "0s" is not allowed; allowed: 1s to 1h"#),
+            ("[cancel]\ntimeout = 9d", #"test.conf:2: [cancel] timeout = "9d" is not allowed; allowed: 1s to 1h"#),
+            (
+                "[cancel]\ntimeout = 99999999999999999999h",
+                #"test.conf:2: [cancel] timeout = "99999999999999999999h" is not allowed; allowed: 1s to 1h"#
+            ),
+            ("[metrics]\nfile = x", #"test.conf:2: [metrics] file = "x" is not allowed; allowed: an absolute path"#),
+            ("port = 1", "test.conf:1: a key needs a heading before it, such as [listen]"),
+            ("[listen]\nport", #"test.conf:2: expected "key = value" or "[section]""#),
+            ("[listen\n", #"test.conf:1: a section's heading ends with "]""#),
+        ]
+    )
+    func notAllowed(text: String, expected: String) {
+        #expect(message(text) == expected)
+    }
+
+    @Test("An unknown key or section names the nearest known one")
+    func unknown() {
+        #expect(
+            message("[listen]\n\nprot = 1").hasPrefix(
+                #"test.conf:3: [listen] unknown key "prot"; the nearest known is "port""#))
+        #expect(message("[lisen]").hasPrefix("test.conf:1: unknown section [lisen]; the nearest known is [listen]"))
+        #expect(message("[server]\nconect_timeout = 1").contains(#"nearest known is "connect_timeout""#))
+    }
+
+    @Test("A file that isn't there or isn't text says so")
+    func unreadable() {
+        #expect(throws: ConfigurationError.self) { try Configuration(file: "/nonexistent/pgleash.conf") }
+        do throws(ConfigurationError) {
+            _ = try Configuration(file: "/nonexistent/pgleash.conf")
+        } catch {
+            #expect(error.description == "/nonexistent/pgleash.conf: could not be read: no such file")
+        }
+    }
+
+    @Test("Every log level has its name")
+    func logLevels() throws {
+        for level in Logger.Level.allCases {
+            #expect(try parse("[pgleash]\nlog_level = \(level.rawValue)").logLevel == level)
+        }
+    }
+
+    @Test("Distances between words", arguments: [("", "", 0), ("a", "", 1), ("prot", "port", 2), ("host", "hosts", 1)])
+    func distance(left: String, right: String, expected: Int) {
+        #expect(editDistance(left, right) == expected)
+    }
+}

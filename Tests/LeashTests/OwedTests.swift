@@ -1,0 +1,279 @@
+// What the server owes, told as transcripts: the letters are the message types of PostgreSQL's protocol.
+
+import PostgresWire
+import Testing
+
+@testable import Leash
+
+/// A conversation that has got past its start-up.
+private struct Transcript {
+    var owed = Owed()
+
+    init() {
+        owed.serverAnswered(BackendKind.readyForQuery)
+    }
+
+    mutating func client(_ kinds: String) {
+        for kind in kinds.utf8 where kind != UInt8(ascii: " ") { owed.clientSent(kind) }
+    }
+
+    mutating func server(_ kinds: String) {
+        for kind in kinds.utf8 where kind != UInt8(ascii: " ") { owed.serverAnswered(kind) }
+    }
+
+    var isBusy: Bool { owed.isBusy }
+}
+
+@Suite("What is owed")
+struct OwedTests {
+    @Test("A session is busy from its start-up to the first ReadyForQuery")
+    func startup() {
+        var owed = Owed()
+        #expect(owed.isBusy && owed.isStartingUp)
+        owed.serverAnswered(BackendKind.authentication)
+        owed.serverAnswered(BackendKind.backendKeyData)
+        #expect(owed.isBusy)
+        owed.serverAnswered(BackendKind.readyForQuery)
+        #expect(!owed.isBusy && !owed.isStartingUp)
+    }
+
+    @Test("A Query sent before the first ReadyForQuery is owed behind it")
+    func queryDuringStartup() {
+        var owed = Owed()
+        owed.clientSent(FrontendKind.query)
+        owed.serverAnswered(BackendKind.readyForQuery)
+        #expect(owed.isBusy)
+        owed.serverAnswered(BackendKind.commandComplete)
+        owed.serverAnswered(BackendKind.readyForQuery)
+        #expect(!owed.isBusy)
+    }
+
+    @Test(
+        "Once all is answered, the session is idle, and busy until then",
+        arguments: [
+            ("Q", "T D D C Z"), ("Q", "E Z"), ("Q", "I Z"), ("Q", "T D C C T D C Z"), ("Q", "H d d c C Z"),
+            ("F", "V Z"), ("F", "E Z"), ("S", "Z"), ("P B D E S", "1 2 T D C Z"), ("P D S", "1 t T Z"),
+            ("P D S", "1 t n Z"), ("B E H E S", "2 D s D C Z"), ("C S", "3 Z"), ("P B E S", "E Z"), ("S S S", "Z Z Z"),
+            ("Q Q Q", "C Z C Z E Z"), ("P B E S P B E S", "1 2 C Z E Z"), ("P B E P B E S", "1 2 C E Z"),
+            ("P B E Q", "1 2 C C Z"), ("P B E Q S", "E Z"), ("P B E Q Q S Q", "1 E Z C Z"),
+            ("P B E S", "1 2 H d c C Z"),
+            ("P B E S", "1 2 I Z"), ("P B E S", "1 2 C E Z"), ("Q", "N S A C Z"),
+        ]
+    )
+    func conversation(client: String, server: String) {
+        var transcript = Transcript()
+        transcript.client(client)
+        for kind in server.split(separator: " ") {
+            #expect(transcript.isBusy, "before \(kind)")
+            transcript.server(String(kind))
+        }
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Extended messages without Sync keep the session busy, answered or not")
+    func flushWithoutSync() {
+        var transcript = Transcript()
+        transcript.client("P B E H")
+        #expect(transcript.isBusy)
+        transcript.server("1 2 D s")
+        #expect(transcript.isBusy)
+        transcript.client("S")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Flush, CopyData and Terminate alone are owed nothing")
+    func nothingOwed() {
+        var transcript = Transcript()
+        transcript.client("H d c f X p")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("After an error in an extended batch everything up to the next Sync is never answered, a Query too")
+    func skipping() {
+        var transcript = Transcript()
+        transcript.client("P B E Q F Q S")
+        transcript.server("1 E")
+        #expect(transcript.isBusy)
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("What is sent while the server skips is skipped too, until a Sync is sent")
+    func sentWhileSkipping() {
+        var transcript = Transcript()
+        transcript.client("P B E")
+        transcript.server("E")
+        transcript.client("Q P B E")
+        #expect(transcript.isBusy)
+        transcript.client("S Q")
+        transcript.server("Z")
+        #expect(transcript.isBusy, "the Query behind the Sync is not skipped")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An error of a Query behind answered extended messages skips nothing")
+    func queryFailsBehindBatch() {
+        var transcript = Transcript()
+        transcript.client("P B E Q Q")
+        transcript.server("1 2 C E Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Parameter changes, notices and notifications answer nothing", arguments: ["S", "N", "A"])
+    func asynchronous(kind: String) {
+        var transcript = Transcript()
+        transcript.server(kind)
+        #expect(!transcript.isBusy)
+        transcript.client("Q")
+        transcript.server(kind)
+        #expect(transcript.isBusy)
+    }
+}
+
+@Suite("What is owed around a copy from the client")
+struct OwedCopyTests {
+    @Test("A simple copy is owed one ReadyForQuery, however it ends", arguments: ["d d c", "d f", "c"])
+    func simpleCopy(copy: String) {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client(copy)
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Sync and Flush within a copy are ignored by the server")
+    func syncWithinCopy() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d S H d S c")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Syncs sent before the server said it wants a copy, and before its end, are not answered")
+    func syncBeforeCopyBegan() {
+        var transcript = Transcript()
+        transcript.client("Q d S d c S")
+        transcript.server("G C Z")
+        #expect(transcript.isBusy, "the Sync behind the copy is answered")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered")
+    func extendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B D E S")
+        transcript.server("1 2 n G")
+        transcript.client("d d c S")
+        transcript.server("C")
+        #expect(transcript.isBusy)
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("The same, when the copy fails: what follows is skipped up to the Sync behind it")
+    func failedExtendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B D E S")
+        transcript.server("1 2 n G")
+        transcript.client("d d")
+        transcript.server("E")
+        transcript.client("d c")
+        #expect(transcript.isBusy)
+        transcript.client("S")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("A copy sent as a whole before the server said a word")
+    func optimisticExtendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B E d d c S")
+        transcript.server("1 2 G C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("After an error in a simple copy the rest of it is thrown away without an answer")
+    func failedSimpleCopy() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d d")
+        transcript.server("E Z")
+        #expect(!transcript.isBusy)
+        transcript.client("d d c")
+        #expect(!transcript.isBusy)
+        transcript.client("Q")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An end of a copy that never began answers nothing and hides nothing")
+    func copyThatNeverBegan() {
+        var transcript = Transcript()
+        transcript.client("Q d c Q")
+        transcript.server("E Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Two copies in one Query")
+    func twoCopies() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d c")
+        transcript.server("C G")
+        transcript.client("d S c Q")
+        transcript.server("C Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query")
+    func bareReadyForQuery() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+}
+
+@Suite("How much is remembered")
+struct OwedBoundTests {
+    @Test("A pipeline fills the record, and answers empty it again")
+    func full() {
+        var transcript = Transcript()
+        for _ in 0..<Owed.fullCount - 1 { transcript.client("Q") }
+        #expect(!transcript.owed.isFull)
+        transcript.client("Q")
+        #expect(transcript.owed.isFull)
+        transcript.server("C Z")
+        #expect(!transcript.owed.isFull)
+    }
+
+    @Test("A client that is always one query ahead leaves no trail")
+    func endlessPipeline() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        for _ in 0..<100_000 {
+            transcript.client("Q")
+            transcript.server("C Z")
+        }
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+        #expect(transcript.owed == Transcript().owed)
+    }
+}

@@ -1,0 +1,117 @@
+// Whether a drop is answered with a cancel: the decisions of SessionState, as transcripts.
+
+import PostgresWire
+import Reactor
+import Testing
+
+@testable import Leash
+
+private let now = MonotonicTime(nanoseconds: 1)
+
+/// A session as far as the steps say.
+private func session(_ steps: Step..., isReplication: Bool = false) -> SessionState {
+    var state = SessionState(isReplication: isReplication)
+    for step in steps {
+        for (kind, body) in step.answers { state.serverAnswered(kind, body.span) }
+        for kind in step.requests { state.clientSent(kind) }
+    }
+    return state
+}
+
+private struct Step {
+    var requests: [UInt8] = []
+    var answers: [(UInt8, [UInt8])] = []
+
+    static let authenticated = Step(answers: [(BackendKind.authentication, [0, 0, 0, 0])])
+    static let askedForPassword = Step(answers: [(BackendKind.authentication, [0, 0, 0, 3])])
+    static let key = Step(answers: [(BackendKind.backendKeyData, [0, 0, 1, 0, 9, 9, 9, 9])])
+    static let ready = Step(answers: [(BackendKind.readyForQuery, [UInt8(ascii: "I")])])
+    static let readyInTransaction = Step(answers: [(BackendKind.readyForQuery, [UInt8(ascii: "T")])])
+    static let completed = Step(answers: [(BackendKind.commandComplete, [])])
+    static let query = Step(requests: [FrontendKind.query])
+    static let terminate = Step(requests: [FrontendKind.terminate])
+}
+
+private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionState.Action {
+    var state = state
+    return state.clientDropped(kind, at: now, timeout: .seconds(30))
+}
+
+@Suite("What a drop leads to")
+struct SessionStateTests {
+    @Test("A busy session is reaped, whichever way the client went", arguments: DropKind.allCases)
+    func busy(kind: DropKind) {
+        #expect(drop(session(.authenticated, .key, .ready, .query), kind) == .reap(.cancel))
+    }
+
+    @Test(
+        "An idle session ends, and how says the reason",
+        arguments: zip(
+            [DropKind.fin, .reset, .timeout, .shutdown, .protocolError],
+            [EndReason.clientClosed, .clientReset, .clientTimedOut, .shutdown, .protocolError]
+        )
+    )
+    func idle(kind: DropKind, reason: EndReason) {
+        #expect(drop(session(.authenticated, .key, .ready), kind) == .end(reason))
+    }
+
+    @Test("Idle in transaction ends too: closing is enough, the server rolls back")
+    func idleInTransaction() {
+        let state = session(.authenticated, .key, .ready, .query, .completed, .readyInTransaction)
+        #expect(state.isInTransaction)
+        #expect(drop(state) == .end(.clientClosed))
+    }
+
+    @Test(
+        "Terminate, then the end of the stream: an idle session ends, a busy one is reaped",
+        arguments: [DropKind.fin, .reset])
+    func terminate(kind: DropKind) {
+        #expect(drop(session(.authenticated, .key, .ready, .terminate), kind) == .end(.clientTerminated))
+        var busy = session(.authenticated, .key, .ready, .query, .terminate)
+        #expect(busy.clientDropped(kind, at: now, timeout: .seconds(1)) == .reap(.cancel))
+        #expect(busy.dropKind == .terminate)
+    }
+
+    @Test("Nothing is cancelled before the client is authenticated")
+    func unauthenticated() {
+        #expect(drop(session()) == .end(.clientClosed))
+        #expect(drop(session(.askedForPassword)) == .end(.clientClosed))
+        #expect(drop(session(.askedForPassword, .query)) == .end(.clientClosed))
+    }
+
+    @Test("Between authentication and the first ReadyForQuery there is a key or nothing to do")
+    func starting() {
+        #expect(drop(session(.authenticated)) == .end(.clientClosed))
+        #expect(drop(session(.authenticated, .key, .query)) == .reap(.cancel))
+    }
+
+    @Test("A server that gives no key leaves nothing to cancel with")
+    func noKey() {
+        #expect(drop(session(.authenticated, .ready, .query)) == .reap(.end(.noKey)))
+    }
+
+    @Test("A replication session is never cancelled")
+    func replication() {
+        let state = session(.authenticated, .key, .ready, .query, isReplication: true)
+        #expect(drop(state) == .end(.clientClosed))
+    }
+
+    @Test("The server closes: the reason depends on whether the client had said goodbye")
+    func serverCloses() {
+        #expect(session(.authenticated, .key, .ready).serverClosed() == .end(.serverClosed))
+        #expect(session(.authenticated, .key, .ready, .terminate).serverClosed() == .end(.clientTerminated))
+        var reaped = session(.authenticated, .key, .ready, .query)
+        _ = reaped.clientDropped(.fin, at: now, timeout: .seconds(30))
+        #expect(reaped.serverClosed() == .reap(.end(.serverClosed)))
+    }
+
+    @Test("While reaping, bytes without a ReadyForQuery change nothing")
+    func reapingNeedsReady() {
+        var state = session(.authenticated, .key, .ready, .query)
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        state.serverAnswered(BackendKind.rowDescription, Span())
+        #expect(state.serverAnsweredWhileReaping(at: now) == .none)
+        state.serverAnswered(BackendKind.readyForQuery, Span())
+        #expect(state.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
+    }
+}
