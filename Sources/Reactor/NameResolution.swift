@@ -1,6 +1,7 @@
 // From a host and a port to addresses, as libpq reads them: a name, a numeric address, or a socket directory. It
 // may block for as long as the system's resolver does; NameResolver does it on a thread of its own.
 
+import CLibevent
 import Glibc
 
 /// A host that can't be turned into an address.

@@ -1,5 +1,6 @@
 // The system calls that make sockets: non-blocking, closed on exec, without delay.
 
+import CLibevent
 import Glibc
 
 /// A new stream socket for `address`, for the caller to close.
