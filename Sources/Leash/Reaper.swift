@@ -107,7 +107,8 @@ package struct Reaper: Equatable, Sendable {
 
     package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
 
-    private var stopped: Outcome { cancelsSent > 0 ? .cancelled : .finished }
+    /// A cancel that could not be withdrawn any more counts as sent, before its conclusion tells.
+    private var stopped: Outcome { cancelsSent > 0 || isCancelling ? .cancelled : .finished }
 
     private mutating func tryAgain(after pause: Duration, at now: MonotonicTime) -> Action {
         nextTry = now.advanced(by: pause)

@@ -16,19 +16,24 @@ struct PgleashCommand: ParsableCommand {
         version: "pgleash \(pgleashVersion)"
     )
 
-    @Option(help: "Configuration file. (default: \(Configuration.defaultFile), if it exists)")
+    @Option(
+        help: ArgumentHelp(
+            "Configuration file. (default: \(Configuration.defaultFile), if it exists)", valueName: "file")
+    )
     var config: String?
 
-    @Option(help: "Where clients connect; a host that begins with / is a socket directory. (default: 127.0.0.1:6432)")
+    @Option(help: ArgumentHelp("Where clients connect; \(hostNote) (default: 127.0.0.1:6432)", valueName: "host:port"))
     var listen: HostPort?
 
-    @Option(help: "Where the PostgreSQL server is. (default: 127.0.0.1:5432)")
+    @Option(help: ArgumentHelp("Where the server is; \(hostNote) (default: 127.0.0.1:5432)", valueName: "host:port"))
     var server: HostPort?
 
-    @Option(help: "Threads that relay. (default: the number of processors, at most 4)")
+    @Option(
+        help: ArgumentHelp("Threads that relay. (default: the number of processors, at most 4)", valueName: "number")
+    )
     var workers: WorkerCount?
 
-    @Option(help: ArgumentHelp("One of \(logLevelNames).", valueName: "level"))
+    @Option(help: ArgumentHelp("What is logged, and what is worse. (default: info)", valueName: "level"))
     var logLevel: Logger.Level?
 
     @Flag(help: "Read the configuration, say what is wrong with it, and exit.")
@@ -82,4 +87,4 @@ private func fail(_ message: String, exitCode: Int32) -> Never {
     PgleashCommand.exit(withError: ExitCode(exitCode))
 }
 
-private let logLevelNames = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+private let hostNote = "a host that begins with / is a socket directory."

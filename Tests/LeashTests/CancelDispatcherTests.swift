@@ -1,0 +1,121 @@
+// The dispatcher's queue: how many at a time, in which order, and what is withdrawn.
+
+import PostgresWire
+import Reactor
+import Synchronization
+import Testing
+
+@testable import Leash
+
+private final class Replies: Sendable {
+    let results = Mutex<[Int: Reaper.CancelResult]>([:])
+}
+
+private func key(_ number: Int) -> CancelKey? {
+    let body: [UInt8] = [0, 0, UInt8(number >> 8), UInt8(number & 255), 1, 2, 3, 4]
+    return CancelKey(backendKeyData: body.span)
+}
+
+@Suite("The cancel dispatcher")
+struct CancelDispatcherTests {
+    private let loop = SimulatedLoop()
+    private let replies = Replies()
+
+    private func order(_ number: Int) throws -> CancelOrder {
+        let cancelKey = try #require(key(number))
+        return CancelOrder(address: SimulatedSession.server, key: cancelKey) { [replies] result in
+            replies.results.withLock { $0[number] = result }
+        }
+    }
+
+    @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
+    func limit() throws {
+        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), counters: Counters())
+        for number in 0..<100 { dispatcher.receive(try order(number)) }
+        loop.settle()
+        var seen = 0
+        while seen < 100 {
+            let open = loop.connections.filter { !$0.isClosed }
+            #expect(open.count == min(16, 100 - seen))
+            for connection in open { connection.isEnded = true }
+            seen += open.count
+            loop.settle()
+        }
+        let processes = loop.connections.map { Int($0.takeOutbox()[11]) }
+        #expect(processes == Array(0..<100))
+        #expect(replies.results.withLock { $0.count } == 100)
+    }
+
+    @Test("A withdrawn order is never dialled, one under way can't be withdrawn")
+    func withdrawn() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        let (first, second, third) = (try order(1), try order(2), try order(3))
+        for order in [first, second, third] { dispatcher.receive(order) }
+        loop.settle()
+        #expect(!first.withdraw())
+        #expect(second.withdraw())
+        loop.connections[0].isEnded = true
+        loop.settle()
+        #expect(loop.connections.count == 2)
+        #expect(loop.connections[1].takeOutbox()[11] == 3)
+        #expect(replies.results.withLock { $0[2] } == nil)
+    }
+
+    @Test("A server that hangs holds a place for attempt_timeout, no longer")
+    func hanging() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        loop.network = .hangs
+        dispatcher.receive(try order(1))
+        loop.settle()
+        dispatcher.receive(try order(2))
+        loop.network = .accepts
+        loop.advance(by: .milliseconds(4900))
+        #expect(loop.connections.count == 1)
+        loop.advance(by: .milliseconds(200))
+        #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
+        #expect(replies.results.withLock { $0[1] } == .notSent)
+    }
+}
+
+@Suite("The connection to the server")
+struct ServerConnectorTests {
+    @Test("Addresses are tried in turn; the first that answers wins")
+    func inTurn() throws {
+        let loop = SimulatedLoop()
+        let addresses = (1...3).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
+        loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]
+        var winner: SocketAddress?
+        let connector = ServerConnector(loop: loop, addresses: addresses, timeout: .seconds(1)) { result in
+            winner = try? result.get().peerAddress
+        }
+        connector.start()
+        loop.settle()
+        #expect(loop.connections.count == 2)
+        loop.advance(by: .seconds(2))
+        #expect(winner == addresses[2])
+        #expect(loop.connections.map(\.isClosed) == [true, true, false])
+    }
+
+    @Test("When none answers, each is named with its reason")
+    func none() {
+        let loop = SimulatedLoop()
+        let addresses = (1...2).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
+        loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]
+        var message = ""
+        let connector = ServerConnector(loop: loop, addresses: addresses, timeout: .seconds(1)) { result in
+            if case .failure(let error) = result { message = "\(error)" }
+        }
+        connector.start()
+        loop.settle()
+        loop.advance(by: .seconds(2))
+        #expect(
+            message
+                == "could not connect to server at 127.0.0.1:1: Connection refused; "
+                + "could not connect to server at 127.0.0.2:1: Connection timed out"
+        )
+    }
+}

@@ -1,0 +1,110 @@
+// Flow control: what happens when one side takes its bytes more slowly than the other gives them.
+
+import PostgresWire
+import Reactor
+import Testing
+
+@testable import Leash
+
+@Suite("A session whose peers are slow")
+struct SessionFlowTests {
+    @Test("Nothing is lost or reordered, whatever a send takes", arguments: [1, 2, 3, 7, 100])
+    func shortSends(room: Int) throws {
+        let world = try SimulatedSession(receiveBufferSize: 64)
+        let (client, server) = world.logIn()
+        let requests = Array(repeating: Bytes.query, count: 30).flatMap { $0 }
+        let answers = Array(repeating: Bytes.answer, count: 30).flatMap { $0 }
+        server.room = 0
+        client.inbox += requests
+        while server.outbox.count < requests.count {
+            server.room = room
+            #expect(world.loop.settle())
+        }
+        #expect(server.takeOutbox() == requests)
+        client.room = 0
+        server.inbox += answers
+        while client.outbox.count < answers.count {
+            client.room = room
+            #expect(world.loop.settle())
+        }
+        #expect(client.takeOutbox() == answers)
+        #expect(world.counters.sessionsBusy.value == 0)
+    }
+
+    @Test("While one side takes nothing, the other is not read beyond one receive")
+    func bounded() throws {
+        let world = try SimulatedSession(receiveBufferSize: 64)
+        let (client, server) = world.logIn()
+        client.room = 0
+        server.inbox += Array(repeating: Bytes.answer, count: 100).flatMap { $0 }
+        let before = server.inbox.count
+        world.loop.settle()
+        #expect(before - server.inbox.count == 64)
+    }
+
+    @Test("A client that dies while the server takes nothing is noticed, and its query cancelled")
+    func dropWhileStalled() throws {
+        let world = try SimulatedSession(receiveBufferSize: 64)
+        let (client, server) = world.logIn()
+        server.room = 0
+        client.inbox += Array(repeating: Bytes.query, count: 100).flatMap { $0 }
+        world.loop.settle()
+        #expect(!client.inbox.isEmpty)
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.cancels.count == 1)
+        #expect(world.counters.drops[.fin].value == 1)
+    }
+
+    @Test("A client that dies while it takes nothing of a big result: the rest is read and thrown away")
+    func dropOfSlowReader() throws {
+        let world = try SimulatedSession(receiveBufferSize: 64)
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.room = 0
+        server.inbox += Array(repeating: Bytes.message("D", [0, 0]), count: 1000).flatMap { $0 }
+        world.loop.settle()
+        client.error = SystemError(104)
+        world.loop.settle()
+        #expect(client.isClosed && server.inbox.isEmpty)
+        #expect(world.counters.drops[.reset].value == 1)
+    }
+
+    @Test("A pipeline longer than the record is read on when answers make room")
+    func longPipeline() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        let sync = Bytes.message("S")
+        client.inbox += Array(repeating: sync, count: 3 * Owed.fullCount).flatMap { $0 }
+        world.loop.settle()
+        #expect(!client.inbox.isEmpty, "the client has to wait")
+        var answered = 0
+        while answered < 3 * Owed.fullCount {
+            server.inbox += Array(repeating: Bytes.ready, count: 1024).flatMap { $0 }
+            answered += 1024
+            world.loop.settle()
+        }
+        #expect(client.inbox.isEmpty)
+        #expect(server.takeOutbox().count == 3 * Owed.fullCount * sync.count)
+        #expect(world.counters.sessionsBusy.value == 0)
+    }
+
+    @Test("The server breaks off while the client sends: what the server said before still reaches the client")
+    func serverBreaks() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        server.room = 0
+        client.inbox += Bytes.query
+        world.loop.settle()
+        server.error = SystemError(32)
+        server.room = 1
+        server.inbox += Bytes.message("E", Array("gone\0".utf8))
+        server.isEnded = true
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.message("E", Array("gone\0".utf8)))
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.ended(.serverClosed) == 1)
+    }
+}

@@ -1,0 +1,156 @@
+// The first packets of a client, good and bad, and the ways to no server.
+
+import PostgresWire
+import Reactor
+import Testing
+
+@testable import Leash
+
+private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+@Suite("The start of a session")
+struct SessionStartupTests {
+    @Test("SSLRequest and GSSENCRequest are each refused once, in either order", arguments: [true, false])
+    func encryption(sslFirst: Bool) throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += sslFirst ? Bytes.sslRequest + Bytes.gssRequest : Bytes.gssRequest + Bytes.sslRequest
+        client.inbox += Bytes.startup
+        world.loop.settle()
+        #expect(client.takeOutbox() == Array("NN".utf8))
+        #expect(world.loop.connections.count == 1)
+    }
+
+    @Test("A second SSLRequest is one too many")
+    func encryptionTwice() throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += Bytes.sslRequest + Bytes.sslRequest
+        world.loop.settle()
+        #expect(text(client.takeOutbox()).contains("unsupported frontend protocol 1234.5679"))
+        #expect(world.counters.protocolErrors[.client].value == 1)
+    }
+
+    @Test("What comes behind the start-up packet waits for the server", arguments: 1...20)
+    func bytesBehind(cut: Int) throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        let all = Bytes.startup + Bytes.query
+        client.inbox += all[..<cut]
+        world.loop.settle()
+        client.inbox += all[cut...]
+        world.loop.settle()
+        #expect(world.loop.connections[0].takeOutbox() == all)
+    }
+
+    @Test(
+        "A packet that makes no sense is answered, closed and counted",
+        arguments: [
+            ([0, 0, 0, 7], "08P01"), ([0, 0, 0x27, 0x11], "08P01"), (Array("GET / HTTP/1.1\r\n\r\n".utf8), "08P01"),
+            ([0, 0, 0, 8, 0, 2, 0, 0], "0A000"), ([0, 0, 0, 9, 0, 3, 0, 0, 0], "28000"),
+            ([0, 0, 0, 9, 0, 3, 0, 0, 1], "08P01"), ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2e], "08P01"),
+        ] as [([UInt8], String)]
+    )
+    func malformed(packet: [UInt8], sqlState: String) throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += packet
+        world.loop.settle()
+        #expect(text(client.takeOutbox()).contains("C\(sqlState)"))
+        client.isEnded = true
+        world.loop.settle()
+        #expect(client.isClosed && world.loop.connections.isEmpty)
+        #expect(world.ended(.protocolError) == 1 && world.counters.protocolErrors[.client].value == 1)
+    }
+
+    @Test("A message length below 4 ends the session, and cancels what runs", arguments: [true, false])
+    func badLength(isBusy: Bool) throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        if isBusy { client.inbox += Bytes.query }
+        world.loop.settle()
+        client.inbox += [UInt8(ascii: "Q"), 0, 0, 0, 3]
+        world.loop.settle()
+        #expect(text(client.takeOutbox()).contains("C08P01"))
+        #expect(server.isClosed != isBusy && world.cancels.count == (isBusy ? 1 : 0))
+    }
+
+    @Test("A bad length from the server ends the session")
+    func badLengthFromServer() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        server.inbox += [UInt8(ascii: "Z"), 0xff, 0xff, 0xff, 0xff]
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        #expect(server.isClosed && world.ended(.protocolError) == 1)
+        #expect(world.counters.protocolErrors[.server].value == 1)
+    }
+
+    @Test(
+        "A client that says nothing is closed after authentication_timeout, one that says half of it too",
+        arguments: [0, 6])
+    func silence(bytes: Int) throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += Bytes.startup.prefix(bytes)
+        world.loop.settle()
+        world.loop.advance(by: .seconds(59))
+        #expect(!client.isClosed)
+        world.loop.advance(by: .seconds(2))
+        #expect(client.isClosed && world.ended(.authenticationTimeout) == 1)
+    }
+
+    @Test("The server refuses or doesn't answer: the client is told the address and the reason")
+    func unreachable() throws {
+        for network in [SimulatedLoop.Network.refuses, .hangs] {
+            let world = try SimulatedSession()
+            world.loop.network = network
+            let client = world.accept()
+            client.inbox += Bytes.startup
+            world.loop.settle()
+            world.loop.advance(by: .seconds(11))
+            let answer = text(client.takeOutbox())
+            #expect(answer.contains("C08006") && answer.contains("127.0.0.1:5432"))
+            #expect(world.counters.connectFailures.value == 1)
+        }
+    }
+
+    @Test("Above max_sessions a client is told so; a CancelRequest still goes through")
+    func tooMany() throws {
+        var configuration = Configuration()
+        configuration.listen.maxSessions = 1
+        let world = try SimulatedSession(configuration)
+        let (first, _) = world.logIn()
+        let second = world.accept()
+        second.inbox += Bytes.startup
+        world.loop.settle()
+        #expect(text(second.takeOutbox()).contains("sorry, too many clients already"))
+        let cancel = world.accept()
+        cancel.inbox += Bytes.cancelRequest
+        world.loop.settle()
+        #expect(world.cancels[0].takeOutbox() == Bytes.cancelRequest)
+        #expect(!cancel.isClosed, "it waits for the server to close")
+        world.cancels[0].isEnded = true
+        world.loop.settle()
+        #expect(cancel.isClosed && world.ended(.cancelRelayed) == 1)
+        first.isEnded = true
+        world.loop.settle()
+        _ = world.logIn()
+        #expect(world.loop.connections.count == 3, "the place is free again")
+    }
+
+    @Test("A client's cancel is delivered though the client doesn't wait for it")
+    func impatientCancel() throws {
+        let world = try SimulatedSession()
+        world.loop.network = .hangs
+        let client = world.accept()
+        client.inbox += Bytes.cancelRequest
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        world.loop.connections[0].isConnected = true
+        world.loop.settle()
+        #expect(world.loop.connections[0].takeOutbox() == Bytes.cancelRequest)
+    }
+}

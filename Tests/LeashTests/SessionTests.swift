@@ -1,0 +1,197 @@
+// Whole sessions in a simulated world: every stage, both ends going away at every turn, short sends, bad packets.
+
+import PostgresWire
+import Reactor
+import Testing
+
+@testable import Leash
+
+@Suite("A session")
+struct SessionTests {
+    @Test("Bytes pass unchanged, both ways")
+    func relays() throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += Bytes.startup
+        world.loop.settle()
+        let server = world.loop.connections[0]
+        #expect(server.takeOutbox() == Bytes.startup)
+        server.inbox += Bytes.login
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.login)
+        client.inbox += Bytes.query
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query)
+        #expect(world.counters.sessionsBusy.value == 1)
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.answer)
+        #expect(world.counters.sessionsBusy.value == 0)
+    }
+
+    @Test("The client drops mid-query: one cancel with its key to its server's address, and the end when it is idle")
+    func dropMidQuery() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        #expect(client.isClosed && !server.isClosed)
+        #expect(world.cancels.count == 1)
+        #expect(world.cancels[0].peerAddress == SimulatedSession.server)
+        #expect(world.cancels[0].takeOutbox() == Bytes.cancelRequest)
+        world.cancels[0].isEnded = true
+        world.loop.settle()
+        #expect(world.outcomes(.cancelled) == 0, "the end of the cancel connection proves nothing")
+        server.inbox += Bytes.message("E") + Bytes.ready
+        world.loop.settle()
+        #expect(world.outcomes(.cancelled) == 1 && world.ended(.reaped) == 1)
+        #expect(server.isClosed)
+        world.loop.advance(by: .seconds(60))
+        #expect(world.cancels.count == 1, "none after the end")
+        #expect(world.load.count == 0)
+    }
+
+    @Test("The answer crosses the cancel: the server's side stays open until the cancel has arrived")
+    func answerCrossesCancel() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(!server.isClosed)
+        world.cancels[0].isEnded = true
+        world.loop.settle()
+        #expect(server.isClosed && world.outcomes(.cancelled) == 1)
+    }
+
+    @Test("The server doesn't stop: cancelled again and again, then given up")
+    func stubborn() throws {
+        var configuration = Configuration()
+        configuration.cancel.timeout = .seconds(2)
+        let world = try SimulatedSession(configuration)
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        for _ in 0..<200 {
+            for cancel in world.cancels where !cancel.isEnded { cancel.isEnded = true }
+            world.loop.settle()
+            world.loop.advance(by: .milliseconds(10))
+        }
+        // 0, 25, 75, 175, 375, 775, 1575 ms, each with up to 10 ms more.
+        #expect(world.cancels.count == 7)
+        #expect(server.isShutDown)
+        world.loop.advance(by: .milliseconds(10))
+        #expect(server.isClosed && world.outcomes(.gaveUp) == 1)
+    }
+
+    @Test("The cancel connection is refused, or hangs: tried again until the server can be reached")
+    func unreachableForCancels() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        world.loop.network = .refuses
+        client.isEnded = true
+        world.loop.settle()
+        world.loop.advance(by: .milliseconds(100))
+        #expect(world.counters.cancelsSent.value == 0 && world.counters.cancelsFailed.value == 3)
+        #expect(!server.isShutDown, "not before a cancel was delivered")
+        world.loop.network = .hangs
+        world.loop.advance(by: .seconds(6))
+        world.loop.network = .accepts
+        world.loop.advance(by: .seconds(7))
+        #expect(world.counters.cancelsSent.value >= 1)
+        server.inbox += Bytes.message("E") + Bytes.ready
+        world.loop.settle()
+        world.cancels.forEach { $0.isEnded = true }
+        world.loop.settle()
+        #expect(world.outcomes(.cancelled) == 1)
+    }
+
+    @Test("An idle client's drop closes the server's side at once and cancels nothing", arguments: [true, false])
+    func idleDrop(says goodbye: Bool) throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        if goodbye { client.inbox += Bytes.terminate }
+        client.isEnded = true
+        world.loop.settle()
+        #expect(server.takeOutbox() == (goodbye ? Bytes.terminate : []))
+        #expect(server.isClosed && world.cancels.isEmpty)
+        #expect(world.ended(goodbye ? .clientTerminated : .clientClosed) == 1)
+    }
+
+    @Test("Terminate alone cancels nothing: the client gets the answer it waits for")
+    func terminateAlone() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        world.loop.advance(by: .seconds(5))
+        #expect(world.cancels.isEmpty)
+        server.inbox += Bytes.answer
+        server.isEnded = true
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.answer)
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.ended(.clientTerminated) == 1)
+    }
+
+    @Test("The client is gone before it had a server")
+    func dropWhileConnecting() throws {
+        let world = try SimulatedSession()
+        world.loop.network = .hangs
+        let client = world.accept()
+        client.inbox += Bytes.startup
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.ended(.clientClosed) == 1)
+        #expect(world.loop.connections[0].isClosed)
+    }
+
+    @Test("The server's last words reach a client that is slow to read them")
+    func lastWords() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.room = 3
+        server.inbox += Bytes.message("E", Array("terminating\0".utf8))
+        server.isEnded = true
+        world.loop.settle()
+        #expect(client.outbox.count == 3 && !client.isClosed)
+        client.room = .max
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.message("E", Array("terminating\0".utf8)))
+        #expect(client.isShutDown && !client.isClosed, "it has a moment to read before the socket goes")
+        world.loop.advance(by: .seconds(2))
+        #expect(world.ended(.serverClosed) == 1)
+    }
+
+    @Test("SIGTERM: an idle client is told, a busy one's query is cancelled")
+    func drains() throws {
+        let world = try SimulatedSession()
+        let (idle, _) = world.logIn()
+        let (busy, server) = world.logIn()
+        busy.inbox += Bytes.query
+        world.loop.settle()
+        let drained = Mailbox<Void>()
+        var isDrained = false
+        try drained.open(on: world.loop) { isDrained = true }
+        world.worker.receive(.drain { drained.post(()) })
+        world.loop.settle()
+        #expect(String(decoding: idle.takeOutbox(), as: UTF8.self).contains("57P01"))
+        #expect(String(decoding: busy.takeOutbox(), as: UTF8.self).contains("57P01"))
+        server.inbox += Bytes.message("E") + Bytes.ready
+        world.loop.connections.forEach { if $0 !== server { $0.isEnded = true } }
+        world.loop.settle()
+        world.loop.advance(by: .seconds(2))
+        #expect(isDrained && world.counters.drops[.shutdown].value == 1)
+    }
+}
