@@ -1,0 +1,54 @@
+# What there is to do with pgleash, by name. `make help` lists it.
+
+PREFIX = /usr/local
+DESTDIR =
+SWIFT = swift
+SWIFT_BUILD = $(SWIFT) build -c release --static-swift-stdlib --product pgleash
+RELEASE = .build/release/pgleash
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+confdir = $(DESTDIR)/etc/pgleash
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+.PHONY: build help demo test lint format sanitize install uninstall clean
+
+build: ## build the release binary, .build/release/pgleash (the default)
+	@scripts/install-dependencies build
+	$(SWIFT_BUILD)
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+demo: ## show what becomes of an orphaned query with pgleash and without
+	@scripts/demo
+
+test: ## lint, build, and run all tests against a private PostgreSQL
+	@scripts/install-dependencies test
+	@$(MAKE) --no-print-directory lint
+	$(SWIFT) build
+	$(SWIFT) test
+
+lint: ## check the format and the style rules of the Swift sources
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+
+format: ## bring the Swift sources into that format
+	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+sanitize: ## run all tests under the thread sanitizer, then under the address sanitizer
+	@scripts/install-dependencies test
+	$(SWIFT) test --sanitize=thread --scratch-path .build/tsan
+	$(SWIFT) test --sanitize=address --scratch-path .build/asan
+
+install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
+	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }
+	install -D -s -m 755 $(RELEASE) $(bindir)/pgleash
+	test -e $(confdir)/pgleash.conf || install -D -m 644 conf/pgleash.conf $(confdir)/pgleash.conf
+	install -d $(unitdir)
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' conf/pgleash.service > $(unitdir)/pgleash.service
+	chmod 644 $(unitdir)/pgleash.service
+
+uninstall: ## remove what install installed, but not the configuration
+	rm -f $(bindir)/pgleash $(unitdir)/pgleash.service
+
+clean: ## remove everything that was built
+	rm -rf .build
