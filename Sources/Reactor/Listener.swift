@@ -54,7 +54,7 @@ package final class Listener: EventSource {
             let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
             let client = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
                 unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe accept4(descriptor, __SOCKADDR_ARG(__sockaddr__: $0), &length, flags)
+                    unsafe accept4(descriptor, $0, &length, flags)
                 }
             }
             if client >= 0 {
