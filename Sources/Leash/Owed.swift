@@ -34,6 +34,8 @@ package struct Owed: Equatable, Sendable {
         case functionCall
         /// CopyDone or CopyFail sent before the server said it wants a copy; it may turn out to mean nothing.
         case copyEnd
+        /// The same within a batch, which is still open behind it.
+        case copyEndInBatch
     }
 
     /// From how many segments on the client had better not be read for a while; it bounds what one session can make
@@ -100,7 +102,7 @@ extension Owed {
         if copying {
             copying = false
         } else if head < segments.count {
-            close(.copyEnd)
+            close(segments[segments.count - 1].end == .open ? .copyEndInBatch : .copyEnd)
         }
     }
 }
@@ -166,7 +168,7 @@ extension Owed {
         switch segment.end {
         case .sync: hasAnswered || segment.unanswered == 0
         case .query, .functionCall: hasAnswered
-        case .open, .copyEnd: false
+        case .open, .copyEnd, .copyEndInBatch: false
         }
     }
 
@@ -184,7 +186,7 @@ extension Owed {
             next += 1
         }
         copying = true
-        if next < segments.count, segments[next].end == .copyEnd {
+        if next < segments.count, segments[next].end == .copyEnd || segments[next].end == .copyEndInBatch {
             carried = carried.addingClamped(segments[next].unanswered)
             next += 1
             copying = false
@@ -205,7 +207,11 @@ extension Owed {
 
     /// Passes over ends of copies that never began, and lets go of the storage when nothing is left.
     private mutating func dropEndedCopies() {
-        while head < segments.count, segments[head].end == .copyEnd, segments[head].unanswered == 0 { head += 1 }
+        while head < segments.count, segments[head].unanswered == 0 {
+            if segments[head].end == .copyEndInBatch, head == segments.count - 1 { segments[head].end = .open }
+            guard segments[head].end == .copyEnd || segments[head].end == .copyEndInBatch else { break }
+            head += 1
+        }
         if head == segments.count {
             // An ordinary session keeps the little it has; what a long pipeline took is given back.
             segments.removeAll(keepingCapacity: segments.capacity <= 16)

@@ -14,8 +14,8 @@ package struct Reaper: Equatable, Sendable {
         case cancel
         /// End our half of the stream to the server, then as `cancel`.
         case shutdownSendingAndCancel
-        /// No cancel is needed any more. If the one asked for has not begun, it is withdrawn, and `cancelConcluded` says
-        /// so; if it has, its conclusion is waited for: the backend must not leave before it, or the server logs that a
+        /// No cancel is needed any more. If the one asked for has not begun, withdraw it and say `cancelConcluded`; if
+        /// it has, its conclusion is waited for: the backend must not leave before it, or the server logs that a
         /// cancel request matched no process.
         case withdrawCancel
         /// Come back with `timePassed` at this time, and no more at any time asked for before.

@@ -211,7 +211,7 @@ extension Supervisor {
     }
 
     /// Clients above the limit are told so by their session, once they have said what they want (a CancelRequest is
-    /// always welcome). There may be as many of those again, as in PostgreSQL's postmaster; above that the door is shut.
+    /// always welcome). There may be as many of those again, as with PostgreSQL's postmaster; then the door is shut.
     private func handOut(_ client: AcceptedSocket) {
         let count = workers.reduce(0) { $0 + $1.load.count }
         let idlest = workers.min { $0.load.count < $1.load.count }

@@ -1,7 +1,7 @@
 // Integers in network byte order, as every field of PostgreSQL's protocol is, read from and added to bytes.
 
 extension Span<UInt8> {
-    /// The unsigned 32-bit integer in network byte order that begins at `offset`, or nil when the bytes end before it does.
+    /// The integer in network byte order that begins at `offset`; nil when the bytes end before it does.
     package func bigEndianUInt32(at offset: Int) -> UInt32? {
         guard offset >= 0, count >= 4, offset <= count - 4 else { return nil }
         return UInt32(self[offset]) << 24 | UInt32(self[offset + 1]) << 16

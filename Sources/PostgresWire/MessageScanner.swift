@@ -23,8 +23,9 @@ package struct MessageScanner: Sendable {
     /// Type byte and length; the length counts itself but not the type byte.
     private static let headerLength = 5
 
-    /// BackendKeyData's body: a process ID of 4 bytes and a secret of 4 to 256 (protocol 3.2).
-    private static let longestKeyData = 4 + 256
+    /// BackendKeyData's body: a process ID of 4 bytes and a secret of 4 to 256 (protocol 3.2); and one more, so that a
+    /// longer one is not taken for its beginning.
+    private static let longestKeyData = 4 + 256 + 1
 
     /// Messages whose header has been seen.
     package private(set) var messageCount: UInt64 = 0

@@ -33,20 +33,30 @@ package struct StartupMessage: Equatable, Sendable {
         case Array("user".utf8): user = Self.clipped(value)
         case Array("database".utf8): database = Self.clipped(value)
         case Array("application_name".utf8): applicationName = Self.clipped(value)
-        case Array("replication".utf8): isReplication = !Self.falseWords.contains(value)
+        case Array("replication".utf8): isReplication = !Self.falseWords.contains(value.map(Self.lowercased))
         default: break
         }
     }
 
-    /// What PostgreSQL's `parse_bool` takes for false.
+    /// What PostgreSQL's `parse_bool`, which doesn't mind the case, takes for false.
     private static let falseWords = Set(
         ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"].map { Array($0.utf8) }
     )
 
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
+    }
+
     private static func clipped(_ value: [UInt8]) -> String {
-        // Names come from anybody who can connect; none shall write lines of its own into a log.
-        let harmless = value.prefix(longestName).map { $0 < 0x20 || $0 == 0x7f ? UInt8(ascii: "?") : $0 }
-        return String(decoding: harmless, as: UTF8.self)
+        var name = String.UnicodeScalarView()
+        for scalar in String(decoding: value.prefix(longestName), as: UTF8.self).unicodeScalars {
+            // Names come from anybody who can connect; none shall write lines of its own into a log.
+            switch scalar.properties.generalCategory {
+            case .control, .lineSeparator, .paragraphSeparator: name.append("?")
+            default: name.append(scalar)
+            }
+        }
+        return String(name)
     }
 
     private static func string(in bytes: Span<UInt8>, from offset: inout Int) -> [UInt8]? {

@@ -7,15 +7,16 @@ import CLibevent
 /// The event holds an unretained reference to this object. That is sound because the event dies first: `deinit`
 /// frees it, and a callback under way keeps the object alive until it returns.
 @safe package class EventSource {
-    private let base: OpaquePointer
+    /// Kept, as the event must be freed before its loop.
+    private let loop: LibeventLoop
     private var event: OpaquePointer?
 
     /// - Parameter descriptor: what is watched: a descriptor, a signal's number, or -1 for a timer.
     init(loop: LibeventLoop, descriptor: Int32, events: Int16) {
-        unsafe base = loop.base
+        self.loop = loop
         unsafe event = nil
         let myself = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe event = event_new(base, descriptor, events, Self.callback, myself)
+        unsafe event = event_new(loop.base, descriptor, events, Self.callback, myself)
         unsafe precondition(event != nil, "out of memory")
     }
 
@@ -52,7 +53,7 @@ import CLibevent
         unsafe event_del(event)
         guard events & ~(Int16(EV_PERSIST) | Int16(bitPattern: UInt16(EV_ET))) != 0 else { return }
         let myself = unsafe Unmanaged.passUnretained(self).toOpaque()
-        unsafe event_assign(event, base, descriptor, events, Self.callback, myself)
+        unsafe event_assign(event, loop.base, descriptor, events, Self.callback, myself)
         unsafe event_add(event, nil)
     }
 

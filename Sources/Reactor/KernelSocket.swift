@@ -65,14 +65,7 @@ import Glibc
     }
 
     package var peerAddress: SocketAddress? {
-        var storage = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe getpeername(descriptor, $0, &length)
-            }
-        }
-        return result == 0 ? SocketAddress(storage, length: length) : nil
+        unsafe SocketAddress { unsafe getpeername(descriptor, $0, $1) }
     }
 
     package func takeError() -> SystemError? {

@@ -22,8 +22,9 @@ package final class Listener: EventSource {
         address: SocketAddress,
         _ handler: @escaping (Result<AcceptedSocket, SystemError>) -> Void
     ) throws(SystemError) {
-        descriptor = try Self.bindAndListen(address)
-        self.address = address
+        let bound = try Self.bindAndListen(address)
+        descriptor = bound
+        self.address = unsafe SocketAddress { unsafe getsockname(bound, $0, $1) } ?? address
         self.handler = handler
         super.init(loop: loop, descriptor: descriptor, events: Int16(EV_READ) | Int16(EV_PERSIST))
     }
@@ -89,8 +90,11 @@ package final class Listener: EventSource {
         return descriptor
     }
 
-    /// Removes the socket file of a process that is no more: one that refuses connections.
+    /// Removes the socket file of a process that is no more: one that refuses connections, as a file that is no socket
+    /// does too.
     private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
         guard let probe = try? makeStreamSocket(for: address) else { return }
         defer { closeDescriptor(probe) }
         let result = unsafe address.withSystemAddress { unsafe Glibc.connect(probe, $0, $1) }

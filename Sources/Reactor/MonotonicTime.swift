@@ -27,7 +27,8 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
     }
 
     package func advanced(by duration: Duration) -> MonotonicTime {
-        MonotonicTime(nanoseconds: nanoseconds &+ UInt64(clamping: duration.wholeNanoseconds))
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(UInt64(clamping: duration.wholeNanoseconds))
+        return MonotonicTime(nanoseconds: overflow ? .max : sum)
     }
 }
 
@@ -36,8 +37,9 @@ extension Duration {
     package var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return seconds < 0 ? .min : .max }
-        return product + attoseconds / 1_000_000_000
+        let (sum, overflowsToo) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        guard !overflow, !overflowsToo else { return seconds < 0 ? .min : .max }
+        return sum
     }
 
     /// Milliseconds with a fraction, for people to read.

@@ -86,6 +86,19 @@ extension SocketAddress {
         }
     }
 
+    /// The address that a system call such as getpeername fills in.
+    ///
+    /// - Returns: nil when it fails, as shown by anything but 0, or the family is none of the three.
+    init?(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, &length) }
+        }
+        guard result == 0 else { return nil }
+        self.init(storage, length: length)
+    }
+
     /// Calls `body` with the address as the system calls want it.
     func withSystemAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         switch self {

@@ -36,7 +36,7 @@ package struct Readiness: OptionSet, Sendable {
 
     package static let readable = Readiness(rawValue: 1)
     package static let writable = Readiness(rawValue: 2)
-    /// Told only under `Interest.close`; whether it was an orderly end tells `pendingError`.
+    /// Told only under `Interest.close`; whether it was an orderly end tells `takeError`.
     package static let closed = Readiness(rawValue: 4)
 }
 

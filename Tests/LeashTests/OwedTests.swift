@@ -226,6 +226,17 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
+    @Test("An end of a copy that never began leaves the batch it stands in open")
+    func strayEndWithinBatch() {
+        var transcript = Transcript()
+        transcript.client("P c H")
+        transcript.server("1")
+        #expect(transcript.isBusy)
+        transcript.client("B E S")
+        transcript.server("2 C Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("Two copies in one Query")
     func twoCopies() {
         var transcript = Transcript()

@@ -1,0 +1,127 @@
+// The far end of a connection, held with plain system calls so that a test can end it in every way there is.
+
+import Glibc
+import Reactor
+
+/// A connected socket that no loop knows; closed with this object at the latest.
+final class Peer {
+    private(set) var descriptor: Int32
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close() }
+
+    func close() {
+        if descriptor >= 0 { _ = Glibc.close(descriptor) }
+        descriptor = -1
+    }
+
+    /// Ends with a reset instead of an orderly end.
+    func reset() {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        close()
+    }
+
+    func finish() {
+        _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    @discardableResult
+    func write(_ bytes: [UInt8]) -> Int {
+        Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    }
+
+    /// What is there to be read, at most `limit` bytes; nil at the end or after an error.
+    func read(_ limit: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: limit)
+        let count = recv(descriptor, &bytes, limit, 0)
+        return count > 0 ? Array(bytes.prefix(count)) : nil
+    }
+}
+
+/// The two kinds of connection that differ in how they end.
+enum Transport: CaseIterable, Sendable { case tcp, unix }
+
+/// A connection: a socket on the loop and its peer outside.
+func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) throws -> (any StreamSocket, Peer) {
+    let (near, far) = try makeDescriptors(transport)
+    let address: SocketAddress = transport == .tcp ? .ipv4(0x7f00_0001, port: 1) : .unix(path: "")
+    return (loop.adopt(AcceptedSocket(descriptor: near, peer: address)), Peer(far))
+}
+
+/// Two connected descriptors; the first one is non-blocking.
+func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32) {
+    var near: Int32
+    let far: Int32
+    switch transport {
+    case .unix:
+        var pair: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { throw SystemError(errno) }
+        (near, far) = (pair[0], pair[1])
+    case .tcp:
+        let listener = try bindLoopback()
+        defer { close(listener) }
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        far = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let isConnected = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(listener, $0, &length) == 0 && listen(listener, 1) == 0 && connect(far, $0, length) == 0
+            }
+        }
+        near = accept(listener, nil, nil)
+        // What a test writes shall be there at once.
+        var noDelay: Int32 = 1
+        setsockopt(far, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
+        guard isConnected, near >= 0 else { throw SystemError(errno) }
+    }
+    guard fcntl(near, F_SETFL, O_NONBLOCK) == 0 else { throw SystemError(errno) }
+    return (near, far)
+}
+
+/// A socket bound to a port of 127.0.0.1 that the system chose.
+private func bindLoopback() throws -> Int32 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    let result = withUnsafePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+    }
+    guard result == 0 else { throw SystemError(errno) }
+    return descriptor
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+func freePort() throws -> UInt16 {
+    let descriptor = try bindLoopback()
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+    }
+    guard result == 0 else { throw SystemError(errno) }
+    return UInt16(bigEndian: address.sin_port)
+}
+
+/// Lends the path of an empty directory and removes it with the files in it.
+func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
+    var template = Array("/tmp/pgleash-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError(errno) }
+    let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    defer {
+        if let directory = opendir(path) {
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+                unlink(path + "/" + String(decoding: name, as: UTF8.self))
+            }
+            closedir(directory)
+        }
+        rmdir(path)
+    }
+    return try body(path)
+}

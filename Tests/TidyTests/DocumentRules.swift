@@ -1,0 +1,94 @@
+// The rules that keep the documents true: what the sources name, README, configuration and changelog name as well, and
+// they name nothing else.
+
+let documentRules: [Rule] = [
+    Rule("pgleash.conf and README have every key, and no other") { tree in
+        let settings = named(in: tree, settingsPath) { $0.firstMatch(of: settingPattern).map { "[\($0.1)] \($0.2)" } }
+        return compare(settings, configurationKeys(tree), "key", configurationPath)
+            + compare(settings, documentedKeys(tree), "key", readmePath)
+    },
+    Rule("README has every metric, and no other") { tree in
+        let metrics = named(in: tree, metricsPath) { $0.firstMatch(of: /"(pgleash_\w+)"/).map { String($0.1) } }
+        let documented = named(in: tree, readmePath) { line in
+            line.firstMatch(of: /^\|.*?`(pgleash_[a-z_]+)/).map { String($0.1) }
+        }
+        return compare(metrics, documented, "metric", readmePath)
+    },
+    Rule("README's code layout has every source file, and no other") { tree in
+        let files = tree.swiftFiles(below: "Sources").map { Name(file: $0.path, line: 1, name: $0.path) }
+        return compare(files, laidOutFiles(tree), "file", readmePath)
+    },
+    Rule("the changelog begins with the version") { tree in
+        let version = named(in: tree, versionPath) { line in
+            line.firstMatch(of: /pgleashVersion\s*=\s*"([^"]*)"/).map { String($0.1) }
+        }
+        let heading = named(in: tree, changelogPath) { line in
+            line.firstMatch(of: /^## \[?(\d[^\] ]*)/).map { String($0.1) }
+        }
+        return compare(version, Array(heading.prefix(1)), "version", changelogPath)
+    },
+]
+
+private let settingsPath = "Sources/Leash/Setting.swift"
+private let metricsPath = "Sources/Leash/Metrics.swift"
+private let versionPath = "Sources/Leash/Version.swift"
+private let configurationPath = "conf/pgleash.conf"
+private let readmePath = "README.md"
+private let changelogPath = "CHANGELOG.md"
+
+nonisolated(unsafe) private let settingPattern = /section: "(\w+)", key: "(\w+)"/
+
+/// Something that has a name, and where it has it.
+private struct Name {
+    let file: String
+    let line: Int
+    let name: String
+}
+
+/// What `name` finds in the lines of a file.
+private func named(in tree: Tree, _ path: String, _ name: (Substring) -> String?) -> [Name] {
+    tree.lines(of: path).enumerated().compactMap { offset, line in
+        name(line).map { Name(file: path, line: offset + 1, name: $0) }
+    }
+}
+
+/// A finding for each name on one side only. Nothing on either side is a finding too: a rule that finds nothing to
+/// compare has lost what it looks for.
+private func compare(_ sources: [Name], _ documents: [Name], _ kind: String, _ document: String) -> [Finding] {
+    guard !sources.isEmpty, !documents.isEmpty else {
+        return [Finding(document, 1, "no \(kind) found in \(sources.isEmpty ? "the sources" : document)")]
+    }
+    let (inSources, inDocuments) = (Set(sources.map(\.name)), Set(documents.map(\.name)))
+    return sources.filter { !inDocuments.contains($0.name) }
+        .map { Finding($0.file, $0.line, "\(kind) \($0.name) is not in \(document)") }
+        + documents.filter { !inSources.contains($0.name) }
+        .map { Finding($0.file, $0.line, "\(kind) \($0.name) is not in the sources") }
+}
+
+/// The keys of the configuration file, those that are commented out included.
+private func configurationKeys(_ tree: Tree) -> [Name] {
+    var section = ""
+    return named(in: tree, configurationPath) { line in
+        if let match = line.firstMatch(of: /^\[(\w+)\]/) { section = String(match.1) }
+        return line.firstMatch(of: /^#?(\w+) *=/).map { "[\(section)] \($0.1)" }
+    }
+}
+
+/// The keys of README's table, whose first column is empty where the section goes on.
+private func documentedKeys(_ tree: Tree) -> [Name] {
+    var section = ""
+    return named(in: tree, readmePath) { line in
+        guard let match = line.firstMatch(of: /^\| (?:`\[(\w+)\]` )?\| `(\w+)` \|/) else { return nil }
+        if let named = match.1 { section = String(named) }
+        return "[\(section)] \(match.2)"
+    }
+}
+
+/// The files of README's code layout, with the folder that stands above them.
+private func laidOutFiles(_ tree: Tree) -> [Name] {
+    var folder = ""
+    return named(in: tree, readmePath) { line in
+        if let match = line.firstMatch(of: /^\| \*\*(Sources\/\w+)\*\*/) { folder = String(match.1) }
+        return line.firstMatch(of: /^\| `(\w+\.swift)` \|/).map { "\(folder)/\($0.1)" }
+    }
+}

@@ -1,0 +1,124 @@
+// The rules for single Swift files: how long they are, what they may say, whom they may know.
+
+import Testing
+
+/// Something all of the tree keeps to.
+struct Rule: CustomTestStringConvertible, Sendable {
+    let name: String
+    /// Every place in the tree where the rule is not kept.
+    let findings: @Sendable (Tree) -> [Finding]
+
+    init(_ name: String, _ findings: @escaping @Sendable (Tree) -> [Finding]) {
+        self.name = name
+        self.findings = findings
+    }
+
+    var testDescription: String { name }
+
+    /// A rule that looks at each file below `directories` for itself.
+    static func each(
+        _ name: String,
+        in directories: [String],
+        _ check: @escaping @Sendable (SwiftFile) -> [Finding]
+    ) -> Rule {
+        Rule(name) { tree in directories.flatMap { tree.swiftFiles(below: $0).flatMap(check) } }
+    }
+}
+
+let sourceRules: [Rule] = [
+    .each("files have 300 lines at most", in: ["Sources", "Tests"]) { file in
+        file.lines.count > 300 ? [Finding(file.path, 301, "\(file.lines.count) lines, 300 are allowed")] : []
+    },
+    .each("lines have 120 characters at most", in: ["Sources", "Tests"]) { file in
+        file.lines.enumerated().filter { $0.element.count > 120 }
+            .map { Finding(file.path, $0.offset + 1, "\($0.element.count) characters, 120 are allowed") }
+    },
+    .each("functions have 60 lines at most", in: ["Sources"]) { file in
+        functions(in: file.code).filter { $0.count > 60 }
+            .map { Finding(file.path, $0.lowerBound + 1, "a function of \($0.count) lines, 60 are allowed") }
+    },
+    .each("files open with a comment that says what they are", in: ["Sources", "Tests"]) { file in
+        (file.lines.first ?? "").hasPrefix("// ") ? [] : [Finding(file.path, 1, "the first line is no comment")]
+    },
+    .each("only Reactor and Probe say unsafe", in: ["Sources"]) { file in
+        ["Reactor", "Probe"].contains(file.room)
+            ? [] : file.findings(file.code, /\bunsafe\b/, "\"unsafe\" outside of Reactor and Probe")
+    },
+    .each("nothing is left to do", in: ["Sources"]) { file in
+        file.findings(file.lines, /\b(?:TODO|FIXME|XXX)\b/, "a note of something to do")
+    },
+    .each("nothing is forced", in: ["Sources"]) { file in
+        file.findings(file.code, /\b(?:try|as)!|\bfatalError\b/, "\"try!\", \"as!\" or \"fatalError\"")
+    },
+    .each("imports follow the rooms", in: ["Sources"]) { file in
+        imports(in: file.code).filter { !isAllowed($0.module, in: file) }
+            .map { Finding(file.path, $0.line, "\(file.room) may not import \($0.module)") }
+    },
+    Rule("there are sources and tests to look at") { tree in
+        ["Sources", "Tests"].filter { tree.swiftFiles(below: $0).isEmpty }.map { Finding($0, 1, "no Swift files") }
+    },
+]
+
+// MARK: - Imports
+
+/// What each room may import; Swift's own modules are in the table too.
+private let allowedImports: [String: Set<String>] = [
+    "PostgresWire": [],
+    "Reactor": ["CLibevent", "Glibc", "Synchronization"],
+    "Probe": ["CLibpq"],
+    "Leash": ["PostgresWire", "Reactor", "Probe", "Logging", "Synchronization"],
+    "pgleash": ["Leash", "ArgumentParser", "Logging"],
+]
+
+/// What single files may import beside that: files are read and written there, and signals have their numbers.
+private let allowedInFile: [String: Set<String>] = [
+    "Sources/Leash/ConfigurationFile.swift": ["FoundationEssentials"],
+    "Sources/Leash/Report.swift": ["FoundationEssentials"],
+    "Sources/Leash/Supervisor.swift": ["Glibc"],
+]
+
+private func isAllowed(_ module: String, in file: SwiftFile) -> Bool {
+    allowedImports[file.room]?.contains(module) == true || allowedInFile[file.path]?.contains(module) == true
+}
+
+private func imports(in code: [Substring]) -> [(line: Int, module: String)] {
+    let pattern = /^\s*(?:@\w+\s+|(?:public|package|internal|fileprivate|private)\s+)*import\s+(?:[a-z]+\s+)?(\w+)/
+    return code.enumerated().compactMap { offset, line in
+        line.firstMatch(of: pattern).map { (offset + 1, String($0.1)) }
+    }
+}
+
+// MARK: - Functions
+
+/// The lines of each function, initialiser and deinitialiser with a body, from its name to its last brace.
+func functions(in code: [Substring]) -> [Range<Int>] {
+    let pattern = /(?:^|\s)(?:func\s|init[?!]?[(<]|deinit\b|subscript[(<])/
+    return code.indices.compactMap { start in
+        guard let match = code[start].firstMatch(of: pattern) else { return nil }
+        return end(of: code, from: start, code[start][match.range.lowerBound...]).map { start..<$0 + 1 }
+    }
+}
+
+/// The line of the brace that closes what begins at `start`; nil where there is no body, as in a protocol.
+private func end(of code: [Substring], from start: Int, _ first: Substring) -> Int? {
+    var (braces, parentheses) = (0, 0)
+    for index in start..<code.count {
+        for character in index == start ? first : code[index] {
+            switch character {
+            case "(": parentheses += 1
+            case ")": parentheses -= 1
+            case "{": braces += 1
+            case "}":
+                braces -= 1
+                if braces == 0 { return index }
+                // The end of the type around a function without a body.
+                if braces < 0 { return nil }
+            default: break
+            }
+        }
+        let next = index + 1 < code.count ? code[index + 1].drop { $0 == " " } : ""
+        let goesOn = ["where ", "->", "{", "throws", "async"].contains { next.hasPrefix($0) }
+        if braces == 0, parentheses == 0, !goesOn { return nil }
+    }
+    return nil
+}
