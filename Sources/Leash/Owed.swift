@@ -36,6 +36,9 @@ package struct Owed: Equatable, Sendable {
         case copyEnd
         /// The same within a batch, which is still open behind it.
         case copyEndInBatch
+
+        var isCopyEnd: Bool { self == .copyEnd || self == .copyEndInBatch }
+        var isWithinBatch: Bool { self == .open || self == .copyEndInBatch }
     }
 
     /// From how many segments on the client had better not be read for a while; it bounds what one session can make
@@ -83,6 +86,8 @@ extension Owed {
     }
 
     private mutating func countExtended() {
+        // The server breaks off at it, or the copy has failed already.
+        copying = false
         if head < segments.count, segments[segments.count - 1].end == .open {
             segments[segments.count - 1].add(1)
         } else {
@@ -91,6 +96,7 @@ extension Owed {
     }
 
     private mutating func close(_ end: End) {
+        copying = false
         if head < segments.count, segments[segments.count - 1].end == .open {
             segments[segments.count - 1].end = end
         } else {
@@ -102,7 +108,7 @@ extension Owed {
         if copying {
             copying = false
         } else if head < segments.count {
-            close(segments[segments.count - 1].end == .open ? .copyEndInBatch : .copyEnd)
+            close(segments[segments.count - 1].end.isWithinBatch ? .copyEndInBatch : .copyEnd)
         }
     }
 }
@@ -172,25 +178,17 @@ extension Owed {
         }
     }
 
-    /// The server takes copy data from here on. What the client sent behind the message that began the copy is read
-    /// as part of it: a Sync up to the end of the copy is ignored, and extended messages have one Sync less.
+    /// The server takes copy data from here on. What the client sent behind the message that began the copy is read as
+    /// part of it: a Sync up to the end of the copy is ignored, and extended messages have one Sync less.
     private mutating func serverBeganCopy() {
         hasAnswered = true
         guard !startup, head < segments.count else { return }
-        let isExtended = segments[head].unanswered > 0
-        let first = isExtended ? head : head + 1
+        let first = segments[head].unanswered > 0 ? head : head + 1
         var next = first
-        var carried: UInt32 = 0
-        while next < segments.count, segments[next].end == .sync {
-            carried = carried.addingClamped(segments[next].unanswered)
-            next += 1
-        }
-        copying = true
-        if next < segments.count, segments[next].end == .copyEnd || segments[next].end == .copyEndInBatch {
-            carried = carried.addingClamped(segments[next].unanswered)
-            next += 1
-            copying = false
-        }
+        while next < segments.count, segments[next].end == .sync, standsWithinCopy(next) { next += 1 }
+        copying = next == segments.count || segments[next].end == .open && standsWithinCopy(next)
+        if next < segments.count, segments[next].end.isCopyEnd, standsWithinCopy(next) { next += 1 }
+        let carried = segments[first..<next].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) }
         segments.removeSubrange(first..<next)
         guard carried > 0 else { return }
         if first < segments.count {
@@ -198,6 +196,12 @@ extension Owed {
         } else {
             segments.append(Segment(unanswered: carried, end: .open))
         }
+    }
+
+    /// Extended messages can't: the server breaks off at them, or the copy has failed before it came to them. Those of
+    /// the segment the server is at are before the copy.
+    private func standsWithinCopy(_ index: Int) -> Bool {
+        index == head || segments[index].unanswered == 0
     }
 
     private mutating func advance(by count: Int) {
@@ -209,7 +213,7 @@ extension Owed {
     private mutating func dropEndedCopies() {
         while head < segments.count, segments[head].unanswered == 0 {
             if segments[head].end == .copyEndInBatch, head == segments.count - 1 { segments[head].end = .open }
-            guard segments[head].end == .copyEnd || segments[head].end == .copyEndInBatch else { break }
+            guard segments[head].end.isCopyEnd else { break }
             head += 1
         }
         if head == segments.count {

@@ -237,6 +237,24 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
+    @Test("So do several")
+    func strayEndsWithinBatch() {
+        var transcript = Transcript()
+        transcript.client("P f c")
+        transcript.server("1")
+        #expect(transcript.isBusy)
+    }
+
+    @Test("A batch sent behind a copy that fails is answered: it can't have been part of the copy")
+    func batchBehindFailedCopy() {
+        var transcript = Transcript()
+        transcript.client("Q d B P S")
+        transcript.server("G E Z E")
+        #expect(transcript.isBusy)
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("Two copies in one Query")
     func twoCopies() {
         var transcript = Transcript()
