@@ -103,7 +103,9 @@ extension Session {
         worker.counters.reapTime.observe(duration)
         var metadata = logMetadata
         metadata["drop"] = "\(kind.rawValue)"
-        metadata["attempts"] = "\(reaper.cancelsSent)"
+        // One that can't be withdrawn any more is on its way.
+        let isCancelUnderWay = cancelOrder.map { !$0.withdraw() } ?? false
+        metadata["attempts"] = "\(reaper.cancelsSent + (isCancelUnderWay ? 1 : 0))"
         metadata["outcome"] = "\(outcome.rawValue)"
         metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
         worker.log.log(level: outcome == .gaveUp ? .warning : .info, "orphan reaped", metadata: metadata)

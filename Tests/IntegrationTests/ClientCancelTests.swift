@@ -1,0 +1,70 @@
+// A client's own cancel goes through pgleash, too, and is told apart from those pgleash sends.
+
+import CLibpq
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ClientCancelTests {
+        private let postgres = PrivatePostgres.shared
+
+        private func expectOneRelayed(_ pgleash: PgleashProcess) throws {
+            let report = try pgleash.waitForReport("the cancel") { $0["sessions_ended_total", "cancel_relayed"] == 1 }
+            #expect(report["client_cancels_relayed_total"] == 1)
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("drops_total") == 0)
+        }
+
+        @Test func `libpq's PQcancel ends the query, and the session lives on`() throws {
+            let pgleash = try PgleashProcess()
+            let client = try LibpqClient(port: pgleash.port, name: "cancelling")
+            try client.send("SELECT pg_sleep(600)")
+            PQflush(client.connection)
+            try postgres.waitForActive("cancelling", event: "PgSleep")
+            let cancel = PQgetCancel(client.connection)
+            defer { PQfreeCancel(cancel) }
+            var message = [CChar](repeating: 0, count: 256)
+            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            #expect(try client.results().map(\.sqlState) == ["57014"])
+            #expect(try client.query("SELECT 'alive'") == [["alive"]])
+            try expectOneRelayed(pgleash)
+            pgleash.stop()
+        }
+
+        @Test func `Ctrl-C in psql ends the query`() throws {
+            let pgleash = try PgleashProcess()
+            let psql = try ChildProcess(
+                Programs.postgres("psql"),
+                ["-X", "-h", "127.0.0.1", "-p", "\(pgleash.port)", "-U", "postgres", "-c", "SELECT pg_sleep(600)"],
+                environment: ["PGAPPNAME": "interrupted"]
+            )
+            try postgres.waitForActive("interrupted", event: "PgSleep")
+            psql.send(SIGINT)
+            #expect(try psql.wait() == .code(1))
+            #expect(psql.errorOutput.contains("canceling statement due to user request"))
+            #expect(try postgres.timeUntilGone("interrupted") < .seconds(1))
+            try expectOneRelayed(pgleash)
+            pgleash.stop()
+        }
+
+        @Test func `a cancel is delivered when its client doesn't wait, and one with a wrong key does nothing`() throws
+        {
+            let pgleash = try PgleashProcess()
+            let client = try pgleash.connectBusy(name: "cancelled")
+            let wrong = try RawClient(port: pgleash.port)
+            try wrong.send(Frontend.cancelRequest(client.key.dropLast() + [~(client.key.last ?? 0)]))
+            #expect(try wrong.readToEnd() == [])
+            #expect(try postgres.backends("cancelled", state: "active") == 1)
+
+            let hasty = try RawClient(port: pgleash.port)
+            try hasty.send(Frontend.cancelRequest(client.key))
+            hasty.close()
+            let answer = try client.read(until: BackendKind.readyForQuery)
+            #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
+            let report = try pgleash.waitForReport("two cancels") { $0["client_cancels_relayed_total"] == 2 }
+            #expect(report["cancels_sent_total"] == 0)
+            pgleash.stop()
+        }
+    }
+}

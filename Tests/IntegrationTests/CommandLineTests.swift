@@ -1,0 +1,91 @@
+// What pgleash answers on the command line without serving.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct CommandLineTests {
+        private func pgleash(_ arguments: String...) throws -> (exit: Exit, output: String, error: String) {
+            try ChildProcess.run(Programs.pgleash, arguments)
+        }
+
+        /// `--ping` of a pgleash that listens on `door` in front of `server`.
+        private func ping(door: String, server: String) throws -> (exit: Exit, output: String, error: String) {
+            let file = try RunFolder.shared.newFile("empty.conf", "")
+            return try pgleash("--config", file, "--listen", door, "--server", server, "--ping")
+        }
+
+        @Test func `--version and --help answer on standard output`() throws {
+            let version = try pgleash("--version")
+            #expect(version.exit == .code(0))
+            #expect(version.output.wholeMatch(of: /pgleash [0-9]+\.[0-9]+\.[0-9]+\n/) != nil)
+            let help = try pgleash("--help")
+            #expect(help.exit == .code(0))
+            for option in ["--config", "--listen", "--server", "--workers", "--log-level", "--check-config", "--ping"] {
+                #expect(help.output.contains(option))
+            }
+        }
+
+        @Test func `--check-config accepts what is right, and starts nothing`() throws {
+            let file = try RunFolder.shared.newFile(
+                "good.conf", "[listen]\nhost = *\nport = 1\n[cancel]\ntimeout = 1min\n"
+            )
+            let run = try pgleash("--config", file, "--check-config")
+            #expect(run.exit == .code(0))
+            #expect(run.output == "pgleash: the configuration is valid\n")
+            #expect(run.error == "")
+        }
+
+        @Test func `a wrong argument is explained, with the exit code for wrong usage`() throws {
+            for arguments in [["--listen", "6432"], ["--workers", "0"], ["--log-level", "loud"], ["--bogus"]] {
+                let run = try ChildProcess.run(Programs.pgleash, arguments)
+                #expect(run.exit == .code(64))
+                #expect(run.error.contains(arguments[0]))
+                #expect(run.output == "")
+            }
+        }
+
+        @Test func `--ping says 0 when pgleash and the server take connections`() throws {
+            let server = PrivatePostgres.shared
+            let pgleash = try PgleashProcess()
+            let run = try ping(door: pgleash.address, server: server.address)
+            #expect(run.exit == .code(0))
+            #expect(run.output == "\(pgleash.address) -> \(server.address) - accepting connections\n")
+            pgleash.stop()
+        }
+
+        @Test func `--ping says 1 while the server starts up`() throws {
+            let server = try FakeServer()
+            let pgleash = try PgleashProcess(server: server.address)
+            try server.accept().close()
+            let file = try RunFolder.shared.newFile("empty.conf", "")
+            let arguments = ["--config", file, "--listen", pgleash.address, "--server", server.address, "--ping"]
+            let ping = try ChildProcess(Programs.pgleash, arguments)
+            let session = try server.accept()
+            try session.readStartup()
+            let fields = ["SFATAL", "VFATAL", "C57P03", "Mthe database system is starting up", ""]
+            try session.send(Frontend.message("E", fields.flatMap { Array($0.utf8) + [0] }))
+            session.close()
+            #expect(try ping.wait() == .code(1))
+            #expect(ping.output == "\(pgleash.address) - rejecting connections\n")
+            pgleash.stop()
+        }
+
+        @Test func `--ping says 2 when the server behind a running pgleash is not there`() throws {
+            let server = try FakeServer(isListening: false)
+            let pgleash = try PgleashProcess(server: server.address)
+            let run = try ping(door: pgleash.address, server: server.address)
+            #expect(run.exit == .code(2))
+            #expect(run.output == "\(pgleash.address) -> \(server.address) - no response\n")
+            pgleash.stop()
+        }
+
+        @Test func `--ping says 2 when pgleash is not there`() throws {
+            let nobody = try FakeServer(isListening: false)
+            let run = try ping(door: nobody.address, server: PrivatePostgres.shared.address)
+            #expect(run.exit == .code(2))
+            #expect(run.output == "\(nobody.address) - no response\n")
+        }
+    }
+}

@@ -1,0 +1,126 @@
+// The ways a client goes away, and what pgleash makes of each: cancel when the server owes something, close when not.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct DropTests {
+        private let postgres = PrivatePostgres.shared
+
+        /// A way to leave.
+        enum Drop: String, CaseIterable, CustomTestStringConvertible {
+            case fin, reset, terminate, halfClose
+
+            var testDescription: String { rawValue }
+
+            func callAsFunction(_ client: RawClient) throws {
+                switch self {
+                case .fin: client.close()
+                case .reset: client.reset()
+                case .terminate:
+                    try client.send(Frontend.terminate)
+                    client.close()
+                case .halfClose: client.shutdownSending()
+                }
+            }
+
+            /// The word for it in the report and in the log.
+            var kind: String { self == .halfClose ? "fin" : rawValue }
+            /// Why a session ended that was idle then.
+            var idleEnd: String {
+                switch self {
+                case .fin, .halfClose: "client_closed"
+                case .reset: "client_reset"
+                case .terminate: "client_terminated"
+                }
+            }
+        }
+
+        @Test(arguments: Drop.allCases)
+        func `a client that leaves in a query has it cancelled, and the log and the report say so`(
+            _ drop: Drop
+        ) throws {
+            let pgleash = try PgleashProcess()
+            let name = "busy-\(drop)"
+            let client = try pgleash.connectBusy(name: name)
+            try drop(client)
+            let time = try postgres.timeUntilGone(name)
+            print("left a query by \(drop): gone after \([time].summary)")
+            #expect(time < .milliseconds(250))
+            if drop == .halfClose { #expect(try client.readToEnd() == []) }
+
+            let line = try pgleash.reapedLine(name)
+            #expect(line["pid"] == "\(client.backendPID)")
+            #expect(line["user"] == "postgres")
+            #expect(line["database"] == "postgres")
+            #expect(line["drop"] == drop.kind)
+            #expect(line["outcome"] == "cancelled")
+            #expect(Int(line["attempts"] ?? "").map { $0 >= 1 } == true)
+            #expect(Double(line["milliseconds"] ?? "").map { $0 > 0 && $0 < 250 } == true)
+
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["drops_total", drop.kind] == 1)
+            #expect(report.sum("drops_total") == 1)
+            #expect(report["orphans_total", "cancelled"] == 1)
+            #expect(report["sessions_ended_total", "reaped"] == 1)
+            #expect(report["cancels_sent_total"] == Int(line["attempts"] ?? ""))
+            pgleash.stop()
+        }
+
+        @Test func `an idle client that leaves takes its backend along, and no cancel is sent`() throws {
+            // Its log shows each connection, a cancel's too.
+            let postgres = try PrivatePostgres("log_connections=on")
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            try postgres.query("CREATE TABLE numbers (number int)")
+            let before = connections(of: postgres)
+            for drop in Drop.allCases {
+                let idle = try pgleash.connect(name: "idle-\(drop)")
+                let inTransaction = try pgleash.connect(name: "in-transaction-\(drop)")
+                try inTransaction.send(Frontend.query("BEGIN; INSERT INTO numbers VALUES (1)"))
+                try inTransaction.read(until: UInt8(ascii: "Z"))
+                #expect(try postgres.backends("in-transaction-\(drop)", state: "idle in transaction") == 1)
+                try drop(idle)
+                try drop(inTransaction)
+                #expect(try postgres.timeUntilGone("idle-\(drop)") < .milliseconds(250))
+                #expect(try postgres.timeUntilGone("in-transaction-\(drop)") < .milliseconds(250))
+            }
+            #expect(try postgres.value("SELECT count(*) FROM numbers") == "0")
+            #expect(connections(of: postgres) - before == 2 * Drop.allCases.count)
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(report["cancels_failed_total"] == 0)
+            #expect(report.sum("drops_total") == 0)
+            for drop in Drop.allCases {
+                let expected = 2 * Drop.allCases.count { $0.idleEnd == drop.idleEnd }
+                #expect(report["sessions_ended_total", drop.idleEnd] == expected, "\(drop)")
+            }
+
+            // A cancel does show in that log.
+            try pgleash.connectBusy(name: "busy", server: postgres).close()
+            _ = try postgres.timeUntilGone("busy")
+            try pgleash.waitForReport("a cancel") { $0["cancels_sent_total"] >= 1 }
+            #expect(connections(of: postgres) - before >= 2 * Drop.allCases.count + 2)
+            pgleash.stop()
+            postgres.stop()
+        }
+
+        private func connections(of postgres: PrivatePostgres) -> Int {
+            postgres.log.components(separatedBy: "connection received").count - 1
+        }
+
+        @Test func `a Terminate alone waits for what is owed`() throws {
+            let pgleash = try PgleashProcess()
+            let client = try pgleash.connectBusy(name: "patient", bytes: Frontend.query("SELECT pg_sleep(0.3), 'done'"))
+            try client.send(Frontend.terminate)
+            let answer = try client.read(until: UInt8(ascii: "Z"))
+            #expect(answer.map(\.kind) == Array("TDCZ".utf8))
+            #expect(try client.readToEnd() == [])
+            client.close()
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(report["sessions_ended_total", "client_terminated"] == 1)
+            pgleash.stop()
+        }
+    }
+}

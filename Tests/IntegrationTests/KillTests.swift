@@ -1,0 +1,87 @@
+// The case pgleash is made for: a real psql is killed while its query runs.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct KillTests {
+        /// What a psql may be doing when it is killed.
+        enum Work: String, CaseIterable, CustomTestStringConvertible {
+            case sleeping, computing, waitingForLock
+
+            var testDescription: String { rawValue }
+
+            var sql: String {
+                switch self {
+                case .sleeping: "SELECT pg_sleep(600)"
+                case .computing: "SELECT generate_series(1, 1e9) OFFSET 1e9"
+                case .waitingForLock: "UPDATE locked SET number = 2"
+                }
+            }
+
+            /// The wait event of `pg_stat_activity`, where there is one.
+            var event: String? {
+                switch self {
+                case .sleeping: "PgSleep"
+                case .computing: nil
+                case .waitingForLock: "transactionid"
+                }
+            }
+        }
+
+        private let postgres = PrivatePostgres.shared
+
+        /// Holds the lock `waitingForLock` waits for, until it goes.
+        private let holder: LibpqClient
+
+        init() throws {
+            try postgres.query("CREATE TABLE IF NOT EXISTS locked AS SELECT 1 AS number")
+            holder = try LibpqClient(port: postgres.port, name: "holder")
+            try holder.query("BEGIN; UPDATE locked SET number = 1")
+        }
+
+        private func startPsql(_ work: Work, port: UInt16, name: String) throws -> ChildProcess {
+            let psql = try ChildProcess(
+                Programs.postgres("psql"),
+                ["-X", "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-c", work.sql],
+                environment: ["PGAPPNAME": name]
+            )
+            try postgres.waitForActive(name, event: work.event)
+            return psql
+        }
+
+        @Test(arguments: Work.allCases)
+        func `a psql that is killed behind pgleash leaves nothing running`(_ work: Work) throws {
+            let pgleash = try PgleashProcess()
+            var times: [Duration] = []
+            for round in 1...5 {
+                let name = "killed-\(work)-\(round)"
+                let psql = try startPsql(work, port: pgleash.port, name: name)
+                psql.send(SIGKILL)
+                times.append(try postgres.timeUntilGone(name))
+                #expect(try psql.wait() == .signal(SIGKILL))
+            }
+            print("killed while \(work): gone after \(times.summary)")
+            #expect(times.allSatisfy { $0 < .milliseconds(250) })
+            let report = try pgleash.waitForReport("5 orphans") { $0.sum("orphans_total") == 5 }
+            #expect(report.sum("drops_total") == 5)
+            #expect(report["orphans_total", "cancelled"] == 5)
+            #expect(report["cancels_sent_total"] >= 5)
+            pgleash.stop()
+        }
+
+        @Test func `without pgleash the queries of a killed psql go on`() throws {
+            let names = Work.allCases.map { "killed-directly-\($0)" }
+            for (work, name) in zip(Work.allCases, names) {
+                let psql = try startPsql(work, port: postgres.port, name: name)
+                psql.send(SIGKILL)
+                try psql.wait()
+            }
+            let areStillThere = try holds(for: .seconds(2)) {
+                try names.allSatisfy { try postgres.backends($0, state: "active") == 1 }
+            }
+            #expect(areStillThere)
+            for name in names { try postgres.terminate(name) }
+        }
+    }
+}

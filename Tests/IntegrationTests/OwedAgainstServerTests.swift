@@ -1,0 +1,180 @@
+// Whether the record of what is owed agrees with a real PostgreSQL: random conversations, and once all is quiet a look
+// at what the server itself says of the session.
+
+import Foundation
+import Leash
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite("What is owed, against the server's own word")
+    struct OwedAgainstServerTests {
+        private static let sequences = Int(ProcessInfo.processInfo.environment["PGLEASH_SEQUENCES"] ?? "") ?? 2000
+        /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
+        private static let seed: UInt64 = {
+            let word = ProcessInfo.processInfo.environment["PGLEASH_SEED"] ?? "1"
+            return UInt64(word) ?? UInt64.random(in: 0 ... .max)
+        }()
+
+        @Test("Random conversations: once quiet, busy is what pg_stat_activity says")
+        func agrees() throws {
+            print("random conversations: PGLEASH_SEED=\(Self.seed) PGLEASH_SEQUENCES=\(Self.sequences)")
+            let postgres = PrivatePostgres.shared
+            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
+            var tally = Tally()
+            for index in 0..<Self.sequences {
+                let trial = try OwedTrial(postgres, seed: Self.seed &+ UInt64(index))
+                try trial.converse()
+                let verdict = try trial.judge()
+                tally.count(verdict)
+                if case .disagrees(let what) = verdict {
+                    Issue.record("PGLEASH_SEED=\(Self.seed &+ UInt64(index)) PGLEASH_SEQUENCES=1: \(what)")
+                    if tally.disagreements >= 5 { break }
+                }
+            }
+            print("random conversations: \(tally)")
+            #expect(tally.busy > Self.sequences / 20 && tally.idle > Self.sequences / 20, "both must have been seen")
+        }
+    }
+}
+
+/// How often what was seen.
+private struct Tally: CustomStringConvertible {
+    var busy = 0
+    var idle = 0
+    var ended = 0
+    var leaning = 0
+    var disagreements = 0
+
+    mutating func count(_ verdict: OwedTrial.Verdict) {
+        switch verdict {
+        case .agrees(isBusy: true): busy += 1
+        case .agrees(isBusy: false): idle += 1
+        case .ended: ended += 1
+        case .leansToBusy: leaning += 1
+        case .disagrees: disagreements += 1
+        }
+    }
+
+    var description: String {
+        "\(busy) busy and \(idle) idle as the server says, \(leaning) leaning to busy, \(ended) ended by the server, "
+            + "\(disagreements) in disagreement"
+    }
+}
+
+/// One conversation with the server, followed on the way as pgleash follows it.
+private final class OwedTrial {
+    enum Verdict {
+        case agrees(isBusy: Bool)
+        /// The server thinks itself idle, waiting for the Sync of a batch of which nothing ran.
+        case leansToBusy
+        /// The server broke off, as it does at messages that can't stand within a copy.
+        case ended
+        case disagrees(String)
+    }
+
+    private let postgres: PrivatePostgres
+    private let client: RawClient
+    private var conversation: RandomConversation
+    private var state = SessionState(isReplication: false)
+    private var fromClient = MessageScanner(.frontend)
+    private var fromServer = MessageScanner(.backend)
+    private var moves: [String] = []
+    private var answers = ""
+    private var hasEnded = false
+
+    init(_ postgres: PrivatePostgres, seed: UInt64) throws {
+        self.postgres = postgres
+        conversation = RandomConversation(seed: seed)
+        client = try RawClient(port: postgres.port)
+        for message in try client.startUp(name: "trial") {
+            state.serverAnswered(message.kind, message.body.span)
+        }
+    }
+
+    /// Sends a few messages, cut anywhere, and reads what comes in between as it comes.
+    func converse() throws {
+        var bytes: [UInt8] = []
+        for _ in 0..<Int.random(in: 1...8, using: &conversation.generator) {
+            let move = conversation.next()
+            moves.append(move.name)
+            bytes += move.bytes
+        }
+        // Random messages leave most batches open; drivers close theirs.
+        if Bool.random(using: &conversation.generator) {
+            moves.append("Sync")
+            bytes += Frontend.sync
+        }
+        while !bytes.isEmpty, !hasEnded {
+            let count = Int.random(in: 1...bytes.count, using: &conversation.generator)
+            let piece = Array(bytes[..<count])
+            bytes.removeFirst(count)
+            try fromClient.scan(piece.span) { kind, _ in state.clientSent(kind) }
+            do {
+                try client.send(piece)
+            } catch {
+                hasEnded = true
+            }
+            if Bool.random(using: &conversation.generator) { try readWhatIsThere(within: 2) }
+        }
+    }
+
+    /// Waits until neither side has anything to say, and compares.
+    func judge() throws -> Verdict {
+        var disagreements = 0
+        for _ in 0..<1000 {
+            try readWhatIsThere(within: disagreements == 0 ? 1 : 10)
+            if hasEnded { return .ended }
+            // It may say that it waits for the client when it has not been woken yet.
+            guard try client.peerHasReadAll() else { continue }
+            let row = try postgres.query(
+                "SELECT state, coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = \(client.backendPID)"
+            )
+            guard let state = row.first?.first, row.first?.last == "ClientRead" else { continue }
+            let verdict = verdict(serverState: state)
+            // What the server sent before it began to wait may still be on its way, and a busy machine takes its time.
+            guard case .disagrees = verdict, disagreements < 30 else { return verdict }
+            disagreements += 1
+        }
+        return .disagrees("the server never came to rest: \(moves)")
+    }
+
+    private func verdict(serverState: String) -> Verdict {
+        let serverIsBusy = serverState == "active" || serverState == "fastpath function call"
+        if state.isBusy == serverIsBusy { return .agrees(isBusy: serverIsBusy) }
+        if state.isBusy, hasOpenBatch { return .leansToBusy }
+        let words = "we say \(state.isBusy ? "busy" : "idle"), the server says \(serverState)"
+        return .disagrees("\(words) after \(moves), answered with \(answers)")
+    }
+
+    /// Extended messages were sent since the last Sync. The server does not say that it is active when all of them
+    /// failed before anything ran, or are of the kinds that run nothing.
+    private var hasOpenBatch: Bool {
+        let start = moves.lastIndex { $0 == "Sync" || $0.hasPrefix("Batch") }.map { $0 + 1 } ?? 0
+        let extended = ["Parse", "Bind", "Describe", "Execute", "Close"]
+        return moves[start...].contains { move in extended.contains { move.hasPrefix($0) } }
+    }
+
+    /// Reads what the server says within so many milliseconds, until it says nothing for as long.
+    ///
+    /// - Returns: whether it said anything.
+    @discardableResult
+    private func readWhatIsThere(within milliseconds: Int32) throws -> Bool {
+        var hasRead = false
+        while !hasEnded {
+            var query = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&query, 1, milliseconds) > 0 else { break }
+            do {
+                let bytes = try client.receive()
+                hasRead = true
+                try fromServer.scan(bytes.span) { kind, body in
+                    answers.unicodeScalars.append(Unicode.Scalar(kind))
+                    state.serverAnswered(kind, body)
+                }
+            } catch is RawClientError {
+                hasEnded = true
+            }
+        }
+        return hasRead
+    }
+}

@@ -1,0 +1,136 @@
+// The report that SIGUSR1 asks for: its numbers add up, Prometheus accepts it, and nobody ever reads half of it.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ReportTests {
+        private let postgres = PrivatePostgres.shared
+
+        @Test func `the numbers add up, and promtool has nothing to say against them`() throws {
+            let pgleash = try PgleashProcess()
+            let idle = try pgleash.connect(name: "idle")
+            let busy = try pgleash.connectBusy(name: "busy")
+            try pgleash.connect(name: "left").close()
+            try pgleash.connectBusy(name: "dropped").close()
+            try pgleash.connectBusy(name: "reset").reset()
+            try RawClient(port: pgleash.port).send(Frontend.cancelRequest(idle.key))
+            try RawClient(port: pgleash.port).send(Array("nonsense".utf8))
+            let report = try pgleash.waitForReport("two sessions") { $0["sessions_active"] == 2 }
+            #expect(report["sessions_opened_total"] == 7)
+            #expect(report["sessions_opened_total"] == report["sessions_active"] + report.sum("sessions_ended_total"))
+            #expect(report.sum("drops_total") == 2)
+            #expect(report.sum("drops_total") == report.sum("orphans_total") + report["orphans_active"])
+            #expect(report["sessions_busy"] == 1)
+            #expect(report["sessions_max"] == 10_000)
+            #expect(report["reap_seconds_count"] == 2)
+            #expect(report["reap_seconds_bucket", "+Inf"] == 2)
+            #expect(report.values["pgleash_reap_seconds_sum"].map { $0 > 0 && $0 < 1 } == true)
+            #expect(report["protocol_errors_total", "client"] == 1)
+            #expect(report.sessions.count == 2)
+
+            let check = try ChildProcess.run(
+                Programs.system("sh"),
+                ["-c", "exec '\(Programs.system("promtool"))' check metrics <'\(pgleash.metricsFile)'"]
+            )
+            #expect(check.exit == .code(0))
+            #expect(check.output == "")
+            #expect(check.error == "")
+            withExtendedLifetime((idle, busy)) {}
+            pgleash.stop()
+        }
+
+        @Test func `live sessions are listed, the longest-running query first`() throws {
+            let pgleash = try PgleashProcess()
+            let idle = try pgleash.connect(name: "idle one")
+            let longest = try pgleash.connectBusy(name: "longest")
+            let inTransaction = try pgleash.connect(name: "in transaction")
+            try inTransaction.send(Frontend.query("BEGIN"))
+            try inTransaction.read(until: BackendKind.readyForQuery)
+            let shorter = try pgleash.connectBusy(name: "shorter")
+            let silent = try RawClient(port: pgleash.port)
+            let report = try pgleash.waitForReport("five sessions") { $0["sessions_active"] == 5 }
+            let expected: [(name: String, state: String, client: RawClient)] = [
+                ("longest", "active", longest), ("shorter", "active", shorter), ("idle one", "idle", idle),
+                ("in transaction", "idle in transaction", inTransaction), ("", "startup", silent),
+            ]
+            try #require(report.sessions.count == expected.count)
+            for (session, expected) in zip(report.sessions, expected) {
+                #expect(session["application_name"] == expected.name)
+                #expect(session["state"] == expected.state)
+                let isKnown = expected.state != "startup"
+                #expect(session["user"] == (isKnown ? "postgres" : ""))
+                #expect(session["database"] == (isKnown ? "postgres" : ""))
+                #expect(session["pid"] == (isKnown ? "\(expected.client.backendPID)" : "-"))
+                #expect(session["client"] == expected.client.localAddress)
+                #expect((session["query"] == "-") == (expected.state != "active"))
+                #expect(session["age"]?.hasSuffix("s") == true)
+            }
+            pgleash.stop()
+        }
+
+        @Test func `names can't forge lines of the report or of the log`() throws {
+            let pgleash = try PgleashProcess()
+            let name = "a\" state=\"x\n# session forged\npgleash_forged_total 1"
+            let client = try pgleash.connect(name: name)
+            try client.send(Frontend.query("SELECT pg_sleep(600)"))
+            try pgleash.waitForReport("a busy session") { $0["sessions_busy"] == 1 }
+            let text = try pgleash.report().text
+            #expect(!text.contains("\n# session forged"))
+            #expect(!text.contains("\npgleash_forged_total"))
+            client.close()
+            try wait(for: "the log line") { pgleash.log.contains("orphan reaped") }
+            #expect(!pgleash.log.contains("\npgleash_forged_total"))
+            pgleash.stop()
+        }
+
+        @Test func `the file is replaced in one step, and others may read it`() throws {
+            let pgleash = try PgleashProcess()
+            // Enough sessions that writing the file takes a while.
+            let clients = try (1...100).map { _ in try RawClient(port: pgleash.port) }
+            try pgleash.waitForReport("all sessions") { $0["sessions_active"] == clients.count }
+            var inodes: Set<UInt64> = []
+            let end = Deadline(after: .seconds(2))
+            while !end.hasPassed {
+                pgleash.process.send(SIGUSR1)
+                for _ in 0..<20 {
+                    let text = try String(contentsOfFile: pgleash.metricsFile, encoding: .utf8)
+                    try #require(text.hasPrefix("# HELP pgleash_sessions_opened_total "))
+                    try #require(text.hasSuffix("\n"))
+                    try #require(try Report(parsing: text).sessions.count == clients.count)
+                }
+                var status = stat()
+                try #require(stat(pgleash.metricsFile, &status) == 0)
+                try #require(status.st_mode & 0o777 == 0o644)
+                inodes.insert(UInt64(status.st_ino))
+            }
+            // It was replaced while we read.
+            #expect(inodes.count > 1)
+            let folder = (pgleash.metricsFile as NSString).deletingLastPathComponent
+            try wait(for: "the last report to be written") {
+                try FileManager.default.contentsOfDirectory(atPath: folder) == ["pgleash.prom"]
+            }
+            withExtendedLifetime(clients) {}
+            pgleash.stop()
+        }
+
+        @Test func `without a file the report goes to standard error`() throws {
+            let pgleash = try PgleashProcess(hasMetricsFile: false)
+            pgleash.process.send(SIGUSR1)
+            try wait(for: "the report") { pgleash.log.contains("\n# 0 live sessions, longest-running query first\n") }
+            #expect(pgleash.log.contains("\npgleash_sessions_opened_total 0\n"))
+            pgleash.stop()
+        }
+
+        @Test func `a file that can't be written is an error in the log, and no more`() throws {
+            let pgleash = try PgleashProcess(
+                configuration: ["metrics": ["file = /no/such/file"]], hasMetricsFile: false)
+            pgleash.process.send(SIGUSR1)
+            try wait(for: "the error") { pgleash.log.contains("could not write the report") }
+            #expect(pgleash.logLines("could not write the report").allSatisfy { $0.contains("/no/such/file") })
+            #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
+            pgleash.stop()
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// A program the tests start: its output, its signals, its end.
+
+import Foundation
+import Testing
+
+/// How a process ended.
+enum Exit: Equatable {
+    case code(Int32)
+    case signal(Int32)
+}
+
+/// A running program in a process group of its own. It is killed when the object goes, and when the tests end.
+final class ChildProcess {
+    let pid: pid_t
+    private let program: String
+    private let outputFile: String
+    private let errorFile: String
+    private(set) var exit: Exit?
+
+    /// - Parameter input: a descriptor for standard input; nil is /dev/null.
+    init(
+        _ path: String,
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        input: Int32? = nil,
+        output: String? = nil
+    ) throws {
+        let name = (path as NSString).lastPathComponent
+        program = ([name] + arguments).joined(separator: " ")
+        outputFile = output ?? RunFolder.shared.newPath("\(name).output")
+        errorFile = RunFolder.shared.newPath("\(name).error")
+        pid = spawn(
+            path, arguments, environment: environment, input: input, output: outputFile, error: errorFile
+        )
+        guard pid > 0 else { throw TimedOut(description: "\(path) could not be started") }
+        RunFolder.shared.add(pid)
+    }
+
+    deinit {
+        kill()
+    }
+
+    /// What it has written to standard output so far.
+    var output: String { text(outputFile) }
+
+    /// What it has written to standard error so far.
+    var errorOutput: String { text(errorFile) }
+
+    private func text(_ file: String) -> String {
+        String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self)
+    }
+
+    var isRunning: Bool {
+        collect()
+        return exit == nil
+    }
+
+    func send(_ signal: Int32) {
+        guard isRunning else { return }
+        Foundation.kill(pid, signal)
+    }
+
+    /// Waits for the end of the process, and kills it when it doesn't come.
+    @discardableResult
+    func wait(within duration: Duration = .seconds(20)) throws -> Exit {
+        let deadline = Deadline(after: duration)
+        while isRunning {
+            guard !deadline.hasPassed else {
+                kill()
+                throw TimedOut(description: "\(program) had to be killed after \(duration): \(errorOutput)")
+            }
+            rest(.milliseconds(1))
+        }
+        return exit ?? .code(-1)
+    }
+
+    /// Kills the whole group, and waits until its leader is gone.
+    func kill() {
+        guard isRunning else { return }
+        Foundation.kill(-pid, SIGKILL)
+        while isRunning { rest(.milliseconds(1)) }
+    }
+
+    private func collect() {
+        guard exit == nil else { return }
+        var status: Int32 = 0
+        guard waitpid(pid, &status, WNOHANG) == pid else { return }
+        let signal = status & 0x7f
+        exit = signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
+        RunFolder.shared.remove(pid)
+    }
+}
+
+extension ChildProcess {
+    /// Runs a program to its end.
+    ///
+    /// - Returns: how it ended and what it wrote.
+    static func run(
+        _ path: String,
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        within duration: Duration = .seconds(30)
+    ) throws -> (exit: Exit, output: String, error: String) {
+        let process = try ChildProcess(path, arguments, environment: environment)
+        let exit = try process.wait(within: duration)
+        return (exit, process.output, process.errorOutput)
+    }
+}

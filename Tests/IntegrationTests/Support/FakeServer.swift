@@ -1,0 +1,58 @@
+// A server in name only: it accepts, and says what a real one never would.
+
+import Foundation
+import PostgresWire
+
+/// A listening socket on 127.0.0.1, closed when the object goes.
+final class FakeServer {
+    let port: UInt16
+    private let descriptor: Int32
+
+    /// - Parameter isListening: false takes the port and refuses every connection.
+    init(isListening: Bool = true) throws {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var candidate: UInt16 = 0
+        repeat { candidate = try freePort() } while withLoopback(candidate) { bind(socket, $0, $1) } != 0
+        (descriptor, port) = (socket, candidate)
+        if isListening { listen(descriptor, 16) }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    var address: String { "127.0.0.1:\(port)" }
+
+    /// Waits for a connection.
+    func accept() throws -> RawClient {
+        var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&query, 1, 10_000) > 0 else { throw RawClientError.timedOut }
+        return RawClient(accepted: Foundation.accept(descriptor, nil, nil))
+    }
+
+    /// Waits for a connection and its start-up packet, encryption refused, and answers that the session is ready.
+    func acceptSession() throws -> RawClient {
+        let session = try accept()
+        try session.readStartup()
+        try session.send(
+            Frontend.message("R", Frontend.int32(0)) + Frontend.message("K", Frontend.int32(1) + Frontend.int32(2))
+                + Frontend.message("Z", [UInt8(ascii: "I")])
+        )
+        return session
+    }
+}
+
+extension RawClient {
+    /// As a server: reads a start-up packet, and refuses encryption before it.
+    ///
+    /// - Returns: the packet behind its length.
+    @discardableResult
+    func readStartup() throws -> [UInt8] {
+        while true {
+            let length = try readBytes(4).reduce(0) { $0 << 8 | Int($1) }
+            let packet = try readBytes(length - 4)
+            guard length == 8 else { return packet }
+            try send([UInt8(ascii: "N")])
+        }
+    }
+}

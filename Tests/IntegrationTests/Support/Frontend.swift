@@ -1,0 +1,70 @@
+// The bytes a client sends, message by message, under the names of PostgreSQL's chapter "Message Formats".
+
+/// Messages of the frontend.
+enum Frontend {
+    /// - Parameter parameters: beside `user`, `database` and `application_name`.
+    static func startup(
+        user: String = "postgres", database: String = "postgres", name: String, parameters: [(String, String)] = []
+    ) -> [UInt8] {
+        let all = [("user", user), ("database", database), ("application_name", name)] + parameters
+        let body = int32(3 << 16) + all.flatMap { string($0.0) + string($0.1) } + [0]
+        return int32(body.count + 4) + body
+    }
+
+    static let sslRequest = int32(8) + int32(1234 << 16 | 5679)
+    static let gssEncryptionRequest = int32(8) + int32(1234 << 16 | 5680)
+
+    /// - Parameter key: the body of a BackendKeyData.
+    static func cancelRequest(_ key: [UInt8]) -> [UInt8] {
+        int32(8 + key.count) + int32(1234 << 16 | 5678) + key
+    }
+
+    static func query(_ sql: String) -> [UInt8] { message("Q", string(sql)) }
+
+    static func parse(_ sql: String, statement: String = "") -> [UInt8] {
+        message("P", string(statement) + string(sql) + int16(0))
+    }
+
+    static func bind(statement: String = "", portal: String = "", _ values: [String] = []) -> [UInt8] {
+        let parameters = values.flatMap { int32($0.utf8.count) + Array($0.utf8) }
+        return message("B", string(portal) + string(statement) + int16(0) + int16(values.count) + parameters + int16(0))
+    }
+
+    static func describe(portal: String = "") -> [UInt8] { message("D", [UInt8(ascii: "P")] + string(portal)) }
+
+    static func execute(portal: String = "", rows: Int = 0) -> [UInt8] { message("E", string(portal) + int32(rows)) }
+
+    static func closeStatement(_ name: String) -> [UInt8] { message("C", [UInt8(ascii: "S")] + string(name)) }
+
+    /// Parse, Bind and Execute of one statement; no Sync.
+    static func extended(_ sql: String) -> [UInt8] { parse(sql) + bind() + execute() }
+
+    static let sync = message("S")
+    static let flush = message("H")
+    static let terminate = message("X")
+    static let copyDone = message("c")
+
+    static func copyData(_ text: String) -> [UInt8] { message("d", Array(text.utf8)) }
+
+    static func copyFail(_ reason: String) -> [UInt8] { message("f", string(reason)) }
+
+    /// A FunctionCall with binary arguments and result.
+    static func functionCall(_ function: Int, _ arguments: [[UInt8]]) -> [UInt8] {
+        let values = arguments.flatMap { int32($0.count) + $0 }
+        return message("F", int32(function) + int16(1) + int16(1) + int16(arguments.count) + values + int16(1))
+    }
+
+    static func message(_ kind: Unicode.Scalar, _ body: [UInt8] = []) -> [UInt8] {
+        [UInt8(ascii: kind)] + int32(body.count + 4) + body
+    }
+
+    static func int32(_ value: Int) -> [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+    }
+
+    private static func int16(_ value: Int) -> [UInt8] {
+        [8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+    }
+
+    private static func string(_ text: String) -> [UInt8] { Array(text.utf8) + [0] }
+}

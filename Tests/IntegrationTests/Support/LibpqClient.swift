@@ -1,0 +1,122 @@
+// A client that speaks through libpq, as most of the world's drivers do. No call waits for ever.
+
+import CLibpq
+import Foundation
+
+/// What libpq or the server said.
+struct LibpqError: Error, CustomStringConvertible {
+    let description: String
+    /// Empty where the server said nothing.
+    var sqlState = ""
+}
+
+/// One result: its status and, if it has any, its rows.
+struct LibpqResult {
+    let status: ExecStatusType
+    let rows: [[String]]
+    let sqlState: String
+    let message: String
+}
+
+/// One connection, closed with Terminate when the object goes.
+final class LibpqClient {
+    let connection: OpaquePointer
+    private static let patience = Duration.seconds(30)
+
+    /// - Parameter parameters: a connection string.
+    init(_ parameters: String) throws {
+        guard let connection = PQconnectdb(parameters + " connect_timeout=10 sslmode=disable gssencmode=disable") else {
+            throw LibpqError(description: "out of memory")
+        }
+        self.connection = connection
+        guard PQstatus(connection) == CONNECTION_OK else { throw error() }
+        // Warnings and notices are of no interest to the output of the tests.
+        PQsetNoticeProcessor(connection, { _, _ in }, nil)
+    }
+
+    /// Connects to a TCP port of this machine.
+    convenience init(port: UInt16, database: String = "postgres", name: String = "libpq", more: String = "") throws {
+        try self.init("host=127.0.0.1 port=\(port) user=postgres dbname=\(database) application_name=\(name) \(more)")
+    }
+
+    deinit {
+        PQfinish(connection)
+    }
+
+    var backendPID: Int32 { PQbackendPID(connection) }
+
+    func error() -> LibpqError {
+        LibpqError(description: String(cString: PQerrorMessage(connection)))
+    }
+
+    /// Sends a simple query and waits for all of its results.
+    ///
+    /// - Returns: the rows of the last one.
+    @discardableResult
+    func query(_ sql: String) throws -> [[String]] {
+        guard PQsendQuery(connection, sql) == 1 else { throw error() }
+        return try rows()
+    }
+
+    /// Sends a query through the extended protocol.
+    @discardableResult
+    func query(_ sql: String, _ parameters: [String?]) throws -> [[String]] {
+        try send(sql, parameters)
+        return try rows()
+    }
+
+    /// Sends a query through the extended protocol, and waits for nothing.
+    func send(_ sql: String, _ parameters: [String?] = []) throws {
+        let sent = withParameters(parameters) {
+            PQsendQueryParams(connection, sql, Int32(parameters.count), nil, $0, nil, nil, 0)
+        }
+        guard sent == 1 else { throw error() }
+    }
+
+    func withParameters<Result>(
+        _ parameters: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
+    ) -> Result {
+        let copies = parameters.map { $0.flatMap { strdup($0) } }
+        defer { copies.forEach { free($0) } }
+        return body(copies.map { UnsafePointer($0) })
+    }
+
+    private func rows() throws -> [[String]] {
+        let results = try results()
+        if let failed = results.first(where: { $0.status == PGRES_FATAL_ERROR || $0.status == PGRES_BAD_RESPONSE }) {
+            throw LibpqError(description: failed.message, sqlState: failed.sqlState)
+        }
+        return results.last?.rows ?? []
+    }
+
+    /// All results up to the one that is nil.
+    func results() throws -> [LibpqResult] {
+        var results: [LibpqResult] = []
+        while let result = try nextResult() { results.append(result) }
+        return results
+    }
+
+    /// The next result, or nil behind the last one of a query.
+    func nextResult() throws -> LibpqResult? {
+        let deadline = Deadline(after: Self.patience)
+        PQflush(connection)
+        while PQisBusy(connection) == 1 {
+            var query = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
+            guard poll(&query, 1, deadline.milliseconds) > 0 else {
+                throw LibpqError(description: "no answer within \(Self.patience)")
+            }
+            guard PQconsumeInput(connection) == 1 else { throw error() }
+            PQflush(connection)
+        }
+        guard let result = PQgetResult(connection) else { return nil }
+        defer { PQclear(result) }
+        return LibpqResult(
+            status: PQresultStatus(result),
+            rows: (0..<PQntuples(result)).map { row in
+                (0..<PQnfields(result)).map { String(cString: PQgetvalue(result, row, $0)) }
+            },
+            sqlState: PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { String(cString: $0) } ?? "",
+            message: String(cString: PQresultErrorMessage(result))
+        )
+    }
+}

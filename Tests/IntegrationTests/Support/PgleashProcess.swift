@@ -1,0 +1,135 @@
+// A real pgleash in front of a real server: started on a free port, watched through its log, its report and /proc.
+
+import Foundation
+import Testing
+
+/// A running pgleash. It is killed when the object goes.
+final class PgleashProcess {
+    let port: UInt16
+    let process: ChildProcess
+    /// The file of its `[metrics] file`.
+    let metricsFile: String
+
+    /// - Parameters:
+    ///   - server: host and port of what it stands in front of; nil where the configuration says it.
+    ///   - listen: where it listens; `PORT` stands for the port it gets.
+    ///   - configuration: lines of the configuration file by section.
+    ///   - launcher: a command that starts it, such as one with a limit; put before it.
+    init(
+        server: String?,
+        listen: String? = "127.0.0.1:PORT",
+        configuration: [String: [String]] = [:],
+        arguments: [String] = [],
+        launcher: [String] = [],
+        hasMetricsFile: Bool = true
+    ) throws {
+        metricsFile = RunFolder.shared.newFolder("metrics") + "/pgleash.prom"
+        var sections = configuration
+        if hasMetricsFile { sections["metrics", default: []].append("file = \(metricsFile)") }
+        var started: (UInt16, ChildProcess)?
+        var lastWords = ""
+        for _ in 0..<20 where started == nil {
+            let port = try freePort()
+            let text = sections.map { "[\($0.key)]\n" + $0.value.joined(separator: "\n") + "\n" }.joined()
+                .replacingOccurrences(of: "PORT", with: "\(port)")
+            var words = launcher + [Programs.pgleash, "--config", try RunFolder.shared.newFile("pgleash.conf", text)]
+            words += listen.map { ["--listen", $0.replacingOccurrences(of: "PORT", with: "\(port)")] } ?? []
+            words += server.map { ["--server", $0] } ?? []
+            words += arguments
+            let process = try ChildProcess(words[0], Array(words.dropFirst()))
+            try wait(for: "the start of pgleash") {
+                !process.isRunning || process.errorOutput.contains(" started\n")
+            }
+            if process.isRunning {
+                started = (port, process)
+            } else {
+                lastWords = process.errorOutput
+                guard lastWords.contains("could not listen") else { break }
+            }
+        }
+        guard let started else { throw TimedOut(description: "pgleash did not start: \(lastWords)") }
+        (port, process) = started
+    }
+
+    /// In front of the shared server.
+    convenience init(
+        configuration: [String: [String]] = [:],
+        arguments: [String] = [],
+        launcher: [String] = [],
+        hasMetricsFile: Bool = true
+    ) throws {
+        try self.init(
+            server: PrivatePostgres.shared.address, configuration: configuration, arguments: arguments,
+            launcher: launcher, hasMetricsFile: hasMetricsFile
+        )
+    }
+
+    /// Where clients connect.
+    var address: String { "127.0.0.1:\(port)" }
+
+    var log: String { process.errorOutput }
+
+    /// The lines of the log that contain `text`.
+    func logLines(_ text: String) -> [String] {
+        log.split(separator: "\n").filter { $0.contains(text) }.map(String.init)
+    }
+
+    /// Asks for a report with SIGUSR1, and reads it.
+    func report() throws -> Report {
+        unlink(metricsFile)
+        process.send(SIGUSR1)
+        let file = metricsFile
+        return try wait(for: "pgleash's report") {
+            guard process.isRunning else { throw TimedOut(description: "pgleash has died: \(log)") }
+            return try? Report(parsing: String(contentsOfFile: file, encoding: .utf8))
+        }
+    }
+
+    /// Asks for reports until one satisfies `condition`.
+    @discardableResult
+    func waitForReport(
+        _ what: String, within duration: Duration = .seconds(10), _ condition: (Report) -> Bool
+    ) throws -> Report {
+        try wait(for: "a report with \(what)", within: duration) {
+            let report = try report()
+            return condition(report) ? report : nil
+        }
+    }
+
+    /// Ends it as an operator would, and fails the test when that doesn't work.
+    func stop(sourceLocation: SourceLocation = #_sourceLocation) {
+        guard process.isRunning else {
+            let exit = process.exit.map { "\($0)" } ?? ""
+            Issue.record("pgleash had ended before: \(exit)", sourceLocation: sourceLocation)
+            return
+        }
+        process.send(SIGTERM)
+        let exit = try? process.wait(within: .seconds(8))
+        #expect(exit == .code(0), "pgleash's end", sourceLocation: sourceLocation)
+    }
+}
+
+// MARK: - What /proc tells of it
+
+extension PgleashProcess {
+    /// Open descriptors.
+    var descriptors: Int {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.pid)/fd")) ?? []).count
+    }
+
+    /// KiB of memory: a line of /proc/PID/status such as VmRSS or VmHWM.
+    func memory(_ name: String) -> Int {
+        let status = (try? String(contentsOfFile: "/proc/\(process.pid)/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+        return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? -1
+    }
+
+    /// Processor time it has used, user and system.
+    var processorTime: Duration {
+        let stat = (try? String(contentsOfFile: "/proc/\(process.pid)/stat", encoding: .utf8)) ?? ""
+        // The name, in parentheses, may contain anything; the 14th and 15th fields come behind it.
+        let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { return .zero }
+        return .milliseconds((user + system) * 1000 / Int(sysconf(Int32(_SC_CLK_TCK))))
+    }
+}

@@ -1,0 +1,120 @@
+// A real PostgreSQL for the tests alone, run by scripts/private-postgres, and a direct connection that watches it.
+
+import Foundation
+
+/// A server that stops, with all it wrote deleted, when the object goes or the tests end.
+final class PrivatePostgres: @unchecked Sendable {
+    /// The one most tests use. Tests run one after the other, which makes it safe to share.
+    static let shared: PrivatePostgres = {
+        do {
+            let postgres = try PrivatePostgres()
+            RunFolder.shared.atEnd { postgres.stop() }
+            return postgres
+        } catch {
+            fatalError("PostgreSQL did not start: \(error)")
+        }
+    }()
+
+    let port: UInt16
+    /// The folder of its Unix socket.
+    let socketFolder: String
+    let postmaster: pid_t
+    private let logFile: String
+    private let script: ChildProcess
+    private let input: Int32
+    private var connection: LibpqClient?
+
+    /// - Parameter settings: of postgresql.conf, as `name=value`.
+    init(_ settings: String...) throws {
+        let pipe = try makePipe()
+        input = pipe.write
+        defer { close(pipe.read) }
+        script = try ChildProcess(
+            Programs.root + "/scripts/private-postgres", settings.flatMap { ["-c", $0] },
+            environment: ["TMPDIR": "/tmp"], input: pipe.read
+        )
+        let script = script
+        let line = try wait(for: "the start of PostgreSQL", within: .seconds(60), pause: .milliseconds(20)) {
+            guard script.isRunning else { throw TimedOut(description: script.errorOutput) }
+            return script.output.hasSuffix("\n") ? script.output : nil
+        }
+        var facts: [String: String] = [:]
+        for word in line.split(whereSeparator: \.isWhitespace) {
+            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+            if parts.count == 2 { facts[parts[0]] = parts[1] }
+        }
+        port = UInt16(facts["port"] ?? "") ?? 0
+        socketFolder = facts["socket"] ?? ""
+        postmaster = pid_t(facts["pid"] ?? "") ?? 0
+        logFile = facts["log"] ?? ""
+    }
+
+    deinit {
+        stop()
+    }
+
+    var address: String { "127.0.0.1:\(port)" }
+
+    /// The server's log so far.
+    var log: String { String(decoding: FileManager.default.contents(atPath: logFile) ?? Data(), as: UTF8.self) }
+
+    /// Stops the server and waits until all is cleaned up.
+    func stop() {
+        guard script.isRunning else { return }
+        connection = nil
+        close(input)
+        _ = try? script.wait(within: .seconds(20))
+    }
+
+    /// Runs SQL over a connection that doesn't go through pgleash, and is not seen by `backends`.
+    ///
+    /// - Returns: the rows of the last statement.
+    @discardableResult
+    func query(_ sql: String) throws -> [[String]] {
+        if connection == nil {
+            connection = try LibpqClient("host=127.0.0.1 port=\(port) user=postgres application_name=observer")
+        }
+        return try connection?.query(sql) ?? []
+    }
+
+    /// The first value of the first row.
+    func value(_ sql: String) throws -> String { try query(sql).first?.first ?? "" }
+}
+
+extension PrivatePostgres {
+    /// Backends for which an SQL condition on `pg_stat_activity` is true.
+    func count(_ condition: String) throws -> Int {
+        Int(try value("SELECT count(*) FROM pg_stat_activity WHERE \(condition)")) ?? -1
+    }
+
+    /// Client backends with this application_name, in any state unless one is given.
+    func backends(_ name: String, state: String? = nil) throws -> Int {
+        let condition = state.map { " AND state = '\($0)'" } ?? ""
+        return try count("application_name = '\(name)'\(condition)")
+    }
+
+    /// Waits until a backend of this name runs a query, and waits for `event` where one is given.
+    func waitForActive(_ name: String, event: String? = nil, count: Int = 1) throws {
+        let condition = event.map { " AND wait_event = '\($0)'" } ?? ""
+        try wait(for: "\(count) active backend(s) of \(name)") {
+            try self.count(
+                "application_name = '\(name)' AND state IN ('active', 'fastpath function call')\(condition)"
+            ) == count
+        }
+    }
+
+    /// How long it takes until no backend of this name is there at all.
+    func timeUntilGone(_ name: String, within duration: Duration = .seconds(10)) throws -> Duration {
+        try timed {
+            try wait(for: "the end of \(name)'s backend", within: duration, pause: .microseconds(500)) {
+                try backends(name) == 0
+            }
+        }
+    }
+
+    /// Ends what a test knows to be left running.
+    func terminate(_ name: String) throws {
+        try query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '\(name)'")
+        try wait(for: "the end of \(name)'s terminated backend") { try backends(name) == 0 }
+    }
+}

@@ -1,0 +1,50 @@
+// Where the programs are that the tests run: pgleash as it was just built, and PostgreSQL's.
+
+import Foundation
+
+enum Programs {
+    /// The repository.
+    static let root = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .path
+
+    /// The program under test. It is built into the folder of the test bundle, which is this very executable or, where
+    /// a helper loads it, named on its command line.
+    static let pgleash: String = {
+        let own = [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")].compactMap { $0 }
+        let named = CommandLine.arguments.filter { $0.contains(".xctest") }
+        for place in own + named {
+            var folder = URL(filePath: place)
+            // The bundle may be a folder with the executable somewhere inside.
+            for _ in 0..<4 {
+                folder.deleteLastPathComponent()
+                let candidate = folder.appending(path: "pgleash").path
+                var isFolder: ObjCBool = false
+                guard FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder) else { continue }
+                if !isFolder.boolValue { return candidate }
+            }
+        }
+        fatalError("there is no pgleash beside the tests: \(own + named)")
+    }()
+
+    /// One of PostgreSQL's programs: from the newest of Debian's versions, else from the PATH.
+    static func postgres(_ name: String) -> String {
+        let base = "/usr/lib/postgresql"
+        let versions = ((try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []).compactMap(Int.init)
+        let places = versions.sorted(by: >).map { "\(base)/\($0)/bin" } + path
+        return find(name, in: places)
+    }
+
+    /// A program on the PATH.
+    static func system(_ name: String) -> String { find(name, in: path) }
+
+    private static let path =
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        + ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+
+    private static func find(_ name: String, in places: [String]) -> String {
+        let found = places.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        guard let found else { fatalError("\(name) is missing: scripts/install-dependencies test installs it") }
+        return found
+    }
+}

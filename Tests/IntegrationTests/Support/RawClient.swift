@@ -1,0 +1,210 @@
+// A client that is nothing but a socket and bytes, for what no driver would do: it blocks, but never for ever.
+
+import Foundation
+import PostgresWire
+
+/// A message of the server's.
+struct Message: Equatable {
+    let kind: UInt8
+    let body: [UInt8]
+
+    /// A field of an ErrorResponse or NoticeResponse, such as `C` for the code and `M` for the text.
+    func field(_ code: Unicode.Scalar) -> String {
+        for field in body.split(separator: 0) where field.first == UInt8(ascii: code) {
+            return String(decoding: field.dropFirst(), as: UTF8.self)
+        }
+        return ""
+    }
+}
+
+/// What ended the server's bytes.
+enum RawClientError: Error, Equatable {
+    case endOfStream
+    case failed(Int32)
+    case timedOut
+}
+
+/// One socket, closed when the object goes.
+final class RawClient {
+    private(set) var descriptor: Int32
+    /// The body of the BackendKeyData.
+    private(set) var key: [UInt8] = []
+    private var received: [UInt8] = []
+    private var receivedStart = 0
+    private static let patience = 20
+
+    /// Connects to 127.0.0.1.
+    init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        if let receiveBuffer { setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
+        setPatience()
+        setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1 as Int32)
+        guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 else { throw RawClientError.failed(errno) }
+    }
+
+    /// Connects to a Unix socket.
+    init(path: String) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        setPatience()
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else { throw RawClientError.failed(errno) }
+    }
+
+    /// Takes over the socket of a server.
+    init(accepted: Int32) {
+        descriptor = accepted
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        setPatience()
+    }
+
+    deinit {
+        close()
+    }
+
+    private func setPatience() {
+        setOption(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: Self.patience, tv_usec: 0))
+        setOption(SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: Self.patience, tv_usec: 0))
+    }
+
+    private func setOption<Value: BitwiseCopyable>(_ level: Int32, _ name: Int32, _ value: Value) {
+        var value = value
+        setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Value>.size))
+    }
+
+    // MARK: The ways to go
+
+    /// FIN, or RST when bytes are unread.
+    func close() {
+        guard descriptor >= 0 else { return }
+        Foundation.close(descriptor)
+        descriptor = -1
+    }
+
+    /// RST.
+    func reset() {
+        setOption(SOL_SOCKET, SO_LINGER, linger(l_onoff: 1, l_linger: 0))
+        close()
+    }
+
+    /// FIN, while it could still read.
+    func shutdownSending() {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    // MARK: Sending and receiving
+
+    func send(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes {
+                Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw RawClientError.failed(errno) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Sends until nobody takes any more for a while.
+    func sendWhatFits(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard poll(&query, 1, 200) > 0 else { return }
+            let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
+            let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, flags) }
+            rest = rest.dropFirst(max(0, count))
+        }
+    }
+
+    /// Receives what comes next, at most `limit` bytes.
+    func receive(limit: Int = 65_536) throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: limit)
+        let count = recv(descriptor, &buffer, limit, 0)
+        if count == 0 { throw RawClientError.endOfStream }
+        if count < 0 { throw errno == EAGAIN ? RawClientError.timedOut : RawClientError.failed(errno) }
+        return Array(buffer[..<count])
+    }
+
+    /// All bytes up to the end of the stream.
+    func readToEnd() throws -> [UInt8] {
+        var bytes = Array(received[receivedStart...])
+        received = []
+        receivedStart = 0
+        while true {
+            do {
+                bytes += try receive()
+            } catch RawClientError.endOfStream {
+                return bytes
+            }
+        }
+    }
+
+    func readBytes(_ count: Int) throws -> [UInt8] {
+        while received.count - receivedStart < count { received += try receive() }
+        defer {
+            receivedStart += count
+            if receivedStart == received.count { (received, receivedStart) = ([], 0) }
+        }
+        return Array(received[receivedStart..<receivedStart + count])
+    }
+
+    /// Passes over bytes without keeping them.
+    func skipBytes(_ count: Int) throws {
+        var left = count - min(count, received.count - receivedStart)
+        _ = try readBytes(count - left)
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        while left > 0 {
+            let count = recv(descriptor, &buffer, min(left, buffer.count), 0)
+            guard count > 0 else { throw count == 0 ? RawClientError.endOfStream : RawClientError.failed(errno) }
+            left -= count
+        }
+    }
+
+    /// Type byte and length of the next message's body.
+    func readHeader() throws -> (kind: UInt8, length: Int) {
+        let header = try readBytes(5)
+        return (header[0], header[1...].reduce(0) { $0 << 8 | Int($1) } - 4)
+    }
+
+    func readMessage() throws -> Message {
+        let (kind, length) = try readHeader()
+        return Message(kind: kind, body: try readBytes(length))
+    }
+
+    /// Messages up to the first one of this kind, that one included.
+    @discardableResult
+    func read(until kind: UInt8) throws -> [Message] {
+        var messages: [Message] = []
+        repeat { messages.append(try readMessage()) } while messages.last?.kind != kind
+        return messages
+    }
+
+    /// Opens a session, up to the first ReadyForQuery.
+    @discardableResult
+    func startUp(name: String, parameters: [(String, String)] = []) throws -> [Message] {
+        try send(Frontend.startup(name: name, parameters: parameters))
+        let messages = try read(until: BackendKind.readyForQuery)
+        key = messages.first { $0.kind == BackendKind.backendKeyData }?.body ?? []
+        return messages
+    }
+
+    /// Our own address and port, as the other side sees them.
+    var localAddress: String {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        return "127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
+    }
+
+    /// The process ID of the backend.
+    var backendPID: Int { key.prefix(4).reduce(0) { $0 << 8 | Int($1) } }
+}

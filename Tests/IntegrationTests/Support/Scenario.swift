@@ -1,0 +1,34 @@
+// What many tests begin with: a raw client in a session through pgleash, idle or with a query under way; and what many
+// end with: the proof that nothing is left of it.
+
+import Testing
+
+extension PgleashProcess {
+    /// A session that has become ready.
+    func connect(name: String, parameters: [(String, String)] = []) throws -> RawClient {
+        let client = try RawClient(port: port)
+        try client.startUp(name: name, parameters: parameters)
+        return client
+    }
+
+    /// A session whose server runs what `bytes` ask for.
+    func connectBusy(
+        name: String,
+        bytes: [UInt8] = Frontend.query("SELECT pg_sleep(600)"),
+        event: String? = "PgSleep",
+        server: PrivatePostgres = .shared
+    ) throws -> RawClient {
+        let client = try connect(name: name)
+        try client.send(bytes)
+        try server.waitForActive(name, event: event)
+        return client
+    }
+
+    /// The fields of the "orphan reaped" line of this application_name.
+    func reapedLine(_ name: String) throws -> [String: String] {
+        let line = try wait(for: "the log line of \(name)") {
+            logLines("orphan reaped").first { $0.contains("application_name=\"\(name)\"") }
+        }
+        return Report.fields(line)
+    }
+}

@@ -1,0 +1,74 @@
+// Starts a program in a process group of its own, with files for its output and none of our descriptors or signal
+// settings.
+
+import Foundation
+
+/// - Parameters:
+///   - input: a descriptor for standard input; nil is /dev/null.
+///   - output: the file for standard output.
+/// - Returns: the process ID, which is also the group's, or a negative number.
+func spawn(
+    _ path: String,
+    _ arguments: [String],
+    environment: [String: String] = [:],
+    input: Int32? = nil,
+    output: String,
+    error: String
+) -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    if let input {
+        posix_spawn_file_actions_adddup2(&actions, input, 0)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
+    let flags = O_WRONLY | O_CREAT | O_APPEND
+    posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o644)
+    if error == output {
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, 2, error, flags, 0o644)
+    }
+
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    posix_spawnattr_setsigmask(&attributes, &signals)
+    for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+    posix_spawnattr_setpgroup(&attributes, 0)
+    let settings = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+    posix_spawnattr_setflags(&attributes, Int16(settings))
+
+    // What is meant for the user's own databases must not reach the tests'.
+    var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PG") }
+    all["LC_ALL"] = "C"
+    all.merge(environment) { $1 }
+    return withCStrings([path] + arguments) { argv in
+        withCStrings(all.map { "\($0.key)=\($0.value)" }) { environ in
+            var pid: pid_t = -1
+            return posix_spawn(&pid, path, &actions, &attributes, argv, environ) == 0 ? pid : -1
+        }
+    }
+}
+
+/// Calls `body` with the strings as an array of C strings that ends with a null pointer.
+private func withCStrings<Result>(
+    _ strings: [String],
+    _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+) -> Result {
+    let copies = strings.map { strdup($0) }
+    defer { copies.forEach { free($0) } }
+    return body(copies + [nil])
+}
+
+/// A pipe our children don't inherit: the end to read from and the end to write to.
+func makePipe() throws -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { throw TimedOut(description: "no pipe: \(String(cString: strerror(errno)))") }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+}

@@ -1,0 +1,152 @@
+// What the server owes around COPY FROM STDIN, where a Sync may mean nothing and an error leaves bytes behind.
+
+import PostgresWire
+import Testing
+
+@testable import Leash
+
+@Suite("What is owed around a copy from the client")
+struct OwedCopyTests {
+    @Test("A simple copy is owed one ReadyForQuery, however it ends", arguments: ["d d c", "d f", "c"])
+    func simpleCopy(copy: String) {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client(copy)
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Sync and Flush within a copy are ignored by the server")
+    func syncWithinCopy() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d S H d S c")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Syncs sent before the server said it wants a copy, and before its end, are not answered")
+    func syncBeforeCopyBegan() {
+        var transcript = Transcript()
+        transcript.client("Q d S d c S")
+        transcript.server("G C Z")
+        #expect(transcript.isBusy, "the Sync behind the copy is answered")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered")
+    func extendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B D E S")
+        transcript.server("1 2 n G")
+        transcript.client("d d c S")
+        transcript.server("C")
+        #expect(transcript.isBusy)
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("The same, when the copy fails: what follows is skipped up to the Sync behind it")
+    func failedExtendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B D E S")
+        transcript.server("1 2 n G")
+        transcript.client("d d")
+        transcript.server("E")
+        transcript.client("d c")
+        #expect(transcript.isBusy)
+        transcript.client("S")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("A copy sent as a whole before the server said a word")
+    func optimisticExtendedCopy() {
+        var transcript = Transcript()
+        transcript.client("P B E d d c S")
+        transcript.server("1 2 G C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("After an error in a simple copy the rest of it is thrown away without an answer")
+    func failedSimpleCopy() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d d")
+        transcript.server("E Z")
+        #expect(!transcript.isBusy)
+        transcript.client("d d c")
+        #expect(!transcript.isBusy)
+        transcript.client("Q")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An end of a copy that never began answers nothing and hides nothing")
+    func copyThatNeverBegan() {
+        var transcript = Transcript()
+        transcript.client("Q d c Q")
+        transcript.server("E Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An end of a copy that never began leaves the batch it stands in open")
+    func strayEndWithinBatch() {
+        var transcript = Transcript()
+        transcript.client("P c H")
+        transcript.server("1")
+        #expect(transcript.isBusy)
+        transcript.client("B E S")
+        transcript.server("2 C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("So do several")
+    func strayEndsWithinBatch() {
+        var transcript = Transcript()
+        transcript.client("P f c")
+        transcript.server("1")
+        #expect(transcript.isBusy)
+    }
+
+    @Test("A batch sent behind a copy that fails is answered: it can't have been part of the copy")
+    func batchBehindFailedCopy() {
+        var transcript = Transcript()
+        transcript.client("Q d B P S")
+        transcript.server("G E Z E")
+        #expect(transcript.isBusy)
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("Two copies in one Query")
+    func twoCopies() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("G")
+        transcript.client("d c")
+        transcript.server("C G")
+        transcript.client("d S c Q")
+        transcript.server("C Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
+    @Test("An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query")
+    func bareReadyForQuery() {
+        var transcript = Transcript()
+        transcript.client("Q")
+        transcript.server("Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+}

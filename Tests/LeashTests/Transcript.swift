@@ -1,0 +1,24 @@
+// A conversation as the letters of its messages, for tests that read as transcripts.
+
+import PostgresWire
+
+@testable import Leash
+
+/// A conversation that has got past its start-up.
+struct Transcript {
+    var owed = Owed()
+
+    init() {
+        owed.serverAnswered(BackendKind.readyForQuery)
+    }
+
+    mutating func client(_ kinds: String) {
+        for kind in kinds.utf8 where kind != UInt8(ascii: " ") { owed.clientSent(kind) }
+    }
+
+    mutating func server(_ kinds: String) {
+        for kind in kinds.utf8 where kind != UInt8(ascii: " ") { owed.serverAnswered(kind) }
+    }
+
+    var isBusy: Bool { owed.isBusy }
+}
