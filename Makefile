@@ -3,7 +3,8 @@
 PREFIX = /usr/local
 DESTDIR =
 SWIFT = swift
-SWIFT_BUILD = $(SWIFT) build -c release --static-swift-stdlib --product pgleash
+# The compiler leaves folders behind; let it have a place of its own for them.
+COMPILE = mkdir -p .build/tmp && TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build
 RELEASE = .build/release/pgleash
 
 bindir = $(DESTDIR)$(PREFIX)/bin
@@ -14,7 +15,7 @@ unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
-	$(SWIFT_BUILD)
+	$(COMPILE) -c release --static-swift-stdlib --product pgleash
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -25,8 +26,8 @@ demo: ## show what becomes of an orphaned query with pgleash and without
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test
 	@$(MAKE) --no-print-directory lint
-	$(SWIFT) build
-	$(SWIFT) test
+	$(COMPILE) --build-tests
+	$(SWIFT) test --skip-build
 
 lint: ## check the format and the style rules of the Swift sources
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
@@ -36,8 +37,10 @@ format: ## bring the Swift sources into that format
 
 sanitize: ## run all tests under the thread sanitizer, then under the address sanitizer
 	@scripts/install-dependencies test
-	$(SWIFT) test --sanitize=thread --scratch-path .build/tsan
-	$(SWIFT) test --sanitize=address --scratch-path .build/asan
+	$(COMPILE) --build-tests --sanitize=thread --scratch-path .build/tsan
+	$(SWIFT) test --skip-build --sanitize=thread --scratch-path .build/tsan
+	$(COMPILE) --build-tests --sanitize=address --scratch-path .build/asan
+	$(SWIFT) test --skip-build --sanitize=address --scratch-path .build/asan
 
 install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
 	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }

@@ -23,7 +23,7 @@ final class CancelConnection: SocketOwner {
     ///   - addresses: tried in turn until one takes the connection.
     ///   - packet: a CancelRequest.
     ///   - timeout: for all of it.
-    ///   - report: called once or twice, never before `start` returns unless connecting fails at once.
+    ///   - report: called once or twice, never before `start` returns.
     init(
         loop: any EventLoop,
         addresses: [SocketAddress],

@@ -2,7 +2,7 @@
 
 import Reactor
 
-/// The one place all cancels of orphans go through, so that a storm of drops is no storm of connections for the
+/// The one place all cancels go through, so that a storm of drops is no storm of connections for the
 /// server, which forks a process for each.
 package final class CancelDispatcher {
     private let loop: any EventLoop
@@ -38,12 +38,12 @@ package final class CancelDispatcher {
     private func start(_ order: CancelOrder) {
         let connection = CancelConnection(
             loop: loop,
-            addresses: [order.address],
+            addresses: order.addresses,
             packet: order.key.cancelRequest,
             timeout: limits.attemptTimeout
         ) { [unowned self] progress in
             switch progress {
-            case .sent: counters.cancelsSent.add()
+            case .sent: (order.purpose == .orphan ? counters.cancelsSent : counters.clientCancelsRelayed).add()
             case .concluded(let result): conclude(order, result)
             }
         }
@@ -55,7 +55,7 @@ package final class CancelDispatcher {
         // Still running the connection's own code: it must outlive this call.
         let connection = running.removeValue(forKey: ObjectIdentifier(order))
         withExtendedLifetime(connection) {
-            if result == .notSent { counters.cancelsFailed.add() }
+            if result == .notSent, order.purpose == .orphan { counters.cancelsFailed.add() }
             order.reply(result)
             startWaiting()
         }

@@ -4,10 +4,19 @@ import PostgresWire
 import Reactor
 import Synchronization
 
-/// The wish to have one session's backend cancelled, which the session may take back until it is carried out.
+/// The wish to have one backend cancelled, which the session may take back until it is carried out.
 package final class CancelOrder: Sendable {
-    /// The very address the session's server socket is connected to; never a name resolved again.
-    package let address: SocketAddress
+    /// On whose behalf.
+    package enum Purpose: Sendable {
+        /// The client is gone.
+        case orphan
+        /// A client's own CancelRequest.
+        case client
+    }
+
+    package let purpose: Purpose
+    /// Tried in turn. For an orphan the very address its server socket is connected to; never a name resolved again.
+    package let addresses: [SocketAddress]
     package let key: CancelKey
     /// Called on the dispatcher's thread, once, unless the order was withdrawn.
     package let reply: @Sendable (Reaper.CancelResult) -> Void
@@ -16,8 +25,14 @@ package final class CancelOrder: Sendable {
 
     private let state = Atomic<UInt8>(State.waiting.rawValue)
 
-    package init(address: SocketAddress, key: CancelKey, reply: @escaping @Sendable (Reaper.CancelResult) -> Void) {
-        self.address = address
+    package init(
+        _ purpose: Purpose,
+        addresses: [SocketAddress],
+        key: CancelKey,
+        reply: @escaping @Sendable (Reaper.CancelResult) -> Void
+    ) {
+        self.purpose = purpose
+        self.addresses = addresses
         self.key = key
         self.reply = reply
     }

@@ -54,9 +54,9 @@ package struct Configuration: Sendable {
 }
 
 extension Configuration.Listen {
-    /// The hosts with the port, `*` spelled out.
-    package var endpoints: [Endpoint] {
-        hosts.flatMap { $0 == "*" ? ["0.0.0.0", "::"] : [$0] }.map { Endpoint(host: $0, port: port) }
+    /// What each host stands for, with the port: `*` for both families, anything else for itself.
+    package var endpoints: [[Endpoint]] {
+        hosts.map { ($0 == "*" ? ["0.0.0.0", "::"] : [$0]).map { Endpoint(host: $0, port: port) } }
     }
 }
 

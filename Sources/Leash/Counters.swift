@@ -17,7 +17,7 @@ package final class Counters: Sendable {
     package let clientCancelsRelayed = Counter()
     package let connectFailures = Counter()
     package let protocolErrors = CounterFamily<Side>()
-    package let clientsRefused = Counter()
+    package let clientsRejected = Counter()
     /// What came from each side.
     package let client = Traffic()
     package let server = Traffic()

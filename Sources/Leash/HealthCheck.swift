@@ -12,17 +12,12 @@ extension Endpoint {
     }
 }
 
-extension Endpoint: CustomStringConvertible {
-    /// `host:port`, with brackets around an IPv6 address.
-    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-}
-
 /// Probes the first address pgleash listens on, and, since pgleash takes clients also when the server doesn't, the
 /// server behind it.
 ///
 /// - Returns: what was found, in one line, and pg_isready's exit code for it.
 package func checkHealth(_ configuration: Configuration) -> (line: String, exitCode: Int32) {
-    guard var door = configuration.listen.endpoints.first else { return ("no address to listen on", 3) }
+    guard var door = configuration.listen.endpoints.first?.first else { return ("no address to listen on", 3) }
     if door.host == "0.0.0.0" { door = Endpoint(host: "127.0.0.1", port: door.port) }
     if door.host == "::" { door = Endpoint(host: "::1", port: door.port) }
     let status = door.probe()

@@ -65,7 +65,7 @@ extension Metric {
             },
             Metric(
                 "pgleash_clients_rejected_total", .counter, "Clients closed at once, far above max_sessions.",
-                sum(\.clientsRefused)
+                sum(\.clientsRejected)
             ),
             Metric("pgleash_drops_total", "Clients that left while the server owed them an answer.", by: "kind") {
                 (kind: DropKind) in sum { $0.drops[kind] }

@@ -65,6 +65,9 @@ package struct Owed: Equatable, Sendable {
     /// The first ReadyForQuery has not come yet.
     package var isStartingUp: Bool { startup }
 
+    /// Something was sent behind the start-up packet that is to be answered.
+    package var hasRequests: Bool { head < segments.count }
+
     /// So much is owed that the client had better wait.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
 }
@@ -160,11 +163,12 @@ extension Owed {
         }
     }
 
-    /// The server reads on at the first Sync, so this ReadyForQuery is that Sync's.
+    /// The server reads on at the first Sync, so this ReadyForQuery is that Sync's; or that of one sent within a copy,
+    /// which was thought ignored until the copy failed before it.
     private mutating func finishSkipping() {
-        guard let sync = segments[head...].firstIndex(where: { $0.end == .sync }) else { return }
         skipping = false
-        advance(by: sync + 1 - head)
+        let sync = segments[head...].firstIndex { $0.end == .sync } ?? head
+        advance(by: min(sync + 1, segments.count) - head)
     }
 
     /// Whether a ReadyForQuery can be the end of `segment`. A Sync sent while the server took copy data is thought

@@ -12,8 +12,8 @@ package struct Reaper: Equatable, Sendable {
         case none
         /// Ask for a cancel; `cancelConcluded` follows, unless the reaping ends before.
         case cancel
-        /// End our half of the stream to the server, then as `cancel`.
-        case shutdownSendingAndCancel
+        /// End our half of the stream to the server, and come back with `timePassed` at this time.
+        case shutdownSending(wakeAt: MonotonicTime)
         /// No cancel is needed any more. If the one asked for has not begun, withdraw it and say `cancelConcluded`; if
         /// it has, its conclusion is waited for: the backend must not leave before it, or the server logs that a
         /// cancel request matched no process.
@@ -39,6 +39,9 @@ package struct Reaper: Equatable, Sendable {
     /// The pause after an answer with more owed behind it: the next statement of the pipeline is just beginning, and
     /// a cancel that comes before it has begun is lost.
     static let pauseAfterAnswer = Duration.milliseconds(2)
+    /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
+    /// leaves would match no process, and the server would log that.
+    static let pauseAfterShutdown = Duration.milliseconds(5)
 
     package let droppedAt: MonotonicTime
     package private(set) var cancelsSent = 0
@@ -47,6 +50,8 @@ package struct Reaper: Equatable, Sendable {
 
     private let deadline: MonotonicTime
     private var pause = firstPause
+    /// Cancels are asked for; before, the session waits for its key.
+    package private(set) var hasBegun = false
     private var isCancelling = false
     private var hasShutDown = false
     private var hasAnsweredMeanwhile = false
@@ -58,7 +63,15 @@ package struct Reaper: Equatable, Sendable {
         deadline = droppedAt.advanced(by: timeout)
     }
 
+    /// The session has no key yet: its backend still starts up, with requests of the client's behind it. They run to
+    /// the end of the stream, and `begin` follows when the key has come.
+    package mutating func beginWithoutKey() -> Action {
+        hasShutDown = true
+        return .shutdownSending(wakeAt: deadline)
+    }
+
     package mutating func begin() -> Action {
+        hasBegun = true
         isCancelling = true
         return .cancel
     }
@@ -94,14 +107,16 @@ package struct Reaper: Equatable, Sendable {
     package mutating func timePassed(at now: MonotonicTime) -> Action {
         if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
         guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
-        nextTry = nil
-        isCancelling = true
         // A backend that was idle after all, or waits for the rest of a message, leaves at the end of the stream. Not
         // before a cancel was delivered: a pooler forgets the session, and with it the key, as soon as it sees it.
         if cancelsSent > 0, !hasShutDown {
             hasShutDown = true
-            return .shutdownSendingAndCancel
+            let next = now.advanced(by: Self.pauseAfterShutdown)
+            nextTry = next
+            return .shutdownSending(wakeAt: next)
         }
+        nextTry = nil
+        isCancelling = true
         return .cancel
     }
 

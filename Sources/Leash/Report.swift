@@ -3,11 +3,6 @@
 import FoundationEssentials
 import Reactor
 
-/// Writes a message for the person who started pgleash.
-package func reportFailure(_ message: String) {
-    writeToStandardError(message)
-}
-
 /// A report at one time.
 struct Report {
     let metrics: [Metric]

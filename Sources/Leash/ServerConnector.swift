@@ -37,7 +37,7 @@ final class ServerConnector: SocketOwner {
     /// - Parameters:
     ///   - addresses: at least one.
     ///   - timeout: for each address.
-    ///   - completion: not called before `start` returns unless every address fails at once. It takes over the socket.
+    ///   - completion: never called before `start` returns. It takes over the socket.
     init(loop: any EventLoop, addresses: [SocketAddress], timeout: Duration, _ completion: @escaping Completion) {
         precondition(!addresses.isEmpty)
         self.loop = loop
@@ -59,15 +59,17 @@ final class ServerConnector: SocketOwner {
     }
 
     func start() {
+        tryNextAddress()
+    }
+
+    private func tryNextAddress() {
+        guard !addresses.isEmpty else { return completion(.failure(failure)) }
         attemptDeadline = loop.now.advanced(by: timeout)
         attempt()
     }
 
     private func attempt() {
-        guard let address = addresses.first else {
-            completion(.failure(failure))
-            return
-        }
+        guard let address = addresses.first else { return }
         do throws(SystemError) {
             let socket = try loop.connect(to: address)
             socket.owner = self
@@ -77,8 +79,12 @@ final class ServerConnector: SocketOwner {
                 failed(SystemError.timedOut)
             }
         } catch {
-            guard error.isTryAgain, loop.now < attemptDeadline else { return failed(error) }
-            timer = loop.schedule(after: Self.fullQueuePause) { [unowned self] in attempt() }
+            if error.isTryAgain, loop.now < attemptDeadline {
+                timer = loop.schedule(after: Self.fullQueuePause) { [unowned self] in attempt() }
+            } else {
+                // Never at once: who starts a row of connections would be called back from within, deeper and deeper.
+                timer = loop.schedule(after: .zero) { [unowned self] in failed(error) }
+            }
         }
     }
 
@@ -87,7 +93,7 @@ final class ServerConnector: SocketOwner {
         if let address = addresses.popFirst() {
             failure.attempts.append(.init(address: address, error: error))
         }
-        start()
+        tryNextAddress()
     }
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {

@@ -16,7 +16,7 @@ final class Session: SocketOwner {
         /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
         case connecting(ServerConnector?, startupPacket: [UInt8])
         /// The client is a CancelRequest, on its way to the server.
-        case relayingCancel(CancelConnection?, packet: [UInt8])
+        case relayingCancel(CancelKey)
         case relaying
         /// The client is gone and the server still owes it something.
         case reaping
@@ -45,6 +45,8 @@ final class Session: SocketOwner {
     var timer: (any ScheduledTimer)?
     var cancelOrder: CancelOrder?
     var hasPlace = false
+    /// The key by which other clients' cancels find this session's server.
+    var listedKey: CancelKey?
     var sslRefused = false
     var gssRefused = false
 
@@ -85,11 +87,13 @@ final class Session: SocketOwner {
         stage = .ended
         timer?.cancel()
         timer = nil
+        // One that has begun goes on; nobody waits for it any more.
         _ = cancelOrder?.withdraw()
         client.close()
         server?.close()
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
+        if let listedKey { worker.keys.leave(listedKey) }
         worker.counters.sessionsActive.add(-1)
         worker.counters.sessionsEnded[reason].add()
         worker.forget(self)

@@ -55,19 +55,24 @@ extension Session {
         if case .reap(let action) = state.serverClosed() { perform(action) }
     }
 
+    /// The dispatcher is through with a cancel this session asked for.
     func cancelConcluded(_ result: Reaper.CancelResult) {
-        guard case .reaping = stage else { return }
-        cancelOrder = nil
-        perform(state.cancelConcluded(result, at: worker.loop.now))
+        switch stage {
+        case .reaping:
+            cancelOrder = nil
+            perform(state.cancelConcluded(result, at: worker.loop.now))
+        case .relayingCancel: end(result == .sent ? .cancelRelayed : .serverUnreachable)
+        default: break
+        }
     }
 
     private func perform(_ action: Reaper.Action) {
         switch action {
         case .none: break
         case .cancel: orderCancel()
-        case .shutdownSendingAndCancel:
+        case .shutdownSending(let time):
             server?.shutdownSending()
-            orderCancel()
+            wake(at: time)
         case .withdrawCancel:
             if cancelOrder?.withdraw() != false { cancelConcluded(.withdrawn) }
         case .wake(let time): wake(at: time)
@@ -81,7 +86,7 @@ extension Session {
             return cancelConcluded(.notSent)
         }
         let (id, mailbox) = (id, worker.mailbox)
-        let order = CancelOrder(address: address, key: key) { result in
+        let order = CancelOrder(.orphan, addresses: [address], key: key) { result in
             mailbox.post(.cancelConcluded(id, result))
         }
         cancelOrder = order

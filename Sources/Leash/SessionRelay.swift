@@ -54,11 +54,18 @@ extension Session {
         } catch {
             return breakOff(.server, error)
         }
+        if listedKey == nil, !worker.upstream.isOneAddress { listKey() }
         noteBusy(state.isBusy)
         if case .failed(let error) = toClient.deliver(bytes, to: client) {
             return clientDropped(DropKind(error))
         }
         updateInterests()
+    }
+
+    private func listKey() {
+        guard let key = state.cancelKey, let address = server?.peerAddress else { return }
+        listedKey = key
+        worker.keys.enter(key, address)
     }
 
     /// Sends bytes of the client's to the server. If it takes no more, the client's further bytes go nowhere, and
@@ -104,7 +111,7 @@ extension Session {
         var metadata = logMetadata
         metadata["from"] = "\(side)"
         metadata["length"] = "\(error.length)"
-        worker.log.warning("invalid message length", metadata: metadata)
+        worker.logThrottled(.warning, "invalid message length", metadata)
         let message = "invalid message length \(error.length) from the \(side)"
         tellClient(FatalError(.protocolViolation, message))
         if side == .client { return clientDropped(.protocolError) }

@@ -31,8 +31,8 @@ extension Session {
         case .sslRequest, .gssEncryptionRequest:
             // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
             refuseMalformed(.unsupportedProtocol(major: 1234, minor: packet == .sslRequest ? 5679 : 5680))
-        case .cancelRequest:
-            stage = .relayingCancel(nil, packet: bytes)
+        case .cancelRequest(let key):
+            stage = .relayingCancel(key)
             findServer()
         case .startup(let message):
             guard worker.limit.enter() else {
@@ -54,7 +54,7 @@ extension Session {
 
     private func refuseMalformed(_ reason: StartupPacket.Malformed) {
         worker.counters.protocolErrors[.client].add()
-        worker.log.warning("bad start-up packet", metadata: ["client": "\(clientAddress)", "reason": "\(reason)"])
+        worker.logThrottled(.warning, "bad start-up packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
         refuse(FatalError(reason.sqlState, "\(reason)"), .protocolError)
     }
 
@@ -82,7 +82,7 @@ extension Session {
             }
             stage = .connecting(connector, startupPacket: packet)
             connector.start()
-        case (.relayingCancel(_, let packet), .success(let addresses)): relayCancel(packet, to: addresses)
+        case (.relayingCancel(let key), .success(let addresses)): relayCancel(key, to: addresses)
         default: break
         }
     }
@@ -91,7 +91,7 @@ extension Session {
         guard case .connecting(_, let packet) = stage else { return }
         switch result {
         case .failure(let error) where error.isOutOfDescriptors:
-            worker.log.error("out of file descriptors", metadata: logMetadata)
+            worker.logThrottled(.error, "out of file descriptors", logMetadata)
             refuse(FatalError(.tooManyConnections, "sorry, too many clients already"), .outOfDescriptors)
         case .failure(let error): connectionFailed("\(error)")
         case .success(let socket):
@@ -105,7 +105,7 @@ extension Session {
 
     private func connectionFailed(_ reason: String) {
         worker.counters.connectFailures.add()
-        worker.log.error("\(reason)", metadata: logMetadata)
+        worker.logThrottled(.error, "\(reason)", logMetadata)
         refuse(FatalError(.connectionFailure, reason), .serverUnreachable)
     }
 
@@ -120,21 +120,17 @@ extension Session {
 
     // MARK: A client's own cancel
 
-    private func relayCancel(_ packet: [UInt8], to addresses: [SocketAddress]) {
-        let connection = CancelConnection(
-            loop: worker.loop,
-            addresses: addresses,
-            packet: packet,
-            timeout: worker.configuration.server.connectTimeout
-        ) { [unowned self] progress in
-            switch progress {
-            case .sent: worker.counters.clientCancelsRelayed.add()
-            case .concluded(.sent): end(.cancelRelayed)
-            case .concluded: end(.serverUnreachable)
-            }
+    /// To the server of the session it is meant for, if that is one of ours.
+    private func relayCancel(_ key: CancelKey, to addresses: [SocketAddress]) {
+        let (id, mailbox) = (id, worker.mailbox)
+        let order = CancelOrder(
+            .client,
+            addresses: worker.keys.address(of: key).map { [$0] } ?? addresses,
+            key: key
+        ) { result in
+            mailbox.post(.cancelConcluded(id, result))
         }
-        stage = .relayingCancel(connection, packet: packet)
-        connection.start()
+        worker.dispatcher.post(order)
     }
 }
 

@@ -21,7 +21,6 @@ package struct SessionState: Equatable, Sendable {
     package private(set) var dropKind: DropKind?
 
     private let isReplication: Bool
-    private var isAuthenticated = false
     private var hasTerminated = false
     private var hasBecomeReady = false
 
@@ -40,9 +39,6 @@ package struct SessionState: Equatable, Sendable {
     /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
     package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
-        case BackendKind.authentication:
-            // AuthenticationOk is the one of code 0.
-            if body.bigEndianUInt32(at: 0) == 0 { isAuthenticated = true }
         case BackendKind.backendKeyData: cancelKey = CancelKey(backendKeyData: body)
         case BackendKind.readyForQuery:
             isInTransaction = body.count > 0 && body[0] != UInt8(ascii: "I")
@@ -61,21 +57,33 @@ package struct SessionState: Equatable, Sendable {
         precondition(reaper == nil, "a client drops once")
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
-        guard owed.isBusy, isAuthenticated, !isReplication else { return .end(kind.idleEnd) }
-        // Between AuthenticationOk and the first ReadyForQuery there is nothing of the client's to cancel.
-        if cancelKey == nil, owed.isStartingUp { return .end(kind.idleEnd) }
+        guard owed.isBusy, !isReplication else { return .end(kind.idleEnd) }
+        // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
+        if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         hasBecomeReady = false
         var reaper = Reaper(droppedAt: now, timeout: timeout)
-        let action = cancelKey == nil ? .end(.noKey) : reaper.begin()
+        let action: Reaper.Action =
+            if cancelKey != nil { reaper.begin() } else if owed.isStartingUp { reaper.beginWithoutKey() } else {
+                .end(.noKey)
+            }
         self.reaper = reaper
         return .reap(action)
     }
 
     /// Bytes of the server were scanned while the session is being reaped.
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
+        if reaper?.hasBegun == false { return beginOnceKeyed() }
         guard hasBecomeReady else { return .none }
         hasBecomeReady = false
         return reaper?.serverAnswered(isBusy: owed.isBusy, at: now) ?? .none
+    }
+
+    /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.
+    private mutating func beginOnceKeyed() -> Reaper.Action {
+        if !owed.isBusy { return .end(.finished) }
+        if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
+        hasBecomeReady = false
+        return reaper?.begin() ?? .none
     }
 
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: MonotonicTime) -> Reaper.Action {

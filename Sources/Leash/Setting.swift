@@ -58,6 +58,14 @@ struct Setting: Sendable {
     private static let hostList = "addresses, host names or socket directories, separated by commas"
 }
 
+extension Configuration {
+    /// Sets a key to what a command-line option says; false when that is not allowed.
+    package mutating func apply(_ value: String, to key: String, in section: String) -> Bool {
+        guard let setting = Setting.all.first(where: { $0.section == section && $0.key == key }) else { return false }
+        return setting.apply(&self, value)
+    }
+}
+
 // MARK: - Reading values
 
 private func set<Value>(_ place: inout Value, _ value: Value?) -> Bool {

@@ -49,7 +49,7 @@ package final class Supervisor {
     /// - Throws: `StartError` when an address can't be listened on or a thread can't be started.
     package func run() throws -> Int32 {
         SignalWatch.ignoreBrokenPipes()
-        raiseDescriptorLimit()
+        checkDescriptorLimit()
         try letters.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
         listeners = try openListeners()
@@ -101,10 +101,10 @@ private struct ReportCollection {
 extension Supervisor {
     private func openListeners() throws -> [Listener] {
         var opened: [Listener] = []
-        for endpoint in configuration.listen.endpoints {
-            let addresses: [SocketAddress]
+        for endpoints in configuration.listen.endpoints {
+            var addresses: [SocketAddress] = []
             do throws(ResolutionError) {
-                addresses = try endpoint.resolve()
+                for endpoint in endpoints { addresses += try endpoint.resolve() }
             } catch {
                 throw StartError(description: "\(error)")
             }
@@ -126,6 +126,16 @@ extension Supervisor {
             }
         }
         return opened
+    }
+
+    /// Each session takes two descriptors.
+    private func checkDescriptorLimit() {
+        let (limit, wanted) = (raiseDescriptorLimit(), 2 * UInt64(configuration.listen.maxSessions))
+        guard limit < wanted else { return }
+        log.notice(
+            "the limit of open files allows fewer sessions than max_sessions",
+            metadata: ["limit": "\(limit)", "max_sessions": "\(configuration.listen.maxSessions)"]
+        )
     }
 
     private func startWorkers() throws {
@@ -216,7 +226,7 @@ extension Supervisor {
         let count = workers.reduce(0) { $0 + $1.load.count }
         let idlest = workers.min { $0.load.count < $1.load.count }
         guard count < 2 * configuration.listen.maxSessions, let worker = idlest else {
-            counters.clientsRefused.add()
+            counters.clientsRejected.add()
             return closeDescriptor(client.descriptor)
         }
         worker.load.enter()

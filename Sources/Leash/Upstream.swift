@@ -8,6 +8,11 @@ package enum Upstream: Sendable {
     case addresses([SocketAddress])
     case names(NameResolver)
 
+    /// All sessions are connected to the same address.
+    package var isOneAddress: Bool {
+        if case .addresses(let addresses) = self { addresses.count == 1 } else { false }
+    }
+
     package init(_ endpoints: [Endpoint]) {
         let numeric = endpoints.map { $0.numericAddresses() }
         if numeric.contains(nil) {

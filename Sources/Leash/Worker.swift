@@ -20,6 +20,7 @@ package struct WorkerEnvironment: Sendable {
     package let upstream: Upstream
     package let limit: SessionLimit
     package let dispatcher: Mailbox<CancelOrder>
+    package let keys = CancelKeyDirectory()
     package let log: Logger
 
     package init(
@@ -44,13 +45,15 @@ package final class Worker {
     let counters: Counters
     let limit: SessionLimit
     let dispatcher: Mailbox<CancelOrder>
+    let keys: CancelKeyDirectory
     let mailbox: Mailbox<WorkerLetter>
     let log: Logger
 
-    private let upstream: Upstream
+    let upstream: Upstream
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
     private var nextID: SessionID = 0
+    private var throttle = LogThrottle()
     private var drained: (@Sendable () -> Void)?
 
     /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
@@ -69,6 +72,7 @@ package final class Worker {
         upstream = environment.upstream
         limit = environment.limit
         dispatcher = environment.dispatcher
+        keys = environment.keys
         log = environment.log
     }
 
@@ -99,6 +103,15 @@ package final class Worker {
             let (id, mailbox) = (session.id, mailbox)
             resolver.resolve { mailbox.post(.serverResolved(id, $0)) }
         }
+    }
+
+    /// Logs what any client can cause, as often as it likes.
+    func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        let (isAdmitted, suppressed) = throttle.admit(at: loop.now)
+        guard isAdmitted else { return }
+        var metadata = metadata
+        if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+        log.log(level: level, message, metadata: metadata)
     }
 
     /// A session has ended.

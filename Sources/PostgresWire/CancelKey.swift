@@ -4,7 +4,7 @@
 ///
 /// The secret has 4 bytes up to protocol 3.0 and 4 to 256 from 3.2 on (PostgreSQL 18 sends 32). It never appears in a
 /// description, so that no log or report can show it.
-package struct CancelKey: Equatable, Sendable {
+package struct CancelKey: Hashable, Sendable {
     /// The process ID of the backend, as in `pg_stat_activity.pid`.
     package let processID: UInt32
     private let secret: [UInt8]
@@ -15,6 +15,13 @@ package struct CancelKey: Equatable, Sendable {
         guard let processID = body.bigEndianUInt32(at: 0), (8...260).contains(body.count) else { return nil }
         self.processID = processID
         secret = body.extracting(4..<body.count).copied()
+    }
+
+    /// - Parameter packet: a whole CancelRequest.
+    /// - Returns: nil when it isn't one, or its secret would not have 4 to 256 bytes.
+    init?(cancelRequest packet: Span<UInt8>) {
+        guard packet.count >= 16, packet.bigEndianUInt32(at: 4) == StartupPacket.cancelRequestCode else { return nil }
+        self.init(backendKeyData: packet.extracting(8..<packet.count))
     }
 
     /// The bytes of a CancelRequest with this key.

@@ -9,7 +9,7 @@ package enum StartupPacket: Equatable, Sendable {
     /// The client asks for GSSAPI encryption.
     case gssEncryptionRequest
     /// The client wants another session's query cancelled; the packet is passed on as it is.
-    case cancelRequest
+    case cancelRequest(CancelKey)
 
     /// Why a packet is refused; the text is meant for the client's and the operator's eyes.
     package enum Malformed: Error, Equatable, Sendable {
@@ -46,8 +46,8 @@ package enum StartupPacket: Equatable, Sendable {
         case Self.sslRequestCode: self = .sslRequest
         case Self.gssEncryptionRequestCode: self = .gssEncryptionRequest
         case Self.cancelRequestCode:
-            guard (16...268).contains(packet.count) else { throw .cancelRequestLength(packet.count) }
-            self = .cancelRequest
+            guard let key = CancelKey(cancelRequest: packet) else { throw .cancelRequestLength(packet.count) }
+            self = .cancelRequest(key)
         default:
             let (major, minor) = (UInt16(code >> 16), UInt16(truncatingIfNeeded: code))
             guard major == 3 else { throw .unsupportedProtocol(major: major, minor: minor) }

@@ -5,7 +5,6 @@ import Glibc
 /// Raises the soft limit of open descriptors to the hard one.
 ///
 /// - Returns: the limit in force.
-@discardableResult
 package func raiseDescriptorLimit() -> UInt64 {
     var limit = rlimit()
     guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }

@@ -11,6 +11,9 @@ package final class Listener: EventSource {
     private let descriptor: Int32
     private let handler: (Result<AcceptedSocket, SystemError>) -> Void
 
+    /// `pause` was called while clients are being accepted.
+    private var isPaused = false
+
     /// Clients accepted in one wake-up, so that a storm of them leaves time for the rest.
     private static let batch = 64
 
@@ -45,8 +48,6 @@ package final class Listener: EventSource {
         isPaused = true
     }
 
-    private var isPaused = false
-
     override func fire(_ events: Int16) {
         isPaused = false
         for _ in 0..<Self.batch where !isPaused {
@@ -59,8 +60,9 @@ package final class Listener: EventSource {
                 }
             }
             if client >= 0 {
-                let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
-                handler(.success(AcceptedSocket(descriptor: client, peer: peer)))
+                // A client on a Unix socket may have bound its own to any path; of no use, and it could hold anything.
+                let peer = address.isUnix ? nil : SocketAddress(storage, length: length)
+                handler(.success(AcceptedSocket(descriptor: client, peer: peer ?? .unix(path: ""))))
                 continue
             }
             let error = SystemError.last

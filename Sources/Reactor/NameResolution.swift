@@ -14,7 +14,7 @@ package struct ResolutionError: Error, Equatable, Sendable, CustomStringConverti
 }
 
 /// One of the hosts of a `host` list with the port that goes with it.
-package struct Endpoint: Hashable, Sendable {
+package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     package let host: String
     package let port: UInt16
 
@@ -35,6 +35,9 @@ package struct Endpoint: Hashable, Sendable {
     package func resolve() throws(ResolutionError) -> [SocketAddress] {
         try addresses(flags: 0)
     }
+
+    /// `host:port`, with brackets around an IPv6 address.
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     private func addresses(flags: Int32) throws(ResolutionError) -> [SocketAddress] {
         if isSocketDirectory {

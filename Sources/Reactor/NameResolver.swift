@@ -33,7 +33,7 @@ package final class NameResolver: Sendable {
             try startThread(named: "resolver") { [self] in work() }
         } catch {
             let failure = ResolutionError(host: endpoints.first?.host ?? "", reason: "\(error)")
-            finishRound()?.forEach { $0(.failure(failure)) }
+            while let askers = finishRound() { askers.forEach { $0(.failure(failure)) } }
         }
     }
 

@@ -58,9 +58,10 @@ struct PgleashCommand: ParsableCommand {
         var log = Logger(label: "pgleash")
         log.logLevel = configuration.logLevel
         do {
-            throw ExitCode(try Supervisor(configuration, log: log).run())
+            // Threads of libraries may still be at work, so nothing is taken down.
+            quit(try Supervisor(configuration, log: log).run())
         } catch let error as StartError {
-            fail("\(error)", exitCode: 1)
+            quit(1, "\(error)")
         }
     }
 
@@ -69,22 +70,27 @@ struct PgleashCommand: ParsableCommand {
         do throws(ConfigurationError) {
             configuration = try Configuration(file: config, orDefault: Configuration.defaultFile)
         } catch {
-            fail("\(error)", exitCode: exConfig)
+            quit(exConfig, "\(error)")
         }
-        if let listen { (configuration.listen.hosts, configuration.listen.port) = ([listen.host], listen.port) }
-        if let server { (configuration.server.hosts, configuration.server.port) = ([server.host], server.port) }
+        try apply(listen, to: "listen", of: &configuration)
+        try apply(server, to: "server", of: &configuration)
         if let workers { configuration.workers = workers.count }
         if let logLevel { configuration.logLevel = logLevel }
         return configuration
     }
 }
 
+extension PgleashCommand {
+    private func apply(_ place: HostPort?, to section: String, of configuration: inout Configuration) throws {
+        guard let place else { return }
+        let isAllowed =
+            configuration.apply(place.host, to: "host", in: section)
+            && configuration.apply("\(place.port)", to: "port", in: section)
+        guard isAllowed else { throw ValidationError("The host '\(place.host)' is invalid for '--\(section)'") }
+    }
+}
+
 /// EX_CONFIG of sysexits.h.
 private let exConfig: Int32 = 78
-
-private func fail(_ message: String, exitCode: Int32) -> Never {
-    reportFailure("pgleash: \(message)\n")
-    PgleashCommand.exit(withError: ExitCode(exitCode))
-}
 
 private let hostNote = "a host that begins with / is a socket directory."

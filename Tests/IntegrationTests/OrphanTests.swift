@@ -110,6 +110,24 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `a query sent ahead, with the start-up packet, is cancelled too`() throws {
+            let pgleash = try PgleashProcess()
+            var times: [Duration] = []
+            for round in 0..<20 {
+                let name = "ahead-\(round)"
+                let client = try RawClient(port: pgleash.port)
+                try client.send(Frontend.startup(name: name) + Frontend.query("SELECT pg_sleep(600)"))
+                // From before the backend is there to when it has begun the query.
+                rest(.microseconds(300 * round))
+                client.close()
+                try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+                times.append(try postgres.timeUntilGone(name))
+            }
+            print("sent a query ahead of the start-up and left: gone after \(times.summary)")
+            #expect(times.allSatisfy { $0 < .seconds(1) })
+            pgleash.stop()
+        }
+
         /// Cancels that came when their backend had left already; each is a line in the server's log.
         private var strayCancels: Int {
             postgres.log.components(separatedBy: "in cancel request did not match any process").count - 1

@@ -23,7 +23,7 @@ struct CancelDispatcherTests {
 
     private func order(_ number: Int) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
-        return CancelOrder(address: SimulatedSession.server, key: cancelKey) { [replies] result in
+        return CancelOrder(.orphan, addresses: [SimulatedSession.server], key: cancelKey) { [replies] result in
             replies.results.withLock { $0[number] = result }
         }
     }
@@ -61,6 +61,16 @@ struct CancelDispatcherTests {
         #expect(loop.connections.count == 2)
         #expect(loop.connections[1].takeOutbox()[11] == 3)
         #expect(replies.results.withLock { $0[2] } == nil)
+    }
+
+    @Test("A long row of orders that fail at once is worked off without a deep stack")
+    func allRefusedAtOnce() throws {
+        let counters = Counters()
+        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), counters: counters)
+        loop.network = .impossible
+        for number in 0..<5000 { dispatcher.receive(try order(number)) }
+        loop.advance(by: .seconds(1))
+        #expect(counters.cancelsFailed.value == 5000)
     }
 
     @Test("A server that hangs holds a place for attempt_timeout, no longer")

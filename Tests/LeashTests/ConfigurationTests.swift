@@ -39,7 +39,7 @@ struct ConfigurationTests {
     @Test("Lists of hosts, and the star")
     func hosts() throws {
         let configuration = try parse("[listen]\nhost = *\n[server]\nhost = a, /run/postgresql ,::1\n")
-        #expect(configuration.listen.endpoints.map(\.host) == ["0.0.0.0", "::"])
+        #expect(configuration.listen.endpoints.map { $0.map(\.host) } == [["0.0.0.0", "::"]])
         #expect(configuration.server.hosts == ["a", "/run/postgresql", "::1"])
     }
 

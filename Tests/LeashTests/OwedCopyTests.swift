@@ -126,6 +126,19 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
+    @Test("A Sync right behind bad data ends the batch, though it was thought ignored")
+    func syncBehindBadData() {
+        var transcript = Transcript()
+        transcript.client("P B E H")
+        transcript.server("1 2 G")
+        transcript.client("d S")
+        transcript.server("E Z")
+        #expect(!transcript.isBusy)
+        transcript.client("Q")
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("Two copies in one Query")
     func twoCopies() {
         var transcript = Transcript()

@@ -76,7 +76,28 @@ struct SessionStateTests {
     func unauthenticated() {
         #expect(drop(session()) == .end(.clientClosed))
         #expect(drop(session(.askedForPassword)) == .end(.clientClosed))
-        #expect(drop(session(.askedForPassword, .query)) == .end(.clientClosed))
+    }
+
+    @Test("Requests sent ahead of the start-up are reaped once the key has come, which is never without a login")
+    func pipelinedStartup() {
+        var state = session(.query)
+        #expect(
+            state.clientDropped(.fin, at: now, timeout: .seconds(30))
+                == .reap(.shutdownSending(wakeAt: now.advanced(by: .seconds(30))))
+        )
+        state.serverAnswered(BackendKind.errorResponse, Span())
+        #expect(state.serverAnsweredWhileReaping(at: now) == .none)
+        let key: [UInt8] = [0, 0, 1, 0, 9, 9, 9, 9]
+        state.serverAnswered(BackendKind.backendKeyData, key.span)
+        #expect(state.serverAnsweredWhileReaping(at: now) == .cancel)
+    }
+
+    @Test("The same at a server that gives no key")
+    func pipelinedStartupWithoutKey() {
+        var state = session(.query)
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        state.serverAnswered(BackendKind.readyForQuery, Span())
+        #expect(state.serverAnsweredWhileReaping(at: now) == .end(.noKey))
     }
 
     @Test("Between authentication and the first ReadyForQuery there is a key or nothing to do")

@@ -84,7 +84,7 @@ struct SessionTests {
             world.loop.settle()
             world.loop.advance(by: .milliseconds(10))
         }
-        // 0, 25, 75, 175, 375, 775, 1575 ms, each with up to 10 ms more.
+        // 0, 30, 80, 180, 380, 780, 1580 ms, each with up to 10 ms more.
         #expect(world.cancels.count == 7)
         #expect(server.isShutDown)
         world.loop.advance(by: .milliseconds(10))

@@ -7,6 +7,8 @@ import Reactor
 final class SimulatedLoop: EventLoop {
     enum Network {
         case accepts, refuses, hangs
+        /// The attempt itself fails, as to a Unix socket that isn't there.
+        case impossible
     }
 
     private final class Timer: ScheduledTimer {
@@ -52,9 +54,12 @@ final class SimulatedLoop: EventLoop {
     }
 
     func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
+        let network = networks[address] ?? network
+        if case .impossible = network { throw SystemError(2) }
         let socket = SimulatedSocket(peer: address)
         connections.append(socket)
-        switch networks[address] ?? network {
+        switch network {
+        case .impossible: break
         case .accepts: socket.isConnected = true
         case .refuses:
             socket.isConnected = true
@@ -85,6 +90,7 @@ final class SimulatedLoop: EventLoop {
     /// Moves the clock and fires what falls due, in order.
     func advance(by duration: Duration) {
         let end = now.advanced(by: duration)
+        timers.removeAll { $0.timer?.body == nil }
         while let next = timers.compactMap(\.timer).filter({ $0.body != nil && $0.due <= end })
             .min(by: { $0.due < $1.due })
         {
@@ -93,6 +99,7 @@ final class SimulatedLoop: EventLoop {
             next.body = nil
             body?()
             settle()
+            if timers.count > 1000 { timers.removeAll { $0.timer?.body == nil } }
         }
         now = end
     }

@@ -20,7 +20,7 @@ func cancelKey(_ body: [UInt8]) -> CancelKey? {
             #expect(key.processID == 0xfedc_ba98)
             let expected = packet(code: version(1234, 5678), bigEndian(0xfedc_ba98) + secret)
             #expect(key.cancelRequest == expected)
-            #expect(parse(key.cancelRequest) == .success(.cancelRequest))
+            #expect(parse(key.cancelRequest) == .success(.cancelRequest(key)))
             let length = try StartupPacket.length(from: key.cancelRequest.span)
             #expect(length == key.cancelRequest.count)
         }

@@ -1,4 +1,4 @@
-// Standard error, written as one piece.
+// The end of the process, and what it says to whoever started it.
 
 import Glibc
 
@@ -13,4 +13,9 @@ package func writeToStandardError(_ text: String) {
             return
         }
     }
+}
+
+/// Ends the process at once, without the exit handlers of libraries whose threads may be at work.
+package func endProcess(_ exitCode: Int32) -> Never {
+    _exit(exitCode)
 }

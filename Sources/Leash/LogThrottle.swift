@@ -1,0 +1,29 @@
+// Keeps what strangers can cause from filling the log.
+
+import Logging
+import Reactor
+
+/// Lets so many lines a second through and counts the others.
+struct LogThrottle {
+    /// Lines a second; enough to see what is going on, too few to fill a disk overnight.
+    static let linesPerSecond = 10
+
+    private var second: UInt64 = 0
+    private var lines = 0
+    private var suppressed = 0
+
+    /// Whether a line may be written now, and how many were not since the last that was.
+    mutating func admit(at now: MonotonicTime) -> (isAdmitted: Bool, suppressed: Int) {
+        if second != now.nanoseconds / 1_000_000_000 {
+            second = now.nanoseconds / 1_000_000_000
+            lines = 0
+        }
+        lines += 1
+        guard lines <= Self.linesPerSecond else {
+            suppressed += 1
+            return (false, 0)
+        }
+        defer { suppressed = 0 }
+        return (true, suppressed)
+    }
+}
