@@ -48,6 +48,20 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `of several servers a cancel goes to the one that has the session`() throws {
+            // The first host gets its server only after the session has gone to the second.
+            let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")
+            let client = try pgleash.connectBusy(name: "elsewhere")
+            let other = try FakeServer(besides: postgres.port)
+            defer { withExtendedLifetime(other) {} }
+            let cancel = try RawClient(port: pgleash.port)
+            try cancel.send(Frontend.cancelRequest(client.key))
+            #expect(try cancel.readToEnd() == [])
+            let answer = try client.read(until: BackendKind.readyForQuery)
+            #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
+            pgleash.stop()
+        }
+
         @Test func `a cancel is delivered when its client doesn't wait, and one with a wrong key does nothing`() throws
         {
             let pgleash = try PgleashProcess()

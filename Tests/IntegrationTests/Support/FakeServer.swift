@@ -17,6 +17,15 @@ final class FakeServer {
         if isListening { listen(descriptor, 16) }
     }
 
+    /// Listens on a port of 127.0.0.2.
+    init(besides port: UInt16) throws {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        (descriptor, self.port) = (socket, port)
+        guard withLoopback(port, host: 0x7f00_0002, { bind(socket, $0, $1) }) == 0, listen(socket, 16) == 0 else {
+            throw RawClientError.failed(errno)
+        }
+    }
+
     deinit {
         close(descriptor)
     }

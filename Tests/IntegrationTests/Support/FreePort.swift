@@ -17,12 +17,14 @@ private func isFree(_ port: UInt16) -> Bool {
     return withLoopback(port) { bind(descriptor, $0, $1) } == 0
 }
 
-/// Calls `body` with 127.0.0.1 and a port as the system calls want it.
-func withLoopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+/// Calls `body` with a loopback address, 127.0.0.1 unless another is given, and a port as the system calls want it.
+func withLoopback<Result>(
+    _ port: UInt16, host: UInt32 = 0x7f00_0001, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+) -> Result {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    address.sin_addr.s_addr = host.bigEndian
     return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
