@@ -38,7 +38,7 @@ format: ## bring the Swift sources into that format
 sanitize: ## run all tests under the thread sanitizer, then under the address sanitizer
 	@scripts/install-dependencies test
 	$(COMPILE) --build-tests --sanitize=thread --scratch-path .build/tsan
-	$(SWIFT) test --skip-build --sanitize=thread --scratch-path .build/tsan
+	TSAN_OPTIONS=atexit_sleep_ms=0 $(SWIFT) test --skip-build --sanitize=thread --scratch-path .build/tsan
 	$(COMPILE) --build-tests --sanitize=address --scratch-path .build/asan
 	$(SWIFT) test --skip-build --sanitize=address --scratch-path .build/asan
 

@@ -2,11 +2,10 @@
 
 import PostgresWire
 import Reactor
-import Synchronization
 
 /// The keys of all sessions with the addresses they are connected to.
 package final class CancelKeyDirectory: Sendable {
-    private let addresses = Mutex<[CancelKey: SocketAddress]>([:])
+    private let addresses = Locked<[CancelKey: SocketAddress]>([:])
 
     package init() {}
 

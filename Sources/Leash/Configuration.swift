@@ -53,6 +53,13 @@ package struct Configuration: Sendable {
     package static let receiveBufferSize = 64 * 1024
 }
 
+extension Configuration {
+    /// The server is pgleash itself, which would connect to itself without end.
+    package var isLoop: Bool {
+        listen.endpoints.joined().contains { server.endpoints.contains($0) }
+    }
+}
+
 extension Configuration.Listen {
     /// What each host stands for, with the port: `*` for both families, anything else for itself.
     package var endpoints: [[Endpoint]] {

@@ -76,8 +76,8 @@ extension Configuration {
         switch (error as? CocoaError)?.code {
         case .fileNoSuchFile?, .fileReadNoSuchFile?: "no such file"
         case .fileReadNoPermission?: "permission denied"
-        case .fileReadInapplicableStringEncoding?: "it is not UTF-8 text"
-        default: "\(error)"
+        case .fileReadInapplicableStringEncoding?, .fileReadCorruptFile?: "it is not UTF-8 text"
+        default: "it is not a readable file"
         }
     }
 

@@ -29,6 +29,11 @@ package enum Outcome: String, CaseIterable, Sendable {
     case gaveUp = "gave_up"
 }
 
+extension Outcome {
+    /// Nothing of the client's runs any more, as far as can be known.
+    var isConfirmed: Bool { self != .noKey && self != .gaveUp }
+}
+
 /// Why a session ended.
 package enum EndReason: String, CaseIterable, Sendable {
     /// Terminate, while nothing was owed or until all was answered.

@@ -15,6 +15,17 @@ struct Report {
         return metrics.map(\.text).joined() + heading + lines.joined()
     }
 
+    /// Why `write` failed, for people.
+    static func reason(of error: any Error) -> String {
+        switch (error as? CocoaError)?.code {
+        case .fileNoSuchFile?: "no such directory"
+        case .fileWriteNoPermission?: "permission denied"
+        case .fileWriteOutOfSpace?: "no space left on device"
+        case .fileWriteVolumeReadOnly?: "read-only file system"
+        default: "the file could not be replaced"
+        }
+    }
+
     /// Writes the report to `file`, in one step for whoever reads it, or to standard error.
     func write(to file: String?) throws {
         guard let file else { return writeToStandardError(text) }

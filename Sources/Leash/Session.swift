@@ -65,7 +65,10 @@ final class Session: SocketOwner {
 
     /// Begins to listen to the client.
     func start() {
-        setTimer(after: worker.configuration.listen.authenticationTimeout) { $0.end(.authenticationTimeout) }
+        setTimer(after: worker.configuration.listen.authenticationTimeout) { session in
+            session.worker.logThrottled(.info, "no start-up packet in time", session.logMetadata)
+            session.end(.authenticationTimeout)
+        }
         client.interest = .read
     }
 
@@ -96,6 +99,7 @@ final class Session: SocketOwner {
         if let listedKey { worker.keys.leave(listedKey) }
         worker.counters.sessionsActive.add(-1)
         worker.counters.sessionsEnded[reason].add()
+        worker.log.debug("session ended", metadata: logMetadata.merging(["reason": "\(reason.rawValue)"]) { $1 })
         worker.forget(self)
     }
 

@@ -105,7 +105,7 @@ extension Session {
         let duration = (reaper.stoppedAt ?? worker.loop.now).since(reaper.droppedAt)
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[outcome].add()
-        worker.counters.reapTime.observe(duration)
+        if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         var metadata = logMetadata
         metadata["drop"] = "\(kind.rawValue)"
         // One that can't be withdrawn any more is on its way.
@@ -113,7 +113,11 @@ extension Session {
         metadata["attempts"] = "\(reaper.cancelsSent + (isCancelUnderWay ? 1 : 0))"
         metadata["outcome"] = "\(outcome.rawValue)"
         metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
-        worker.log.log(level: outcome == .gaveUp ? .warning : .info, "orphan reaped", metadata: metadata)
+        if outcome.isConfirmed {
+            worker.log.info("orphan reaped", metadata: metadata)
+        } else {
+            worker.log.warning("gave up, what it left may still run", metadata: metadata)
+        }
         end(.reaped)
     }
 }

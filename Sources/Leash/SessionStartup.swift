@@ -35,11 +35,9 @@ extension Session {
             stage = .relayingCancel(key)
             findServer()
         case .startup(let message):
-            guard worker.limit.enter() else {
-                return refuse(FatalError(.tooManyConnections, "sorry, too many clients already"), .tooManyClients)
-            }
-            hasPlace = true
             identity = message
+            guard worker.limit.enter() else { return refuseOneTooMany() }
+            hasPlace = true
             state = SessionState(isReplication: message.isReplication)
             stage = .connecting(nil, startupPacket: bytes)
             findServer()
@@ -50,6 +48,12 @@ extension Session {
         stage = .startup(StartupReader())
         guard client.send(encryptionRefused) == .bytes(encryptionRefused.count) else { return end(.clientClosed) }
         // The next packet may be there already; the loop tells.
+    }
+
+    private func refuseOneTooMany() {
+        let detail = "pgleash serves max_sessions = \(worker.configuration.listen.maxSessions) clients at a time."
+        worker.logThrottled(.warning, "sorry, too many clients already", logMetadata)
+        refuse(FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .tooManyClients)
     }
 
     private func refuseMalformed(_ reason: StartupPacket.Malformed) {
@@ -92,7 +96,10 @@ extension Session {
         switch result {
         case .failure(let error) where error.isOutOfDescriptors:
             worker.logThrottled(.error, "out of file descriptors", logMetadata)
-            refuse(FatalError(.tooManyConnections, "sorry, too many clients already"), .outOfDescriptors)
+            let detail = "pgleash is out of file descriptors."
+            refuse(
+                FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .outOfDescriptors
+            )
         case .failure(let error): connectionFailed("\(error)")
         case .success(let socket):
             server = socket

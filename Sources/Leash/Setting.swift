@@ -81,7 +81,11 @@ private func set<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
 }
 
 private func hosts(_ value: String) -> [String]? {
-    let hosts = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
+    let hosts = value.split(separator: ",", omittingEmptySubsequences: false).map { word in
+        let host = word.trimmed
+        // The brackets of an IPv6 address, as they stand before a port.
+        return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
+    }
     return hosts.contains("") ? nil : hosts
 }
 

@@ -259,7 +259,8 @@ extension Supervisor {
             try Report(metrics: metrics, sessions: collection.sessions).write(to: configuration.metricsFile)
         } catch {
             let file = configuration.metricsFile ?? ""
-            log.error("could not write the report", metadata: ["file": "\(file)", "reason": "\(error)"])
+            log.error(
+                "could not write the report", metadata: ["file": "\(file)", "reason": "\(Report.reason(of: error))"])
         }
     }
 

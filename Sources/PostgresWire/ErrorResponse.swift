@@ -14,16 +14,20 @@ package enum SQLState: String, Sendable {
 package struct FatalError: Equatable, Sendable {
     package let sqlState: SQLState
     package let message: String
+    /// What tells the reader more, such as that it is pgleash that speaks.
+    package let detail: String?
 
-    package init(_ sqlState: SQLState, _ message: String) {
+    package init(_ sqlState: SQLState, _ message: String, detail: String? = nil) {
         self.sqlState = sqlState
         self.message = message
+        self.detail = detail
     }
 
-    /// The message as it goes over the wire: severity twice (localised and not), code, text.
+    /// The message as it goes over the wire: severity twice (localised and not), code, text, detail.
     package var bytes: [UInt8] {
         var body: [UInt8] = []
-        for (field, value) in [("S", "FATAL"), ("V", "FATAL"), ("C", sqlState.rawValue), ("M", message)] {
+        let fields = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlState.rawValue), ("M", message), ("D", detail ?? "")]
+        for (field, value) in fields where !value.isEmpty {
             body += field.utf8
             body += value.utf8.filter { $0 != 0 }
             body.append(0)

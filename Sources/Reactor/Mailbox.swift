@@ -1,7 +1,5 @@
 // Letters from any thread to one event loop, delivered in the order they were posted.
 
-import Synchronization
-
 /// A queue that wakes its loop when it gets its first letter.
 package final class Mailbox<Letter: Sendable>: Sendable {
     private struct Contents {
@@ -9,7 +7,7 @@ package final class Mailbox<Letter: Sendable>: Sendable {
         var wakeup: (any Wakeup)?
     }
 
-    private let contents = Mutex(Contents())
+    private let contents = Locked(Contents())
 
     package init() {}
 

@@ -1,7 +1,5 @@
 // Resolves names on a thread of its own, so that a slow name server never holds up a loop.
 
-import Synchronization
-
 /// Resolves one list of endpoints, again for each time it is asked, as an address may move.
 package final class NameResolver: Sendable {
     package typealias Answer = Result<[SocketAddress], ResolutionError>
@@ -13,7 +11,7 @@ package final class NameResolver: Sendable {
     }
 
     private let endpoints: [Endpoint]
-    private let state = Mutex(State())
+    private let state = Locked(State())
 
     package init(_ endpoints: [Endpoint]) {
         self.endpoints = endpoints

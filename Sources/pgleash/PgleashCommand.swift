@@ -74,6 +74,7 @@ struct PgleashCommand: ParsableCommand {
         }
         try apply(listen, to: "listen", of: &configuration)
         try apply(server, to: "server", of: &configuration)
+        if configuration.isLoop { quit(exConfig, "[server] host and port are those pgleash itself listens on") }
         if let workers { configuration.workers = workers.count }
         if let logLevel { configuration.logLevel = logLevel }
         return configuration

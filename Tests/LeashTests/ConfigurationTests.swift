@@ -36,9 +36,15 @@ struct ConfigurationTests {
         #expect(configuration.listen.port == 1234)
     }
 
+    @Test("A server that is pgleash itself is noticed")
+    func loop() throws {
+        #expect(try parse("[server]\nhost = other,127.0.0.1\nport = 6432\n").isLoop)
+        #expect(try !parse("[server]\nhost = 127.0.0.1\nport = 6433\n").isLoop)
+    }
+
     @Test("Lists of hosts, and the star")
     func hosts() throws {
-        let configuration = try parse("[listen]\nhost = *\n[server]\nhost = a, /run/postgresql ,::1\n")
+        let configuration = try parse("[listen]\nhost = *\n[server]\nhost = a, /run/postgresql ,[::1]\n")
         #expect(configuration.listen.endpoints.map { $0.map(\.host) } == [["0.0.0.0", "::"]])
         #expect(configuration.server.hosts == ["a", "/run/postgresql", "::1"])
     }

@@ -10,6 +10,12 @@ import Testing
         #expect(FatalError(.tooManyConnections, "sorry, too many clients").bytes == expected)
     }
 
+    @Test func `has a detail where there is one`() {
+        let bytes = FatalError(.tooManyConnections, "full", detail: "of clients").bytes
+        let fields: [UInt8] = Array("SFATAL\u{0}VFATAL\u{0}C53300\u{0}Mfull\u{0}Dof clients\u{0}\u{0}".utf8)
+        #expect(bytes == [0x45, 0, 0, 0, UInt8(fields.count + 4)] + fields)
+    }
+
     @Test func `keeps its text in one field, whatever is in it`() {
         let bytes = FatalError(.connectionFailure, "zero \u{0}byte, ümlaut").bytes
         let fields: [UInt8] = Array("SFATAL\u{0}VFATAL\u{0}C08006\u{0}Mzero byte, ümlaut\u{0}\u{0}".utf8)

@@ -50,6 +50,9 @@ func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) throws -> (a
     return (loop.adopt(AcceptedSocket(descriptor: near, peer: address)), Peer(far))
 }
 
+/// Other tests start programs meanwhile; one that held a copy of a socket would put off its end.
+private let streamType = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+
 /// Two connected descriptors; the first one is non-blocking.
 func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32) {
     var near: Int32
@@ -57,14 +60,14 @@ func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32)
     switch transport {
     case .unix:
         var pair: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { throw SystemError(errno) }
+        guard socketpair(AF_UNIX, streamType, 0, &pair) == 0 else { throw SystemError(errno) }
         (near, far) = (pair[0], pair[1])
     case .tcp:
         let listener = try bindLoopback()
         defer { close(listener) }
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        far = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        far = socket(AF_INET, streamType, 0)
         let isConnected = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 getsockname(listener, $0, &length) == 0 && listen(listener, 1) == 0 && connect(far, $0, length) == 0
@@ -76,13 +79,13 @@ func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32)
         setsockopt(far, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
         guard isConnected, near >= 0 else { throw SystemError(errno) }
     }
-    guard fcntl(near, F_SETFL, O_NONBLOCK) == 0 else { throw SystemError(errno) }
+    guard fcntl(near, F_SETFL, O_NONBLOCK) == 0, fcntl(near, F_SETFD, FD_CLOEXEC) == 0 else { throw SystemError(errno) }
     return (near, far)
 }
 
 /// A socket bound to a port of 127.0.0.1 that the system chose.
 private func bindLoopback() throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = socket(AF_INET, streamType, 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian

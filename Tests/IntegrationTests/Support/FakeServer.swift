@@ -8,12 +8,17 @@ final class FakeServer {
     let port: UInt16
     private let descriptor: Int32
 
-    /// - Parameter isListening: false takes the port and refuses every connection.
-    init(isListening: Bool = true) throws {
+    /// - Parameters:
+    ///   - isListening: false takes the port and refuses every connection.
+    ///   - receiveBuffer: bytes of the accepted sockets' receive buffers; nil leaves it to the system.
+    init(isListening: Bool = true, receiveBuffer: Int32? = nil) throws {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var candidate: UInt16 = 0
         repeat { candidate = try freePort() } while withLoopback(candidate) { bind(socket, $0, $1) } != 0
         (descriptor, port) = (socket, candidate)
+        if var receiveBuffer {
+            setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+        }
         if isListening { listen(descriptor, 16) }
     }
 

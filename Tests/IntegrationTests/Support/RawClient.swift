@@ -111,16 +111,21 @@ final class RawClient {
         }
     }
 
-    /// Sends until nobody takes any more for a while.
-    func sendWhatFits(_ bytes: [UInt8]) {
-        var rest = bytes[...]
+    /// Sends until nobody takes any more for so many milliseconds.
+    ///
+    /// - Returns: how many bytes went out.
+    @discardableResult
+    func sendWhatFits(_ bytes: ArraySlice<UInt8>, within milliseconds: Int32) -> Int {
+        var rest = bytes
         while !rest.isEmpty {
             var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            guard poll(&query, 1, 200) > 0 else { return }
+            guard poll(&query, 1, milliseconds) > 0 else { break }
             let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
             let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, flags) }
-            rest = rest.dropFirst(max(0, count))
+            guard count > 0 else { break }
+            rest = rest.dropFirst(count)
         }
+        return bytes.count - rest.count
     }
 
     /// Receives what comes next, at most `limit` bytes.

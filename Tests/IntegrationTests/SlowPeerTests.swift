@@ -1,0 +1,46 @@
+// Peers that take what they are sent in sips: what doesn't go out at once must go out later, complete and in order.
+
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct SlowPeerTests {
+        /// Messages of which no two stretches are alike, 8 MB of them.
+        private static let bytes: [UInt8] = (0..<80_000).flatMap { number in
+            Frontend.message("d", Frontend.int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
+        }
+
+        /// A session with a server of ours, both ends of it with the smallest of receive buffers.
+        private func session(_ pgleash: PgleashProcess, _ server: FakeServer) throws -> (RawClient, RawClient) {
+            let client = try RawClient(port: pgleash.port, receiveBuffer: 4096)
+            try client.send(Frontend.startup(name: "slow"))
+            let accepted = try server.acceptSession()
+            try client.read(until: BackendKind.readyForQuery)
+            return (client, accepted)
+        }
+
+        @Test func `slow peers get every byte, and pgleash keeps next to nothing for them`() throws {
+            let server = try FakeServer(receiveBuffer: 4096)
+            let pgleash = try PgleashProcess(server: server.address)
+            // The probe comes first.
+            try server.accept().close()
+            let (client, accepted) = try session(pgleash, server)
+            let before = pgleash.memory("VmHWM")
+            try pass(from: accepted, to: client)
+            try pass(from: client, to: accepted)
+            #expect(pgleash.memory("VmHWM") - before < 2048)
+            pgleash.process.kill()
+        }
+
+        /// Offers all of the bytes to one end, and takes them in sips at the other.
+        private func pass(from sender: RawClient, to receiver: RawClient) throws {
+            var (sent, received) = (0, 0)
+            while received < Self.bytes.count {
+                sent += sender.sendWhatFits(Self.bytes[sent...], within: 0)
+                let piece = try receiver.receive(limit: 3000)
+                try #require(piece[...] == Self.bytes[received..<received + piece.count], "at \(received)")
+                received += piece.count
+            }
+        }
+    }
+}
