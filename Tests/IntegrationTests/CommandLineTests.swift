@@ -12,7 +12,7 @@ extension IntegrationTests {
 
         /// `--ping` of a pgleash that listens on `door` in front of `server`.
         private func ping(door: String, server: String) throws -> (exit: Exit, output: String, error: String) {
-            let file = try RunFolder.shared.newFile("empty.conf", "")
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
             return try pgleash("--config", file, "--listen", door, "--server", server, "--ping")
         }
 
@@ -59,7 +59,7 @@ extension IntegrationTests {
             let server = try FakeServer()
             let pgleash = try PgleashProcess(server: server.address)
             try server.accept().close()
-            let file = try RunFolder.shared.newFile("empty.conf", "")
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
             let arguments = ["--config", file, "--listen", pgleash.address, "--server", server.address, "--ping"]
             let ping = try ChildProcess(Programs.pgleash, arguments)
             let session = try server.accept()

@@ -96,7 +96,7 @@ extension IntegrationTests {
 
         @Test func `a port that is taken ends the start with one line`() throws {
             let other = try FakeServer()
-            let file = try RunFolder.shared.newFile("pgleash.conf", "")
+            let file = try RunFolder.shared.newFile("pgleash.conf", "# nothing\n")
             let run = try ChildProcess.run(Programs.pgleash, ["--config", file, "--listen", other.address])
             #expect(run.exit == .code(1))
             #expect(run.error == "pgleash: could not listen on \(other.address): Address already in use\n")
@@ -105,7 +105,7 @@ extension IntegrationTests {
         @Test func `an address that isn't this machine's, or a name that isn't known, ends the start with one line`()
             throws
         {
-            let file = try RunFolder.shared.newFile("pgleash.conf", "")
+            let file = try RunFolder.shared.newFile("pgleash.conf", "# nothing\n")
             let foreign = try ChildProcess.run(
                 Programs.pgleash, ["--config", file, "--listen", "192.0.2.1:\(try freePort())"]
             )

@@ -44,7 +44,8 @@ extension IntegrationTests {
                 ),
                 Legacy(
                     testDescription: "code that catches query_canceled three times",
-                    bytes: Frontend.query(catching), interrupts: 4
+                    // The first is caught; the next one may come in the moment between two sleeps, where none is.
+                    bytes: Frontend.query(catching), interrupts: 2
                 ),
                 Legacy(
                     testDescription: "a query inside a transaction",
@@ -192,27 +193,25 @@ extension IntegrationTests {
 
         @Test func `an orphan that no cancel ends is given up in time, with a warning`() throws {
             let pgleash = try PgleashProcess(configuration: ["cancel": ["timeout = 1s"]])
-            let stubborn = """
-                DO $$ BEGIN LOOP
-                    BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
-                END LOOP; END $$
-                """
-            let client = try pgleash.connectBusy(name: "stubborn", bytes: Frontend.query(stubborn))
-            client.close()
-            let meanwhile = try pgleash.waitForReport("an orphan") { $0["orphans_active"] == 1 }
-            #expect(meanwhile.sum("drops_total") == 1)
-            #expect(meanwhile.sum("orphans_total") == 0)
-            #expect(meanwhile.sessions.map { $0["state"] } == ["reaping"])
-            let line = try pgleash.reapedLine("stubborn")
-            #expect(line["outcome"] == "gave_up")
-            #expect(Double(line["milliseconds"] ?? "").map { (900...2000).contains($0) } == true)
-            #expect(pgleash.logLines("gave up").first?.contains(" warning ") == true)
-            let report = try pgleash.report()
-            #expect(report["orphans_total", "gave_up"] == 1)
-            #expect(report["orphans_active"] == 0)
-            #expect(report["sessions_active"] == 0)
-            #expect(try postgres.backends("stubborn", state: "active") == 1)
-            try postgres.terminate("stubborn")
+            let client = try pgleash.connectBusy(name: "stubborn")
+            try whileStopped(client) {
+                client.close()
+                let meanwhile = try pgleash.waitForReport("an orphan") {
+                    $0["orphans_active"] == 1 && $0.sessions.map { $0["state"] } == ["reaping"]
+                }
+                #expect(meanwhile.sum("drops_total") == 1)
+                #expect(meanwhile.sum("orphans_total") == 0)
+                let line = try pgleash.reapedLine("stubborn", saying: "gave up, what it left may still run")
+                #expect(line["outcome"] == "gave_up")
+                #expect(Double(line["milliseconds"] ?? "").map { (900...2000).contains($0) } == true)
+                #expect(pgleash.logLines("gave up").first?.contains(" warning ") == true)
+                let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+                #expect(report["orphans_total", "gave_up"] == 1)
+                #expect(report["orphans_active"] == 0)
+                #expect(try postgres.backends("stubborn", state: "active") == 1)
+            }
+            // It finds the cancels and the end of its session as soon as it goes on.
+            #expect(try postgres.timeUntilGone("stubborn") < .seconds(1))
             pgleash.stop()
         }
     }

@@ -17,7 +17,9 @@ extension IntegrationTests {
             try pgleash.connectBusy(name: "reset").reset()
             try RawClient(port: pgleash.port).send(Frontend.cancelRequest(idle.key))
             try RawClient(port: pgleash.port).send(Array("nonsense".utf8))
-            let report = try pgleash.waitForReport("two sessions") { $0["sessions_active"] == 2 }
+            let report = try pgleash.waitForReport("two sessions") {
+                $0["sessions_active"] == 2 && $0.sessions.count == 2
+            }
             #expect(report["sessions_opened_total"] == 7)
             #expect(report["sessions_opened_total"] == report["sessions_active"] + report.sum("sessions_ended_total"))
             #expect(report.sum("drops_total") == 2)
@@ -89,13 +91,13 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess()
             // Enough sessions that writing the file takes a while.
             let clients = try (1...100).map { _ in try RawClient(port: pgleash.port) }
-            try pgleash.waitForReport("all sessions") { $0["sessions_active"] == clients.count }
+            try pgleash.waitForReport("all sessions") { $0.sessions.count == clients.count }
             var inodes: Set<UInt64> = []
             let end = Deadline(after: .seconds(2))
             while !end.hasPassed {
                 pgleash.process.send(SIGUSR1)
                 for _ in 0..<20 {
-                    let text = try String(contentsOfFile: pgleash.metricsFile, encoding: .utf8)
+                    let text = try #require(readText(pgleash.metricsFile))
                     try #require(text.hasPrefix("# HELP pgleash_sessions_opened_total "))
                     try #require(text.hasSuffix("\n"))
                     try #require(try Report(parsing: text).sessions.count == clients.count)

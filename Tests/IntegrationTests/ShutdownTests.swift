@@ -50,16 +50,14 @@ extension IntegrationTests {
 
         @Test func `an orphan that won't go does not hold the end up for longer than 5 seconds`() throws {
             let pgleash = try PgleashProcess()
-            let stubborn = """
-                DO $$ BEGIN LOOP
-                    BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
-                END LOOP; END $$
-                """
-            try pgleash.connectBusy(name: "stubborn", bytes: Frontend.query(stubborn)).close()
-            try pgleash.waitForReport("an orphan") { $0["orphans_active"] == 1 }
-            #expect(try timeToEnd(pgleash) < .seconds(5))
-            #expect(pgleash.log.contains("not all sessions ended in time"))
-            try postgres.terminate("stubborn")
+            let client = try pgleash.connectBusy(name: "stubborn")
+            try whileStopped(client) {
+                client.close()
+                try pgleash.waitForReport("an orphan") { $0["orphans_active"] == 1 }
+                #expect(try timeToEnd(pgleash) < .seconds(5))
+                #expect(pgleash.log.contains("not all sessions ended in time"))
+            }
+            #expect(try postgres.timeUntilGone("stubborn") < .seconds(1))
         }
 
         @Test func `a second signal ends it at once`() throws {
@@ -111,9 +109,9 @@ extension IntegrationTests {
         /// The child of unshare: 1 in its own namespace.
         private func firstProcess(of pgleash: PgleashProcess) throws -> pid_t {
             let parent = pgleash.process.pid
-            let children = try String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)
+            let children = try #require(readText("/proc/\(parent)/task/\(parent)/children"))
             let child = try #require(children.split(separator: " ").first.flatMap { pid_t($0) })
-            let status = try String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)
+            let status = try #require(readText("/proc/\(child)/status"))
             let line = status.split(separator: "\n").first { $0.hasPrefix("NSpid:") }
             #expect(line?.split(whereSeparator: \.isWhitespace).last == "1")
             return child

@@ -28,7 +28,7 @@ extension IntegrationTests {
             let before = pgleash.memory("VmHWM")
             try pass(from: accepted, to: client)
             try pass(from: client, to: accepted)
-            #expect(pgleash.memory("VmHWM") - before < 2048)
+            if !Programs.areSanitized { #expect(pgleash.memory("VmHWM") - before < 2048) }
             pgleash.process.kill()
         }
 

@@ -9,7 +9,7 @@ extension IntegrationTests {
         private let postgres = PrivatePostgres.shared
 
         private static let hasIPv6 =
-            ((try? String(contentsOfFile: "/proc/net/if_inet6", encoding: .utf8)) ?? "").contains(
+            (readText("/proc/net/if_inet6") ?? "").contains(
                 String(repeating: "0", count: 31) + "1 "
             )
 

@@ -41,14 +41,10 @@ final class ChildProcess {
     }
 
     /// What it has written to standard output so far.
-    var output: String { text(outputFile) }
+    var output: String { readText(outputFile) ?? "" }
 
     /// What it has written to standard error so far.
-    var errorOutput: String { text(errorFile) }
-
-    private func text(_ file: String) -> String {
-        String(decoding: FileManager.default.contents(atPath: file) ?? Data(), as: UTF8.self)
-    }
+    var errorOutput: String { readText(errorFile) ?? "" }
 
     var isRunning: Bool {
         collect()

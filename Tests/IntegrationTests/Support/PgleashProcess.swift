@@ -81,7 +81,7 @@ final class PgleashProcess {
         let file = metricsFile
         return try wait(for: "pgleash's report") {
             guard process.isRunning else { throw TimedOut(description: "pgleash has died: \(log)") }
-            return try? Report(parsing: String(contentsOfFile: file, encoding: .utf8))
+            return try readText(file).map { try Report(parsing: $0) }
         }
     }
 
@@ -119,14 +119,14 @@ extension PgleashProcess {
 
     /// KiB of memory: a line of /proc/PID/status such as VmRSS or VmHWM.
     func memory(_ name: String) -> Int {
-        let status = (try? String(contentsOfFile: "/proc/\(process.pid)/status", encoding: .utf8)) ?? ""
+        let status = readText("/proc/\(process.pid)/status") ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
         return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? -1
     }
 
     /// Processor time it has used, user and system.
     var processorTime: Duration {
-        let stat = (try? String(contentsOfFile: "/proc/\(process.pid)/stat", encoding: .utf8)) ?? ""
+        let stat = readText("/proc/\(process.pid)/stat") ?? ""
         // The name, in parentheses, may contain anything; the 14th and 15th fields come behind it.
         let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
         guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { return .zero }

@@ -56,7 +56,7 @@ final class PrivatePostgres: @unchecked Sendable {
     var address: String { "127.0.0.1:\(port)" }
 
     /// The server's log so far.
-    var log: String { String(decoding: FileManager.default.contents(atPath: logFile) ?? Data(), as: UTF8.self) }
+    var log: String { readText(logFile) ?? "" }
 
     /// Stops the server and waits until all is cleaned up.
     func stop() {

@@ -27,6 +27,10 @@ enum Programs {
         fatalError("there is no pgleash beside the tests: \(own + named)")
     }()
 
+    /// Whether the tests, and with them the pgleash beside them, were built with a sanitizer: then its memory is mostly
+    /// the sanitizer's.
+    static let areSanitized = dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+
     /// One of PostgreSQL's programs: from the newest of Debian's versions, else from the PATH.
     static func postgres(_ name: String) -> String {
         let base = "/usr/lib/postgresql"

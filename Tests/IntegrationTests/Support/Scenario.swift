@@ -1,6 +1,7 @@
 // What many tests begin with: a raw client in a session through pgleash, idle or with a query under way; and what many
 // end with: the proof that nothing is left of it.
 
+import Foundation
 import Testing
 
 extension PgleashProcess {
@@ -24,11 +25,18 @@ extension PgleashProcess {
         return client
     }
 
-    /// The fields of the "orphan reaped" line of this application_name.
-    func reapedLine(_ name: String) throws -> [String: String] {
+    /// The fields of the "orphan reaped" line of this application_name, or of one that says something else.
+    func reapedLine(_ name: String, saying text: String = "orphan reaped") throws -> [String: String] {
         let line = try wait(for: "the log line of \(name)") {
-            logLines("orphan reaped").first { $0.contains("application_name=\"\(name)\"") }
+            logLines(text).first { $0.contains("application_name=\"\(name)\"") }
         }
         return Report.fields(line)
     }
+}
+
+/// Calls `body` while the client's backend is held by SIGSTOP, so that no cancel can reach it.
+func whileStopped(_ client: RawClient, _ body: () throws -> Void) rethrows {
+    kill(pid_t(client.backendPID), SIGSTOP)
+    defer { kill(pid_t(client.backendPID), SIGCONT) }
+    try body()
 }
