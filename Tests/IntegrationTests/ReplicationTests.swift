@@ -57,7 +57,9 @@ extension IntegrationTests {
             let receiver = try ChildProcess(
                 Programs.postgres("pg_receivewal"), target(pgleash) + ["--directory=\(folder)", "--no-sync"]
             )
-            try wait(for: "the stream") { try postgres.value("SELECT count(*) FROM pg_stat_replication") == "1" }
+            // Before it streams, it has not asked yet where to begin.
+            let streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+            try wait(for: "the stream") { try postgres.value(streaming) == "1" }
             try postgres.query("CREATE TABLE wal_filler AS SELECT generate_series(1, 10)")
             let segment = try postgres.value("SELECT pg_walfile_name(pg_current_wal_lsn())")
             try postgres.query("SELECT pg_switch_wal()")
