@@ -109,10 +109,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test(
-            .disabled(
-                if: Programs.areSanitized, "without descriptors a sanitizer can't tell a finding from its exceptions"))
-        func `without descriptors sessions go on, new clients wait or are refused, and no processor is burnt`()
+        @Test func `without descriptors sessions go on, new clients wait or are refused, and no processor is burnt`()
             throws
         {
             let limit = ["prlimit", "--nofile=40:40", "--"]

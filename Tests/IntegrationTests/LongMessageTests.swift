@@ -6,9 +6,16 @@ extension IntegrationTests {
     @Suite struct LongMessageTests {
         private static let growth = 20 * 1024  // KiB
 
+        /// A client that waits for as long as a busy machine takes to make up 1 GB.
+        private func connect(_ pgleash: PgleashProcess) throws -> RawClient {
+            let client = try RawClient(port: pgleash.port, patience: 120)
+            try client.startUp(name: "giant")
+            return client
+        }
+
         @Test func `a row of 1 GB arrives to the byte, and pgleash stays small`() throws {
             let pgleash = try PgleashProcess()
-            let client = try pgleash.connect(name: "giant")
+            let client = try connect(pgleash)
             let before = pgleash.memory("VmHWM")
             #expect(before > 0)
             let length = 1_000_000_000
@@ -32,7 +39,7 @@ extension IntegrationTests {
 
         @Test func `a query of 256 MB arrives to the byte, and pgleash stays small`() throws {
             let pgleash = try PgleashProcess()
-            let client = try pgleash.connect(name: "giant")
+            let client = try connect(pgleash)
             let before = pgleash.memory("VmHWM")
             let length = 256 * 1024 * 1024
             let text = "SELECT length('\(String(repeating: "x", count: length))')"

@@ -31,13 +31,14 @@ final class RawClient {
     private(set) var key: [UInt8] = []
     private var received: [UInt8] = []
     private var receivedStart = 0
-    private static let patience = 20
+    /// Seconds it waits for the other side, each time.
+    static let patience = 20
 
     /// Connects to 127.0.0.1.
-    init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+    init(port: UInt16, receiveBuffer: Int32? = nil, patience: Int = patience) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         if let receiveBuffer { setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
-        setPatience()
+        setPatience(patience)
         setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1 as Int32)
         guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 else { throw RawClientError.failed(errno) }
     }
@@ -68,9 +69,9 @@ final class RawClient {
         close()
     }
 
-    private func setPatience() {
-        setOption(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: Self.patience, tv_usec: 0))
-        setOption(SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: Self.patience, tv_usec: 0))
+    private func setPatience(_ seconds: Int = patience) {
+        setOption(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: seconds, tv_usec: 0))
+        setOption(SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: seconds, tv_usec: 0))
     }
 
     private func setOption<Value: BitwiseCopyable>(_ level: Int32, _ name: Int32, _ value: Value) {
