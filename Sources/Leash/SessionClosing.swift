@@ -16,8 +16,10 @@ extension Session {
         beginClosing(reason)
     }
 
+    /// Ends the server's side, if there is one, and the client's when it has had its time.
     func beginClosing(_ reason: EndReason) {
         stage = .closing(reason)
+        server?.close()
         noteBusy(false)
         closeFurther(reason, .writable)
     }

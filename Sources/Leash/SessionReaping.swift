@@ -9,9 +9,7 @@ extension Session {
     func clientDropped(_ kind: DropKind) {
         switch state.clientDropped(kind, at: worker.loop.now, timeout: worker.configuration.cancel.timeout) {
         case .none: break
-        case .end(let reason) where kind.leavesClient:
-            server?.close()
-            beginClosing(reason)
+        case .end(let reason) where kind.leavesClient: beginClosing(reason)
         case .end(let reason): end(reason)
         case .reap(let action):
             beginReaping()
@@ -85,12 +83,7 @@ extension Session {
             // The connection is no more; the next read tells so.
             return cancelConcluded(.notSent)
         }
-        let (id, mailbox) = (id, worker.mailbox)
-        let order = CancelOrder(.orphan, addresses: [address], key: key) { result in
-            mailbox.post(.cancelConcluded(id, result))
-        }
-        cancelOrder = order
-        worker.dispatcher.post(order)
+        cancelOrder = worker.orderCancel(.orphan, for: self, key, at: [address])
         if let time = state.reaper?.wakeTime { wake(at: time) }
     }
 

@@ -54,7 +54,7 @@ extension Session {
         } catch {
             return breakOff(.server, error)
         }
-        if listedKey == nil, !worker.upstream.isOneAddress { listKey() }
+        if listedKey == nil, worker.listsKeys { listKey() }
         noteBusy(state.isBusy)
         if case .failed(let error) = toClient.deliver(bytes, to: client) {
             return clientDropped(DropKind(error))
@@ -100,9 +100,7 @@ extension Session {
 
     /// The server ended the session; what it said last goes to the client first.
     private func serverClosed() {
-        guard case .end(let reason) = state.serverClosed() else { return }
-        server?.close()
-        beginClosing(reason)
+        if case .end(let reason) = state.serverClosed() { beginClosing(reason) }
     }
 
     /// A message can't be right: from here on nobody knows where the next one begins.
@@ -114,9 +112,7 @@ extension Session {
         worker.logThrottled(.warning, "invalid message length", metadata)
         let message = "invalid message length \(error.length) from the \(side)"
         tellClient(FatalError(.protocolViolation, message))
-        if side == .client { return clientDropped(.protocolError) }
-        server?.close()
-        beginClosing(.protocolError)
+        side == .client ? clientDropped(.protocolError) : beginClosing(.protocolError)
     }
 
     /// Says something of our own to the client, where a message of the server's isn't under way.

@@ -129,15 +129,8 @@ extension Session {
 
     /// To the server of the session it is meant for, if that is one of ours.
     private func relayCancel(_ key: CancelKey, to addresses: [SocketAddress]) {
-        let (id, mailbox) = (id, worker.mailbox)
-        let order = CancelOrder(
-            .client,
-            addresses: worker.keys.address(of: key).map { [$0] } ?? addresses,
-            key: key
-        ) { result in
-            mailbox.post(.cancelConcluded(id, result))
-        }
-        worker.dispatcher.post(order)
+        let addresses = worker.keys.address(of: key).map { [$0] } ?? addresses
+        _ = worker.orderCancel(.client, for: self, key, at: addresses)
     }
 }
 

@@ -1,6 +1,7 @@
 // One thread's share of the sessions. Nothing of it is touched by another thread, but for its mailbox and counters.
 
 import Logging
+import PostgresWire
 import Reactor
 
 /// What other threads tell a worker.
@@ -44,12 +45,15 @@ package final class Worker {
     let configuration: Configuration
     let counters: Counters
     let limit: SessionLimit
-    let dispatcher: Mailbox<CancelOrder>
     let keys: CancelKeyDirectory
     let mailbox: Mailbox<WorkerLetter>
     let log: Logger
 
-    let upstream: Upstream
+    /// Sessions may have different servers, so clients' cancels need to find the right one.
+    let listsKeys: Bool
+
+    private let upstream: Upstream
+    private let dispatcher: Mailbox<CancelOrder>
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
     private var nextID: SessionID = 0
@@ -70,6 +74,7 @@ package final class Worker {
         self.load = load
         configuration = environment.configuration
         upstream = environment.upstream
+        listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
         dispatcher = environment.dispatcher
         keys = environment.keys
@@ -103,6 +108,19 @@ package final class Worker {
             let (id, mailbox) = (session.id, mailbox)
             resolver.resolve { mailbox.post(.serverResolved(id, $0)) }
         }
+    }
+
+    /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn.
+    func orderCancel(
+        _ purpose: CancelOrder.Purpose,
+        for session: Session,
+        _ key: CancelKey,
+        at addresses: [SocketAddress]
+    ) -> CancelOrder {
+        let (id, mailbox) = (session.id, mailbox)
+        let order = CancelOrder(purpose, addresses: addresses, key: key) { mailbox.post(.cancelConcluded(id, $0)) }
+        dispatcher.post(order)
+        return order
     }
 
     /// Logs what any client can cause, as often as it likes.
