@@ -15,6 +15,7 @@ package struct Configuration: Sendable {
         package var maxSessions = 10_000
         /// Within which a client must have sent its StartupMessage.
         package var authenticationTimeout = Duration.seconds(60)
+        package var keepalive = Keepalive.default
     }
 
     /// Where the PostgreSQL server is.
@@ -24,6 +25,7 @@ package struct Configuration: Sendable {
         package var port: UInt16 = 5432
         /// For each address that is tried.
         package var connectTimeout = Duration.seconds(10)
+        package var keepalive = Keepalive.default
     }
 
     /// How orphans are cancelled.
@@ -34,6 +36,9 @@ package struct Configuration: Sendable {
         package var attemptTimeout = Duration.seconds(5)
         /// Cancel connections at a time: each makes the server fork a process.
         package var maxConcurrent = 16
+        /// From the drop on, before which nothing is cancelled; less than `timeout`.
+        package var grace = Duration.zero
+        package var exclusion = Exclusion()
     }
 
     package var listen = Listen()
@@ -51,6 +56,12 @@ package struct Configuration: Sendable {
     /// Bytes taken from a socket at a time: the most one wake-up of a session does, and the most a session keeps for a
     /// peer that doesn't read.
     package static let receiveBufferSize = 64 * 1024
+}
+
+extension Keepalive {
+    /// A host that has died is noticed within 45 seconds. There is no user time-out: it would end peers that live and
+    /// just don't read.
+    static let `default` = Keepalive(idle: .seconds(30), interval: .seconds(5), count: 3, userTimeout: .zero)
 }
 
 extension Configuration {

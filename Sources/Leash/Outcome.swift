@@ -25,13 +25,15 @@ package enum Outcome: String, CaseIterable, Sendable {
     case serverClosed = "server_closed"
     /// The server never gave a cancel key.
     case noKey = "no_key"
+    /// Nothing was to be cancelled: the operator or the client itself has said so.
+    case excluded
     /// `[cancel] timeout` passed while the server still owed something.
     case gaveUp = "gave_up"
 }
 
 extension Outcome {
     /// Nothing of the client's runs any more, as far as can be known.
-    var isConfirmed: Bool { self != .noKey && self != .gaveUp }
+    var isConfirmed: Bool { self != .noKey && self != .gaveUp && self != .excluded }
 }
 
 /// Why a session ended.

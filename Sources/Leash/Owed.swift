@@ -68,6 +68,11 @@ package struct Owed: Equatable, Sendable {
     /// Something was sent behind the start-up packet that is to be answered.
     package var hasRequests: Bool { head < segments.count }
 
+    /// When the server has dealt with all that was sent, it will still wait: for the rest of a batch or of a copy.
+    package var awaitsClient: Bool {
+        copying || head < segments.count && segments[segments.count - 1].end.isWithinBatch
+    }
+
     /// So much is owed that the client had better wait.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
 }

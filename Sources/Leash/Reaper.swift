@@ -33,12 +33,17 @@ package struct Reaper: Equatable, Sendable {
         case withdrawn
     }
 
-    /// The first pause between tries; each is twice the last, up to `longestPause`.
-    static let firstPause = Duration.milliseconds(25)
+    /// The pause between the first tries. A cancel that came before its statement had begun, or was caught, is made
+    /// good by the next one, so that is not far.
+    static let shortPause = Duration.milliseconds(2)
+    static let shortPauses = 3
+    /// From then on each pause is twice the last, up to this one.
     static let longestPause = Duration.seconds(1)
-    /// The pause after an answer with more owed behind it: the next statement of the pipeline is just beginning, and
-    /// a cancel that comes before it has begun is lost.
-    static let pauseAfterAnswer = Duration.milliseconds(2)
+    /// The shortest pause when the server could not be reached.
+    static let unreachablePause = Duration.milliseconds(25)
+    /// How long after the first cancel our half of the stream stays open. A pooler forgets the session, and with it the
+    /// key, as soon as it sees the end; by now it has passed the cancel on.
+    static let patience = Duration.milliseconds(25)
     /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
     /// leaves would match no process, and the server would log that.
     static let pauseAfterShutdown = Duration.milliseconds(5)
@@ -49,18 +54,25 @@ package struct Reaper: Equatable, Sendable {
     package private(set) var stoppedAt: MonotonicTime?
 
     private let deadline: MonotonicTime
-    private var pause = firstPause
-    /// Cancels are asked for; before, the session waits for its key.
+    /// Before this time no cancel is asked for.
+    private let graceEnd: MonotonicTime
+    private var pause = shortPause
+    private var shortPausesLeft = shortPauses
+    /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
     package private(set) var hasBegun = false
     private var isCancelling = false
+    private var firstSentAt: MonotonicTime?
     private var hasShutDown = false
     private var hasAnsweredMeanwhile = false
     private var nextTry: MonotonicTime?
 
-    /// - Parameter timeout: after which the reaper gives up.
-    package init(droppedAt: MonotonicTime, timeout: Duration) {
+    /// - Parameters:
+    ///   - timeout: after which the reaper gives up.
+    ///   - grace: how long what the client left may go on undisturbed.
+    package init(droppedAt: MonotonicTime, timeout: Duration, grace: Duration = .zero) {
         self.droppedAt = droppedAt
         deadline = droppedAt.advanced(by: timeout)
+        graceEnd = droppedAt.advanced(by: grace)
     }
 
     /// The session has no key yet: its backend still starts up, with requests of the client's behind it. They run to
@@ -70,10 +82,9 @@ package struct Reaper: Equatable, Sendable {
         return .shutdownSending(wakeAt: deadline)
     }
 
-    package mutating func begin() -> Action {
+    package mutating func begin(at now: MonotonicTime) -> Action {
         hasBegun = true
-        isCancelling = true
-        return .cancel
+        return cancel(at: now)
     }
 
     /// When `timePassed` must come at the latest.
@@ -86,38 +97,41 @@ package struct Reaper: Equatable, Sendable {
             return isCancelling ? .withdrawCancel : .end(stopped)
         }
         stoppedAt = nil
-        pause = Self.firstPause
-        if isCancelling {
-            hasAnsweredMeanwhile = true
-            return .none
-        }
-        return tryAgain(after: Self.pauseAfterAnswer, at: now)
+        takeShortPauses()
+        // The next statement begins while the next cancel is on its way.
+        if !isCancelling { return cancel(at: now) }
+        hasAnsweredMeanwhile = true
+        return .none
     }
 
-    package mutating func cancelConcluded(_ result: CancelResult, at now: MonotonicTime) -> Action {
+    /// - Parameter awaitsClient: the server will at last wait for something the client will never send.
+    package mutating func cancelConcluded(
+        _ result: CancelResult, awaitsClient: Bool = false, at now: MonotonicTime
+    ) -> Action {
         isCancelling = false
-        if result == .sent { cancelsSent += 1 }
-        if stoppedAt != nil { return .end(stopped) }
+        if stoppedAt != nil {
+            if result == .sent { cancelsSent += 1 }
+            return .end(stopped)
+        }
+        guard result == .sent else {
+            hasAnsweredMeanwhile = false
+            shortPausesLeft = 0
+            pause = max(pause, Self.unreachablePause)
+            return tryAgain(at: now)
+        }
+        cancelsSent += 1
+        firstSentAt = firstSentAt ?? now
         defer { hasAnsweredMeanwhile = false }
-        if hasAnsweredMeanwhile { return tryAgain(after: Self.pauseAfterAnswer, at: now) }
-        defer { pause = min(pause * 2, Self.longestPause) }
-        return tryAgain(after: pause, at: now)
+        if awaitsClient, !hasShutDown { return shutDownSending(at: now) }
+        return hasAnsweredMeanwhile ? cancel(at: now) : tryAgain(at: now)
     }
 
     package mutating func timePassed(at now: MonotonicTime) -> Action {
         if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
         guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
-        // A backend that was idle after all, or waits for the rest of a message, leaves at the end of the stream. Not
-        // before a cancel was delivered: a pooler forgets the session, and with it the key, as soon as it sees it.
-        if cancelsSent > 0, !hasShutDown {
-            hasShutDown = true
-            let next = now.advanced(by: Self.pauseAfterShutdown)
-            nextTry = next
-            return .shutdownSending(wakeAt: next)
-        }
-        nextTry = nil
-        isCancelling = true
-        return .cancel
+        // A backend that was idle after all, or waits for the rest of a message, leaves at the end of the stream.
+        if !hasShutDown, let firstSentAt, now.since(firstSentAt) >= Self.patience { return shutDownSending(at: now) }
+        return cancel(at: now)
     }
 
     package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
@@ -125,8 +139,32 @@ package struct Reaper: Equatable, Sendable {
     /// A cancel that could not be withdrawn any more counts as sent, before its conclusion tells.
     private var stopped: Outcome { cancelsSent > 0 || isCancelling ? .cancelled : .finished }
 
-    private mutating func tryAgain(after pause: Duration, at now: MonotonicTime) -> Action {
+    private mutating func cancel(at now: MonotonicTime) -> Action {
+        guard now >= graceEnd else {
+            nextTry = graceEnd
+            return .wake(at: wakeTime)
+        }
+        nextTry = nil
+        isCancelling = true
+        return .cancel
+    }
+
+    private mutating func shutDownSending(at now: MonotonicTime) -> Action {
+        hasShutDown = true
+        let next = now.advanced(by: Self.pauseAfterShutdown)
+        nextTry = next
+        return .shutdownSending(wakeAt: next)
+    }
+
+    private mutating func tryAgain(at now: MonotonicTime) -> Action {
         nextTry = now.advanced(by: pause)
+        shortPausesLeft -= 1
+        if shortPausesLeft <= 0 { pause = min(pause * 2, Self.longestPause) }
         return .wake(at: wakeTime)
+    }
+
+    private mutating func takeShortPauses() {
+        pause = Self.shortPause
+        shortPausesLeft = Self.shortPauses
     }
 }

@@ -39,6 +39,8 @@ final class Session: SocketOwner {
     var toClient: Pipe
     /// The server closed its receiving half, or the connection broke; what it said before may still be read.
     var serverTakesNothing = false
+    var clientSilence = Silence()
+    var serverSilence = Silence()
     /// Since when the server owes something.
     var busySince: MonotonicTime?
     /// The one thing this session waits for in time: which one, the stage tells.

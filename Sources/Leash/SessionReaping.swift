@@ -7,7 +7,11 @@ import Reactor
 extension Session {
     /// The client of a relaying session is gone.
     func clientDropped(_ kind: DropKind) {
-        switch state.clientDropped(kind, at: worker.loop.now, timeout: worker.configuration.cancel.timeout) {
+        let limits = worker.configuration.cancel
+        let action = state.clientDropped(
+            kind, isCutOff: !toServer.isAtBoundary, at: worker.loop.now, timeout: limits.timeout, grace: limits.grace
+        )
+        switch action {
         case .none: break
         case .end(let reason) where kind.leavesClient: beginClosing(reason)
         case .end(let reason): end(reason)
@@ -108,6 +112,8 @@ extension Session {
         metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
         if outcome.isConfirmed {
             worker.log.info("orphan reaped", metadata: metadata)
+        } else if outcome == .excluded {
+            worker.log.info("excluded from cancelling, what it left may still run", metadata: metadata)
         } else {
             worker.log.warning("gave up, what it left may still run", metadata: metadata)
         }

@@ -99,7 +99,7 @@ extension Session {
     }
 
     /// The server ended the session; what it said last goes to the client first.
-    private func serverClosed() {
+    func serverClosed() {
         if case .end(let reason) = state.serverClosed() { beginClosing(reason) }
     }
 

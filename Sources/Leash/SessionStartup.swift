@@ -38,7 +38,10 @@ extension Session {
             identity = message
             guard worker.limit.enter() else { return refuseOneTooMany() }
             hasPlace = true
-            state = SessionState(isReplication: message.isReplication)
+            state = SessionState(
+                isReplication: message.isReplication,
+                isExcluded: worker.configuration.cancel.exclusion.covers(message)
+            )
             stage = .connecting(nil, startupPacket: bytes)
             findServer()
         }

@@ -21,11 +21,18 @@ package struct SessionState: Equatable, Sendable {
     package private(set) var dropKind: DropKind?
 
     private let isReplication: Bool
+    private let isExcluded: Bool
     private var hasTerminated = false
     private var hasBecomeReady = false
+    /// The client left in the middle of what it had to say.
+    private var isCutOff = false
 
-    package init(isReplication: Bool) {
+    /// - Parameters:
+    ///   - isReplication: a walsender's session, which is never cancelled and owes nothing in the sense of this record.
+    ///   - isExcluded: the operator, or the client itself, wants nothing of it cancelled.
+    package init(isReplication: Bool, isExcluded: Bool = false) {
         self.isReplication = isReplication
+        self.isExcluded = isExcluded
     }
 
     /// The server owes the client an answer.
@@ -52,8 +59,16 @@ package struct SessionState: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
+    ///   - isCutOff: the server has not got all that the client sent, or not the whole of a message.
     ///   - timeout: after which the reaping of what it left is given up.
-    package mutating func clientDropped(_ kind: DropKind, at now: MonotonicTime, timeout: Duration) -> Action {
+    ///   - grace: how long it may go on before it is cancelled.
+    package mutating func clientDropped(
+        _ kind: DropKind,
+        isCutOff: Bool = false,
+        at now: MonotonicTime,
+        timeout: Duration,
+        grace: Duration = .zero
+    ) -> Action {
         precondition(reaper == nil, "a client drops once")
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
@@ -61,33 +76,32 @@ package struct SessionState: Equatable, Sendable {
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         hasBecomeReady = false
-        var reaper = Reaper(droppedAt: now, timeout: timeout)
-        let action: Reaper.Action =
-            if cancelKey != nil { reaper.begin() } else if owed.isStartingUp { reaper.beginWithoutKey() } else {
-                .end(.noKey)
-            }
-        self.reaper = reaper
-        return .reap(action)
+        self.isCutOff = isCutOff
+        var reaper = Reaper(droppedAt: now, timeout: timeout, grace: grace)
+        defer { self.reaper = reaper }
+        if isExcluded { return .reap(.end(.excluded)) }
+        if cancelKey != nil { return .reap(reaper.begin(at: now)) }
+        return .reap(owed.isStartingUp ? reaper.beginWithoutKey() : .end(.noKey))
     }
 
     /// Bytes of the server were scanned while the session is being reaped.
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
-        if reaper?.hasBegun == false { return beginOnceKeyed() }
+        if reaper?.hasBegun == false { return beginOnceKeyed(at: now) }
         guard hasBecomeReady else { return .none }
         hasBecomeReady = false
         return reaper?.serverAnswered(isBusy: owed.isBusy, at: now) ?? .none
     }
 
     /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.
-    private mutating func beginOnceKeyed() -> Reaper.Action {
+    private mutating func beginOnceKeyed(at now: MonotonicTime) -> Reaper.Action {
         if !owed.isBusy { return .end(.finished) }
         if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
         hasBecomeReady = false
-        return reaper?.begin() ?? .none
+        return reaper?.begin(at: now) ?? .none
     }
 
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: MonotonicTime) -> Reaper.Action {
-        reaper?.cancelConcluded(result, at: now) ?? .none
+        reaper?.cancelConcluded(result, awaitsClient: isCutOff || owed.awaitsClient, at: now) ?? .none
     }
 
     package mutating func timePassed(at now: MonotonicTime) -> Reaper.Action {

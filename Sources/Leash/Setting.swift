@@ -25,6 +25,18 @@ struct Setting: Sendable {
         Setting(section: "listen", key: "authentication_timeout", allowed: "1s to 600s") { configuration, value in
             set(&configuration.listen.authenticationTimeout, duration(value, .seconds(1)...(.seconds(600))))
         },
+        Setting(section: "listen", key: "tcp_keepalives_idle", allowed: wholeSeconds) { configuration, value in
+            set(&configuration.listen.keepalive.idle, seconds(value))
+        },
+        Setting(section: "listen", key: "tcp_keepalives_interval", allowed: wholeSeconds) { configuration, value in
+            set(&configuration.listen.keepalive.interval, seconds(value))
+        },
+        Setting(section: "listen", key: "tcp_keepalives_count", allowed: "0 to 127") { configuration, value in
+            set(&configuration.listen.keepalive.count, integer(value, 0...127))
+        },
+        Setting(section: "listen", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
+            set(&configuration.listen.keepalive.userTimeout, milliseconds(value))
+        },
         Setting(section: "server", key: "host", allowed: hostList) { configuration, value in
             set(&configuration.server.hosts, value.contains("*") ? nil : hosts(value))
         },
@@ -34,6 +46,18 @@ struct Setting: Sendable {
         Setting(section: "server", key: "connect_timeout", allowed: "1s to 1h") { configuration, value in
             set(&configuration.server.connectTimeout, duration(value, .seconds(1)...(.seconds(3600))))
         },
+        Setting(section: "server", key: "tcp_keepalives_idle", allowed: wholeSeconds) { configuration, value in
+            set(&configuration.server.keepalive.idle, seconds(value))
+        },
+        Setting(section: "server", key: "tcp_keepalives_interval", allowed: wholeSeconds) { configuration, value in
+            set(&configuration.server.keepalive.interval, seconds(value))
+        },
+        Setting(section: "server", key: "tcp_keepalives_count", allowed: "0 to 127") { configuration, value in
+            set(&configuration.server.keepalive.count, integer(value, 0...127))
+        },
+        Setting(section: "server", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
+            set(&configuration.server.keepalive.userTimeout, milliseconds(value))
+        },
         Setting(section: "cancel", key: "timeout", allowed: "1s to 1h") { configuration, value in
             set(&configuration.cancel.timeout, duration(value, .seconds(1)...(.seconds(3600))))
         },
@@ -42,6 +66,18 @@ struct Setting: Sendable {
         },
         Setting(section: "cancel", key: "max_concurrent", allowed: "1 to 1000") { configuration, value in
             set(&configuration.cancel.maxConcurrent, integer(value, 1...1000))
+        },
+        Setting(section: "cancel", key: "grace", allowed: "0 to 1h, less than timeout") { configuration, value in
+            set(&configuration.cancel.grace, duration(value, .zero...(.seconds(3600))))
+        },
+        Setting(section: "cancel", key: "exclude_user", allowed: nameList) { configuration, value in
+            set(&configuration.cancel.exclusion.users, names(value))
+        },
+        Setting(section: "cancel", key: "exclude_database", allowed: nameList) { configuration, value in
+            set(&configuration.cancel.exclusion.databases, names(value))
+        },
+        Setting(section: "cancel", key: "exclude_application_name", allowed: nameList) { configuration, value in
+            set(&configuration.cancel.exclusion.applicationNames, names(value))
         },
         Setting(section: "metrics", key: "file", allowed: "an absolute path") { configuration, value in
             set(&configuration.metricsFile, value.hasPrefix("/") ? value : nil)
@@ -56,6 +92,8 @@ struct Setting: Sendable {
 
     static let logLevels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
     private static let hostList = "addresses, host names or socket directories, separated by commas"
+    private static let nameList = "names separated by commas"
+    private static let wholeSeconds = "0 to 32767s, whole seconds"
 }
 
 extension Configuration {
@@ -94,15 +132,36 @@ private func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedR
     return value
 }
 
-/// A whole number with a unit of postgresql.conf; without one, seconds.
-private func duration(_ text: String, _ bounds: ClosedRange<Duration>) -> Duration? {
+/// Nothing stands for no name at all.
+private func names(_ value: String) -> Set<String>? {
+    if value.isEmpty { return [] }
+    let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
+    return names.contains("") ? nil : Set(names)
+}
+
+/// What the kernel counts in whole seconds, with its bound.
+private func seconds(_ text: String) -> Duration? {
+    guard let value = duration(text, .zero...(.seconds(32_767))) else { return nil }
+    return value.components.attoseconds == 0 ? value : nil
+}
+
+/// What postgresql.conf counts in milliseconds.
+private func milliseconds(_ text: String) -> Duration? {
+    duration(text, .zero...(.seconds(86_400)), unit: .milliseconds(1))
+}
+
+/// A whole number with a unit of postgresql.conf; `unit` stands for a missing one.
+private func duration(
+    _ text: String, _ bounds: ClosedRange<Duration>, unit missing: Duration = .seconds(1)
+) -> Duration? {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     guard let count = Int64(digits), count < 1_000_000_000 else { return nil }
     let unit: Duration
     switch text[digits.endIndex...].trimmed {
     case "us": unit = .microseconds(1)
     case "ms": unit = .milliseconds(1)
-    case "", "s": unit = .seconds(1)
+    case "": unit = missing
+    case "s": unit = .seconds(1)
     case "min": unit = .seconds(60)
     case "h": unit = .seconds(3600)
     case "d": unit = .seconds(86_400)

@@ -118,7 +118,10 @@ extension Supervisor {
         var opened: [Listener] = []
         for address in addresses {
             do throws(SystemError) {
-                opened.append(try Listener(loop: loop, address: address) { [unowned self] in accept($0) })
+                let keepalive = configuration.listen.keepalive
+                opened.append(
+                    try Listener(loop: loop, address: address, keepalive: keepalive) { [unowned self] in accept($0) }
+                )
             } catch {
                 let isLastHope = address == addresses.last && opened.isEmpty
                 if error.isAddressUnavailable, addresses.count > 1, !isLastHope { continue }
@@ -149,7 +152,10 @@ extension Supervisor {
         for index in 0..<configuration.workers {
             let handle = WorkerHandle()
             try startThread(named: "worker-\(index)") { [letters] in
-                let loop = LibeventLoop(receiveBufferSize: Configuration.receiveBufferSize)
+                let loop = LibeventLoop(
+                    receiveBufferSize: Configuration.receiveBufferSize,
+                    keepalive: environment.configuration.server.keepalive
+                )
                 let worker = Worker(
                     loop: loop, mailbox: handle.mailbox, counters: handle.counters, load: handle.load,
                     environment: environment

@@ -56,6 +56,8 @@ package final class Worker {
     private let dispatcher: Mailbox<CancelOrder>
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
+    /// Runs while there are sessions.
+    private var silenceTimer: (any ScheduledTimer)?
     private var nextID: SessionID = 0
     private var throttle = LogThrottle()
     private var drained: (@Sendable () -> Void)?
@@ -98,6 +100,19 @@ package final class Worker {
         let session = Session(id: nextID, worker: self, client: accepted)
         sessions[nextID] = session
         session.start()
+        if silenceTimer == nil { lookForSilenceSoon() }
+    }
+
+    private func lookForSilenceSoon() {
+        silenceTimer = loop.schedule(after: Session.silencePause) { [unowned self] in lookForSilence() }
+    }
+
+    private func lookForSilence() {
+        silenceTimer = nil
+        let now = loop.now
+        let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
+        for (session, side) in lost { session.peerLost(side) }
+        if !sessions.isEmpty { lookForSilenceSoon() }
     }
 
     /// Tells `session` where the server is, at once where no name has to be resolved.

@@ -9,6 +9,9 @@ package struct StartupMessage: Equatable, Sendable {
     package private(set) var applicationName = ""
     /// A walsender: the client set `replication` to something other than a false boolean.
     package private(set) var isReplication = false
+    /// The client set `pgleash.cancel` to a false boolean, among its `options` or as a parameter, which PostgreSQL
+    /// takes as a setting that nobody has defined. Nothing of this session is to be cancelled on its behalf.
+    package private(set) var isCancelOff = false
 
     /// PostgreSQL cuts identifiers and `application_name` at NAMEDATALEN - 1 bytes; so does what we keep.
     static let longestName = 63
@@ -16,13 +19,22 @@ package struct StartupMessage: Equatable, Sendable {
     /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
     init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
         var offset = 0
+        var options: [UInt8] = []
+        var cancel: [UInt8]?
         while true {
             guard let name = Self.string(in: parameters, from: &offset) else { throw .parameters }
             // The empty name is the terminator, and it must be the last byte.
             if name.isEmpty { break }
             guard let value = Self.string(in: parameters, from: &offset) else { throw .parameters }
             keep(name, value)
+            if name == Array("options".utf8) { options = value }
+            if Self.isCancelSetting(name) { cancel = value }
         }
+        // PostgreSQL sets what stands in the options first, parameters over it.
+        if cancel == nil {
+            cancel = StartupOptions.settings(in: options).last { Self.isCancelSetting($0.name) }?.value
+        }
+        isCancelOff = cancel.map { !$0.isEmpty && Self.isFalse($0) } ?? false
         guard offset == parameters.count else { throw .parameters }
         guard !user.isEmpty else { throw .noUser }
         if database.isEmpty { database = user }
@@ -33,7 +45,7 @@ package struct StartupMessage: Equatable, Sendable {
         case Array("user".utf8): user = Self.clipped(value)
         case Array("database".utf8): database = Self.clipped(value)
         case Array("application_name".utf8): applicationName = Self.clipped(value)
-        case Array("replication".utf8): isReplication = !Self.falseWords.contains(value.map(Self.lowercased))
+        case Array("replication".utf8): isReplication = !Self.isFalse(value)
         default: break
         }
     }
@@ -42,6 +54,13 @@ package struct StartupMessage: Equatable, Sendable {
     private static let falseWords = Set(
         ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"].map { Array($0.utf8) }
     )
+
+    private static func isFalse(_ value: [UInt8]) -> Bool { falseWords.contains(value.map(lowercased)) }
+
+    /// Names of settings don't mind the case either.
+    private static func isCancelSetting(_ name: [UInt8]) -> Bool {
+        name.map(lowercased) == Array("pgleash.cancel".utf8)
+    }
 
     private static func lowercased(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte

@@ -5,7 +5,7 @@ import Glibc
 
 /// The real StreamSocket: one descriptor and one event.
 @safe package final class KernelSocket: EventSource, StreamSocket {
-    private var descriptor: Int32
+    private(set) var descriptor: Int32
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
 
     /// Takes over `descriptor`, which must be non-blocking.

@@ -7,9 +7,12 @@ import Glibc
 @safe package final class LibeventLoop: EventLoop {
     let base: OpaquePointer
     package let receiveBuffer: ReceiveBuffer
+    private let keepalive: Keepalive
 
-    /// - Parameter receiveBufferSize: bytes taken from a socket at a time; this bounds the work of one wake-up.
-    package init(receiveBufferSize: Int) {
+    /// - Parameters:
+    ///   - receiveBufferSize: bytes taken from a socket at a time; this bounds the work of one wake-up.
+    ///   - keepalive: of the connections it makes.
+    package init(receiveBufferSize: Int, keepalive: Keepalive = .system) {
         let configuration = unsafe event_config_new()
         // The base is used on one thread; others reach it through a Wakeup.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
@@ -18,6 +21,7 @@ import Glibc
         guard let newBase = unsafe newBase else { preconditionFailure("libevent offers no way to wait for sockets") }
         unsafe base = newBase
         receiveBuffer = ReceiveBuffer(size: receiveBufferSize)
+        self.keepalive = keepalive
     }
 
     deinit {
@@ -42,12 +46,11 @@ import Glibc
     }
 
     package func adopt(_ accepted: AcceptedSocket) -> any StreamSocket {
-        if !accepted.peer.isUnix { setTCPOptions(accepted.descriptor) }
-        return KernelSocket(loop: self, descriptor: accepted.descriptor)
+        KernelSocket(loop: self, descriptor: accepted.descriptor)
     }
 
     package func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
-        let descriptor = try makeStreamSocket(for: address)
+        let descriptor = try makeStreamSocket(for: address, keepalive: keepalive)
         let result = unsafe address.withSystemAddress { unsafe Glibc.connect(descriptor, $0, $1) }
         let error = SystemError.last
         guard result == 0 || error.code == EINPROGRESS || error.code == EINTR else {

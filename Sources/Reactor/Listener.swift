@@ -19,13 +19,16 @@ package final class Listener: EventSource {
 
     /// Binds and listens; accepting begins with `resume`.
     ///
-    /// - Parameter handler: takes each client, or why one couldn't be accepted. It may call `pause`.
+    /// - Parameters:
+    ///   - keepalive: of the clients' connections.
+    ///   - handler: takes each client, or why one couldn't be accepted. It may call `pause`.
     package init(
         loop: LibeventLoop,
         address: SocketAddress,
+        keepalive: Keepalive = .system,
         _ handler: @escaping (Result<AcceptedSocket, SystemError>) -> Void
     ) throws(SystemError) {
-        let bound = try Self.bindAndListen(address)
+        let bound = try Self.bindAndListen(address, keepalive)
         descriptor = bound
         self.address = unsafe SocketAddress { unsafe getsockname(bound, $0, $1) } ?? address
         self.handler = handler
@@ -74,8 +77,8 @@ package final class Listener: EventSource {
         }
     }
 
-    private static func bindAndListen(_ address: SocketAddress) throws(SystemError) -> Int32 {
-        let descriptor = try makeStreamSocket(for: address)
+    private static func bindAndListen(_ address: SocketAddress, _ keepalive: Keepalive) throws(SystemError) -> Int32 {
+        let descriptor = try makeStreamSocket(for: address, keepalive: keepalive)
         // A server may come back to its port at once; and each family has a listener of its own.
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if case .ipv6 = address { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }

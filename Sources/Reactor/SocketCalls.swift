@@ -3,19 +3,17 @@
 import CLibevent
 import Glibc
 
-/// A new stream socket for `address`, for the caller to close.
-func makeStreamSocket(for address: SocketAddress) throws(SystemError) -> Int32 {
+/// A new stream socket for `address`, for the caller to close. Of a listening one, those it accepts have its options.
+func makeStreamSocket(for address: SocketAddress, keepalive: Keepalive = .system) throws(SystemError) -> Int32 {
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.family, type, 0)
     guard descriptor >= 0 else { throw .last }
-    if !address.isUnix { setTCPOptions(descriptor) }
+    if !address.isUnix {
+        // Small messages go at once.
+        setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        keepalive.apply(to: descriptor)
+    }
     return descriptor
-}
-
-/// Small messages go at once, and a peer that vanished is noticed in the end, as with PostgreSQL itself.
-func setTCPOptions(_ descriptor: Int32) {
-    setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-    setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
 }
 
 func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {

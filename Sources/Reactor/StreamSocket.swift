@@ -51,6 +51,9 @@ package protocol StreamSocket: AnyObject {
     /// Whom the socket is connected to, or nil when it isn't.
     var peerAddress: SocketAddress? { get }
 
+    /// What was sent to the peer goes without an answer of its host at this moment.
+    var isUnanswered: Bool { get }
+
     /// Takes the error the kernel holds for the socket: how a connection attempt failed, or what ended the stream.
     func takeError() -> SystemError?
 
@@ -67,6 +70,9 @@ package protocol StreamSocket: AnyObject {
 }
 
 extension StreamSocket {
+    /// Where the peer can't be lost without notice.
+    package var isUnanswered: Bool { false }
+
     /// Receives as many bytes as the buffer holds.
     package func receive(into buffer: ReceiveBuffer) -> Received {
         receive(into: buffer, limit: buffer.size)

@@ -20,7 +20,8 @@ extension IntegrationTests {
             Mistake(
                 "[listen]\nport = 6432\nhots = ::1\n",
                 #":3: [listen] unknown key "hots"; the nearest known is "host"; known: "host", "port", "#
-                    + #""max_sessions", "authentication_timeout""#
+                    + #""max_sessions", "authentication_timeout", "tcp_keepalives_idle", "#
+                    + #""tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout""#
             ),
             Mistake(
                 "# a comment\n\n[lisden]\n",

@@ -1,6 +1,7 @@
 // Reading configuration files, and above all what is said of those that can't be used.
 
 import Logging
+import Reactor
 import Testing
 
 @testable import Leash
@@ -59,6 +60,47 @@ struct ConfigurationTests {
     )
     func durations(text: String, expected: Duration) throws {
         #expect(try parse("[cancel]\ntimeout = \(text)\n").cancel.timeout == expected)
+    }
+
+    @Test("Keepalive has the names and units of postgresql.conf, for each side")
+    func keepalive() throws {
+        let text = """
+            [listen]
+            tcp_keepalives_idle = 2min
+            tcp_keepalives_interval = 7
+            tcp_keepalives_count = 4
+            tcp_user_timeout = 1500
+            [server]
+            tcp_user_timeout = 9s
+            """
+        let configuration = try parse(text)
+        let set = Keepalive(idle: .seconds(120), interval: .seconds(7), count: 4, userTimeout: .milliseconds(1500))
+        #expect(configuration.listen.keepalive == set)
+        #expect(configuration.server.keepalive.userTimeout == .seconds(9))
+        #expect(try parse("").listen.keepalive.patience <= .seconds(60))
+        #expect(
+            message("[listen]\ntcp_keepalives_idle = 1500ms").hasSuffix("allowed: 0 to 32767s, whole seconds")
+        )
+    }
+
+    @Test("Who is left out, and the grace")
+    func exclusion() throws {
+        let text = """
+            [cancel]
+            exclude_user = etl , vacuum
+            exclude_database = archive
+            exclude_application_name =
+            grace = 300ms
+            """
+        let cancel = try parse(text).cancel
+        #expect(cancel.exclusion.users == ["etl", "vacuum"])
+        #expect(cancel.exclusion.databases == ["archive"])
+        #expect(cancel.exclusion.applicationNames.isEmpty)
+        #expect(cancel.grace == .milliseconds(300))
+        #expect(message("[cancel]\nexclude_user = a,,b").hasSuffix("allowed: names separated by commas"))
+        #expect(
+            message("[cancel]\ntimeout = 5s\ngrace = 5s\n") == "test.conf:3: [cancel] grace must be less than timeout"
+        )
     }
 
     @Test(

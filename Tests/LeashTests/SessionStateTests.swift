@@ -117,6 +117,38 @@ struct SessionStateTests {
         #expect(drop(state) == .end(.clientClosed))
     }
 
+    @Test("A session that is left out ends with its client, and is counted when it was busy")
+    func excluded() {
+        var busy = SessionState(isReplication: false, isExcluded: true)
+        for (kind, body) in Step.key.answers + Step.ready.answers { busy.serverAnswered(kind, body.span) }
+        #expect(drop(busy) == .end(.clientClosed))
+        busy.clientSent(FrontendKind.query)
+        #expect(drop(busy) == .reap(.end(.excluded)))
+    }
+
+    @Test("Who leaves in the middle of what it had to say has the server told so behind the first cancel")
+    func cutOff() {
+        for isCutOff in [true, false] {
+            var state = session(.authenticated, .key, .ready, .query)
+            _ = state.clientDropped(.fin, isCutOff: isCutOff, at: now, timeout: .seconds(30))
+            let action = state.cancelConcluded(.sent, at: now)
+            #expect((action == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(5)))) == isCutOff)
+        }
+    }
+
+    @Test(
+        "The same for a batch without its Sync and a copy without its end",
+        arguments: [[FrontendKind.parse, FrontendKind.execute], [FrontendKind.query]]
+    )
+    func awaitsClient(requests: [UInt8]) {
+        var state = session(.authenticated, .key, .ready, Step(requests: requests))
+        if requests == [FrontendKind.query] { state.serverAnswered(BackendKind.copyInResponse, Span()) }
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        #expect(
+            state.cancelConcluded(.sent, at: now) == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(5)))
+        )
+    }
+
     @Test("The server closes: the reason depends on whether the client had said goodbye")
     func serverCloses() {
         #expect(session(.authenticated, .key, .ready).serverClosed() == .end(.serverClosed))

@@ -121,6 +121,8 @@ final class SimulatedSocket: StreamSocket {
     private(set) var outbox: [UInt8] = []
     /// How many more bytes a send takes.
     var room = Int.max
+    /// What was sent goes without an answer.
+    var isUnanswered = false
     private(set) var isShutDown = false
     private(set) var isClosed = false
     private var hasToldEnd = false

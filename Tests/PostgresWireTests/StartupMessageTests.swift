@@ -47,6 +47,30 @@ import Testing
         #expect(!message.isReplication)
     }
 
+    @Test(
+        arguments: [
+            ("-c pgleash.cancel=off", true), ("-cpgleash.cancel=off", true), ("--pgleash.cancel=off", true),
+            ("-c PGLEASH.Cancel=FALSE", true), ("-c pgleash.cancel=0", true), ("-c pgleash.cancel=no", true),
+            ("-c  \t pgleash.cancel=off", true), ("-c geqo=off -c pgleash.cancel=off", true),
+            ("-c pgleash.cancel\\=off", true), ("-e -c pgleash.cancel=f", true),
+            ("", false), ("-c", false), ("-", false), ("--", false), ("-c pgleash.cancel", false), ("\\", false),
+            ("-c pgleash.cancel=", false), ("-c pgleash.cancel=on", false), ("-c pgleash.cancel=o", false),
+            ("-c pgleash.cancels=off", false), ("pgleash.cancel=off", false), ("-c geqo=pgleash.cancel=off", false),
+            ("-c search_path=a\\ -c\\ pgleash.cancel=off", false),
+            ("-c pgleash.cancel=off -c pgleash.cancel=on", false), ("-c pgleash.cancel=on --pgleash.cancel=off", true),
+        ])
+    func `let a client opt out of cancelling`(options: String, isOff: Bool) throws {
+        let message = try #require(startup([("user", "u"), ("options", options)]))
+        #expect(message.isCancelOff == isOff, "\(options)")
+    }
+
+    @Test func `let a client opt out with a parameter of its own, which goes over the options`() throws {
+        #expect(try #require(startup([("user", "u"), ("pgleash.cancel", "off")])).isCancelOff)
+        #expect(try #require(startup([("user", "u"), ("Pgleash.Cancel", "Off")])).isCancelOff)
+        let both = [("user", "u"), ("pgleash.cancel", "on"), ("options", "-c pgleash.cancel=off")]
+        #expect(try !#require(startup(both)).isCancelOff)
+    }
+
     @Test func `are refused without their terminators`() {
         let layouts: [(String, [UInt8])] = [
             ("nothing at all", []),

@@ -1,0 +1,69 @@
+// How soon a TCP connection notices that its peer's host is gone without a word: the kernel's options for it, and the
+// one question the kernel doesn't ask in time.
+
+import CLibevent
+import Glibc
+
+/// TCP keepalive as PostgreSQL's `tcp_keepalives_*` and `tcp_user_timeout` set it; what is 0 stays as the system has
+/// it.
+package struct Keepalive: Equatable, Sendable {
+    /// Silence after which a first probe is sent; whole seconds.
+    package var idle: Duration
+    /// Between probes; whole seconds.
+    package var interval: Duration
+    /// Probes without an answer that end the connection.
+    package var count: Int32
+    /// How long sent bytes may stay unacknowledged. Linux also ends a peer that is alive and reads nothing so long.
+    package var userTimeout: Duration
+
+    package init(idle: Duration, interval: Duration, count: Int32, userTimeout: Duration) {
+        self.idle = idle
+        self.interval = interval
+        self.count = count
+        self.userTimeout = userTimeout
+    }
+
+    /// As the system has it.
+    package static let system = Keepalive(idle: .zero, interval: .zero, count: 0, userTimeout: .zero)
+
+    /// From the last sign of life to the end of an idle connection; with tcp(7)'s defaults for what is 0.
+    package var patience: Duration {
+        (idle == .zero ? .seconds(7200) : idle)
+            + (interval == .zero ? .seconds(75) : interval) * (count == 0 ? 9 : Int(count))
+    }
+
+    /// Sets the options of a TCP socket; of a listening one, for all it accepts.
+    func apply(to descriptor: Int32) {
+        func set(_ name: Int32, _ value: Int64) {
+            if value > 0 { setOption(descriptor, Int32(IPPROTO_TCP), name, Int32(clamping: value)) }
+        }
+        setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+        set(TCP_KEEPIDLE, idle.components.seconds)
+        set(TCP_KEEPINTVL, interval.components.seconds)
+        set(TCP_KEEPCNT, Int64(count))
+        set(TCP_USER_TIMEOUT, userTimeout.wholeMilliseconds)
+        // With bytes under way there is no keepalive: the kernel repeats them instead, and asks a peer that takes none
+        // whether it would, with pauses of up to 2 minutes. Since Linux 6.15 these can be made shorter; older ones
+        // refuse, and notice later.
+        set(Self.longestRetransmissionPause, interval.wholeMilliseconds)
+    }
+
+    /// TCP_RTO_MAX_MS of linux/tcp.h, which is newer than most systems' headers.
+    private static let longestRetransmissionPause: Int32 = 44
+}
+
+extension Duration {
+    var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}
+
+extension KernelSocket {
+    /// Bytes or window probes sent to the peer go without an answer at this moment. Once is nothing; for long, it means
+    /// that its host is gone: one that is alive acknowledges also what it has no room for.
+    package var isUnanswered: Bool {
+        var info = tcp_info()
+        var length = socklen_t(MemoryLayout<tcp_info>.size)
+        let result = unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
+        guard result == 0 else { return false }
+        return info.tcpi_unacked > 0 && info.tcpi_retransmits > 0 || info.tcpi_probes > 0
+    }
+}

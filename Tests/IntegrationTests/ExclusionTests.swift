@@ -1,0 +1,73 @@
+// Sessions of which nothing is to be cancelled, and queries that get a grace.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ExclusionTests {
+        private let postgres = PrivatePostgres.shared
+        private static let name = "left out"
+
+        @Test(
+            arguments: [
+                ("exclude_user = somebody, postgres", [(String, String)]()),
+                ("exclude_database = postgres", []),
+                ("exclude_application_name = x,left out", []),
+                ("", [("options", "-c pgleash.cancel=off")]),
+                ("", [("pgleash.cancel", "off")]),
+            ])
+        func `what they left runs on, as without pgleash, and is counted`(
+            setting: String, parameters: [(String, String)]
+        ) throws {
+            let pgleash = try PgleashProcess(configuration: ["cancel": [setting]])
+            defer { try? postgres.terminate(Self.name) }
+            let client = try pgleash.connect(name: Self.name, parameters: parameters)
+            try client.send(Frontend.query("SELECT pg_sleep(600)"))
+            try postgres.waitForActive(Self.name, event: "PgSleep")
+            client.close()
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["drops_total", "fin"] == 1)
+            #expect(report["orphans_total", "excluded"] == 1)
+            #expect(report.sum("orphans_total") == 1)
+            rest(.milliseconds(200))
+            #expect(try pgleash.report()["cancels_sent_total"] == 0)
+            #expect(try postgres.backends(Self.name, state: "active") == 1)
+            let line = try pgleash.reapedLine(Self.name, saying: "excluded from cancelling, what it left may still run")
+            #expect(line["outcome"] == "excluded")
+            pgleash.stop()
+        }
+
+        @Test func `others are cancelled as ever`() throws {
+            let pgleash = try PgleashProcess(
+                configuration: ["cancel": ["exclude_user = other", "exclude_application_name = left out"]]
+            )
+            let client = try pgleash.connectBusy(name: "not left out")
+            client.close()
+            #expect(try pgleash.reapedLine("not left out")["outcome"] == "cancelled")
+            pgleash.stop()
+        }
+
+        @Test func `the setting a client opts out with passes to the server`() throws {
+            let pgleash = try PgleashProcess()
+            let client = try LibpqClient(
+                "host=127.0.0.1 port=\(pgleash.port) user=postgres options='-c pgleash.cancel=off'"
+            )
+            #expect(try client.query("SHOW pgleash.cancel") == [["off"]])
+            pgleash.stop()
+        }
+
+        @Test func `in the grace a query may end by itself, and behind it is cancelled`() throws {
+            let pgleash = try PgleashProcess(configuration: ["cancel": ["grace = 400ms"]])
+            let brief = try pgleash.connectBusy(name: "brief", bytes: Frontend.query("SELECT pg_sleep(0.3)"))
+            let long = try pgleash.connectBusy(name: "long")
+            brief.close()
+            long.close()
+            let time = try postgres.timeUntilGone("long")
+            #expect((.milliseconds(390)...(.milliseconds(1400))).contains(time))
+            #expect(try pgleash.reapedLine("brief")["outcome"] == "finished")
+            #expect(try pgleash.reapedLine("brief")["attempts"] == "0")
+            #expect(try pgleash.reapedLine("long")["outcome"] == "cancelled")
+            pgleash.stop()
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// A host that dies while something is under way to it, and hosts that only seem to have.
+
+import Reactor
+import Testing
+
+@testable import Leash
+
+@Suite("A session whose peer's host is silent")
+struct SessionSilenceTests {
+    @Test("A busy client that answers nothing for as long as keepalive would wait is gone")
+    func clientLost() throws {
+        let world = try SimulatedSession()
+        let (client, _) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isUnanswered = true
+        world.loop.advance(by: .seconds(44))
+        #expect(world.counters.drops[.timeout].value == 0)
+        world.loop.advance(by: .seconds(2))
+        #expect(world.counters.drops[.timeout].value == 1 && world.cancels.count == 1)
+    }
+
+    @Test("One that answers now and then is there")
+    func clientSlow() throws {
+        let world = try SimulatedSession()
+        let (client, _) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        for second in 0..<300 {
+            client.isUnanswered = !second.isMultiple(of: 30)
+            world.loop.advance(by: .seconds(1))
+        }
+        #expect(!client.isClosed)
+    }
+
+    @Test("An idle one is left to the kernel")
+    func idle() throws {
+        let world = try SimulatedSession()
+        let (client, _) = world.logIn()
+        client.isUnanswered = true
+        world.loop.advance(by: .seconds(300))
+        #expect(!client.isClosed)
+    }
+
+    @Test("A server that answers nothing ends the session")
+    func serverLost() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        server.isUnanswered = true
+        world.loop.advance(by: .seconds(47))
+        #expect(server.isClosed && client.isShutDown)
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.ended(.serverClosed) == 1)
+    }
+}
