@@ -39,6 +39,8 @@ package struct Configuration: Sendable {
         /// From the drop on, before which nothing is cancelled; less than `timeout`.
         package var grace = Duration.zero
         package var exclusion = Exclusion()
+        /// Bytes that may be read ahead of servers that don't read, in all, to see their clients' end.
+        package var readAhead = 64 * 1024 * 1024
     }
 
     package var listen = Listen()

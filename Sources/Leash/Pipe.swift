@@ -6,12 +6,7 @@ import Reactor
 /// Bytes on their way from one side to the other.
 ///
 /// Most often all that was received is sent at once and nothing is kept. What a short send leaves over is kept, and
-/// the session receives nothing more from the source until it has gone, so `rest` is never longer than one receive:
-///
-/// ```
-///      rest: ├──── sent ────┼──── to be sent ────┤
-///            0          restStart               count ≤ receive buffer
-/// ```
+/// the session receives nothing more from the source until it has gone, unless it reads ahead.
 struct Pipe {
     enum Delivery: Equatable {
         /// All went out.
@@ -23,8 +18,7 @@ struct Pipe {
     }
 
     private var scanner: MessageScanner
-    private var rest: [UInt8] = []
-    private var restStart = 0
+    private var backlog = Backlog()
     private let traffic: Counters.Traffic
 
     init(_ direction: MessageScanner.Direction, _ traffic: Counters.Traffic) {
@@ -33,10 +27,13 @@ struct Pipe {
     }
 
     /// Something is left over to be sent.
-    var isStalled: Bool { !rest.isEmpty }
+    var isStalled: Bool { !backlog.isEmpty }
+
+    /// Bytes that are left over.
+    var backlogCount: Int { backlog.count }
 
     /// The destination has whole messages only, so one of our own may follow.
-    var isAtBoundary: Bool { rest.isEmpty && scanner.isAtBoundary }
+    var isAtBoundary: Bool { backlog.isEmpty && scanner.isAtBoundary }
 
     /// Follows the messages in `bytes` and counts them; `note` as for `MessageScanner.scan`.
     mutating func follow(
@@ -57,27 +54,29 @@ struct Pipe {
         case .failed(let error): return .failed(error)
         case .bytes(let sent):
             if sent == bytes.count { return .done }
-            rest = bytes.extracting(sent..<bytes.count).copied()
+            backlog.append(bytes.extracting(sent..<bytes.count))
             return .stalled
         }
+    }
+
+    /// Keeps `bytes` behind what is left over.
+    mutating func keep(_ bytes: Span<UInt8>) {
+        backlog.append(bytes)
     }
 
     /// Sends more of what is left over.
     mutating func flush(to destination: any StreamSocket) -> Delivery {
         guard isStalled else { return .done }
-        switch destination.send(rest.span.extracting(restStart..<rest.count)) {
+        switch backlog.withFirst({ destination.send($0) }) {
         case .failed(let error): return .failed(error)
         case .bytes(let sent):
-            restStart += sent
-            if restStart < rest.count { return .stalled }
-            discard()
-            return .done
+            backlog.removeFirst(sent)
+            return isStalled ? .stalled : .done
         }
     }
 
     /// Forgets what is left over.
     mutating func discard() {
-        rest = []
-        restStart = 0
+        backlog.removeAll()
     }
 }

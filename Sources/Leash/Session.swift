@@ -39,6 +39,7 @@ final class Session: SocketOwner {
     var toClient: Pipe
     /// The server closed its receiving half, or the connection broke; what it said before may still be read.
     var serverTakesNothing = false
+    var readAhead = ReadAhead()
     var clientSilence = Silence()
     var serverSilence = Silence()
     /// Since when the server owes something.
@@ -96,6 +97,8 @@ final class Session: SocketOwner {
         _ = cancelOrder?.withdraw()
         client.close()
         server?.close()
+        toServer.discard()
+        giveReadAheadBack()
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
         if let listedKey { worker.keys.leave(listedKey) }

@@ -34,7 +34,7 @@ extension Session {
             return breakOff(.client, error)
         }
         noteBusy(state.isBusy)
-        deliverToServer(bytes)
+        if toServer.isStalled { keepAhead(bytes) } else { deliverToServer(bytes) }
     }
 
     private func relayFromServer() {
@@ -73,6 +73,7 @@ extension Session {
     func deliverToServer(_ bytes: Span<UInt8>) {
         guard let server else { return }
         if !serverTakesNothing, case .failed = toServer.deliver(bytes, to: server) { serverTakesNothing = true }
+        serverTook()
         updateInterests()
     }
 
@@ -86,15 +87,18 @@ extension Session {
                 serverTakesNothing = true
                 toServer.discard()
             }
+            serverTook()
         }
         updateInterests()
     }
 
-    /// A side is read while what it said before has gone on to the other side; the client, also while the record of
-    /// what it is owed has room. When it is not read, the client is watched for its end.
-    private func updateInterests() {
-        let clientMustWait = toServer.isStalled || state.owed.isFull
-        client.interest = (clientMustWait ? Interest.close : .read).union(toClient.isStalled ? .write : [])
+    /// A side is read while what it said before has gone on to the other side, or the client is read ahead; and the
+    /// client only while the record of what it is owed has room. When it is not read, it is watched for its end, unless
+    /// what it sent before is to run whatever becomes of it.
+    func updateInterests() {
+        let clientMustWait = toServer.isStalled && !readAhead.isOn || state.owed.isFull
+        let whileWaiting: Interest = state.canBeReaped ? .close : []
+        client.interest = (clientMustWait ? whileWaiting : .read).union(toClient.isStalled ? .write : [])
         server?.interest = (toClient.isStalled ? [] : Interest.read).union(toServer.isStalled ? .write : [])
     }
 

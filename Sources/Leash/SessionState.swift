@@ -38,6 +38,9 @@ package struct SessionState: Equatable, Sendable {
     /// The server owes the client an answer.
     package var isBusy: Bool { owed.isBusy }
 
+    /// What its client leaves behind is cancelled.
+    package var canBeReaped: Bool { !isReplication && !isExcluded }
+
     package mutating func clientSent(_ kind: UInt8) {
         if kind == FrontendKind.terminate { hasTerminated = true }
         owed.clientSent(kind)

@@ -79,6 +79,9 @@ struct Setting: Sendable {
         Setting(section: "cancel", key: "exclude_application_name", allowed: nameList) { configuration, value in
             set(&configuration.cancel.exclusion.applicationNames, names(value))
         },
+        Setting(section: "cancel", key: "read_ahead", allowed: "0 to 1TB") { configuration, value in
+            set(&configuration.cancel.readAhead, size(value, 0...(1 << 40)))
+        },
         Setting(section: "metrics", key: "file", allowed: "an absolute path") { configuration, value in
             set(&configuration.metricsFile, value.hasPrefix("/") ? value : nil)
         },
@@ -154,10 +157,9 @@ private func milliseconds(_ text: String) -> Duration? {
 private func duration(
     _ text: String, _ bounds: ClosedRange<Duration>, unit missing: Duration = .seconds(1)
 ) -> Duration? {
-    let digits = text.prefix { $0.isASCII && $0.isNumber }
-    guard let count = Int64(digits), count < 1_000_000_000 else { return nil }
+    guard let (count, name) = quantity(text) else { return nil }
     let unit: Duration
-    switch text[digits.endIndex...].trimmed {
+    switch name {
     case "us": unit = .microseconds(1)
     case "ms": unit = .milliseconds(1)
     case "": unit = missing
@@ -167,6 +169,30 @@ private func duration(
     case "d": unit = .seconds(86_400)
     default: return nil
     }
-    let value = unit * Int(count)
+    let value = unit * count
     return bounds.contains(value) ? value : nil
+}
+
+/// Bytes: a whole number with a unit of postgresql.conf, which only 0 can do without.
+private func size(_ text: String, _ bounds: ClosedRange<Int>) -> Int? {
+    guard let (count, name) = quantity(text) else { return nil }
+    let unit: Int
+    switch name {
+    case "B": unit = 1
+    case "" where count == 0: unit = 1
+    case "kB": unit = 1 << 10
+    case "MB": unit = 1 << 20
+    case "GB": unit = 1 << 30
+    case "TB": unit = 1 << 40
+    default: return nil
+    }
+    let (value, overflow) = count.multipliedReportingOverflow(by: unit)
+    return !overflow && bounds.contains(value) ? value : nil
+}
+
+/// A number below 1,000,000,000 and what stands behind it.
+private func quantity(_ text: String) -> (count: Int, unit: Substring)? {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    guard let count = Int(digits), count < 1_000_000_000 else { return nil }
+    return (count, text[digits.endIndex...].trimmed)
 }

@@ -22,6 +22,7 @@ package struct WorkerEnvironment: Sendable {
     package let limit: SessionLimit
     package let dispatcher: Mailbox<CancelOrder>
     package let keys = CancelKeyDirectory()
+    let readAheadLimit: ReadAheadLimit
     package let log: Logger
 
     package init(
@@ -36,6 +37,7 @@ package struct WorkerEnvironment: Sendable {
         self.limit = limit
         self.dispatcher = dispatcher
         self.log = log
+        readAheadLimit = ReadAheadLimit(configuration.cancel.readAhead)
     }
 }
 
@@ -46,6 +48,7 @@ package final class Worker {
     let counters: Counters
     let limit: SessionLimit
     let keys: CancelKeyDirectory
+    let readAheadLimit: ReadAheadLimit
     let mailbox: Mailbox<WorkerLetter>
     let log: Logger
 
@@ -80,6 +83,7 @@ package final class Worker {
         limit = environment.limit
         dispatcher = environment.dispatcher
         keys = environment.keys
+        readAheadLimit = environment.readAheadLimit
         log = environment.log
     }
 

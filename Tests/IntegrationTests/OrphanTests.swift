@@ -154,15 +154,16 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a reset is seen with megabytes unsent to a waiting server before it`() throws {
+        @Test(arguments: ["FIN", "RST"])
+        func `an end is seen with megabytes before it, unsent to a waiting server`(end: String) throws {
             let pgleash = try PgleashProcess()
             let name = "unsent"
             defer { try? postgres.terminate(name) }
             let client = try pgleash.connectBusy(name: name)
-            client.sendWhatFits(Frontend.query(String(repeating: "x", count: 64 << 20))[...], within: 200)
-            client.reset()
+            client.sendWhatFits(Frontend.query(String(repeating: "x", count: 12 << 20))[...], within: 200)
+            end == "FIN" ? client.close() : client.reset()
             let time = try postgres.timeUntilGone(name)
-            print("reset with megabytes unsent: gone after \([time].summary)")
+            print("left by \(end) with megabytes unsent: gone after \([time].summary)")
             #expect(time < .seconds(1))
             pgleash.stop()
         }

@@ -19,16 +19,21 @@ extension IntegrationTests {
             return (client, accepted)
         }
 
-        @Test func `slow peers get every byte, and pgleash keeps next to nothing for them`() throws {
+        @Test(arguments: [("0", 2048), ("4MB", 2048 + 2 * 4096)])
+        func `slow peers get every byte, and pgleash keeps no more than it may`(
+            readAhead: String, kibibytes: Int
+        ) throws {
             let server = try FakeServer(receiveBuffer: 4096)
-            let pgleash = try PgleashProcess(server: server.address)
+            let pgleash = try PgleashProcess(
+                server: server.address, configuration: ["cancel": ["read_ahead = \(readAhead)"]]
+            )
             // The probe comes first.
             try server.accept().close()
             let (client, accepted) = try session(pgleash, server)
             let before = pgleash.memory("VmHWM")
             try pass(from: accepted, to: client)
             try pass(from: client, to: accepted)
-            if !Programs.areSanitized { #expect(pgleash.memory("VmHWM") - before < 2048) }
+            if !Programs.areSanitized { #expect(pgleash.memory("VmHWM") - before < kibibytes) }
             pgleash.process.kill()
         }
 

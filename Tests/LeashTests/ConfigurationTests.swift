@@ -104,6 +104,19 @@ struct ConfigurationTests {
     }
 
     @Test(
+        "Sizes have the units of postgresql.conf",
+        arguments: [("0", 0), ("512kB", 512 << 10), ("64 MB", 64 << 20), ("1GB", 1 << 30), ("1TB", 1 << 40), ("7B", 7)]
+    )
+    func sizes(text: String, expected: Int) throws {
+        #expect(try parse("[cancel]\nread_ahead = \(text)\n").cancel.readAhead == expected)
+    }
+
+    @Test("Other sizes are refused", arguments: ["64", "64mb", "-1MB", "2TB", "999999999TB", "MB", ""])
+    func badSizes(text: String) {
+        #expect(message("[cancel]\nread_ahead = \(text)\n").hasSuffix("allowed: 0 to 1TB"))
+    }
+
+    @Test(
         "What is not allowed says where, what, and what would be",
         arguments: [
             ("[listen]\nport = 0", #"test.conf:2: [listen] port = "0" is not allowed; allowed: 1 to 65535"#),

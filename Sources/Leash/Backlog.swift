@@ -1,0 +1,52 @@
+// Bytes that a destination has not taken yet, in order.
+
+/// A queue of bytes in chunks, so that a long one grows and shrinks without being copied as a whole.
+///
+/// ```
+///      chunks[0]               chunks[1]            chunks[2]
+///     ├─ gone ─┼── first ────┤├──────────────────┤├──────── … room ┤
+///              start
+/// ```
+struct Backlog {
+    /// Bytes of a chunk that is appended to; what is added makes no more than one such chunk of room that is empty.
+    static let chunkSize = 64 * 1024
+
+    private var chunks: [[UInt8]] = []
+    /// How much of the first chunk has gone.
+    private var start = 0
+    private(set) var count = 0
+
+    var isEmpty: Bool { count == 0 }
+
+    /// Adds what a short send left over, or what was received while something was still left.
+    mutating func append(_ bytes: Span<UInt8>) {
+        count += bytes.count
+        guard let last = chunks.indices.last else { return chunks.append(bytes.copied()) }
+        let fitting = min(max(Self.chunkSize - chunks[last].count, 0), bytes.count)
+        if fitting > 0 {
+            chunks[last].reserveCapacity(Self.chunkSize)
+            chunks[last] += bytes.extracting(0..<fitting).copied()
+        }
+        if fitting < bytes.count { chunks.append(bytes.extracting(fitting..<bytes.count).copied()) }
+    }
+
+    /// Lends the bytes that go next: not all, but some where there are any.
+    func withFirst<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+        guard let first = chunks.first else { return body(Span()) }
+        return body(first.span.extracting(start..<first.count))
+    }
+
+    /// The first `taken` bytes have gone; no more than `withFirst` has lent.
+    mutating func removeFirst(_ taken: Int) {
+        start += taken
+        count -= taken
+        guard let first = chunks.first, start == first.count else { return }
+        start = 0
+        // An empty backlog gives its storage back: an idle session holds nothing.
+        if chunks.count == 1 { chunks = [] } else { chunks.removeFirst() }
+    }
+
+    mutating func removeAll() {
+        self = Backlog()
+    }
+}

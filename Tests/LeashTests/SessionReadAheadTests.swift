@@ -1,0 +1,97 @@
+// Clients that have sent more than their server reads, and the memory that is spent on them.
+
+import Testing
+
+@testable import Leash
+
+/// A session whose server takes no more, with a client that goes on sending.
+private struct Stalled {
+    let world: SimulatedSession
+    let client: SimulatedSocket
+    let server: SimulatedSocket
+
+    init(_ configuration: Configuration = Configuration(), bytes: [UInt8]) throws {
+        world = try SimulatedSession(configuration)
+        (client, server) = world.logIn()
+        server.room = 10
+        client.inbox += bytes
+        world.loop.settle()
+    }
+}
+
+@Suite("Reading ahead of a server that doesn't read")
+struct SessionReadAheadTests {
+    private static let pipeline = (1...2000).flatMap { _ in Bytes.query }
+
+    @Test("It begins when nothing has moved for a while; then the end behind the bytes is seen")
+    func seesTheEnd() throws {
+        let stalled = try Stalled(bytes: Self.pipeline)
+        stalled.world.loop.advance(by: .milliseconds(49))
+        #expect(stalled.client.inbox.count == Self.pipeline.count - 4096, "one receive")
+        stalled.world.loop.advance(by: .milliseconds(2))
+        #expect(stalled.client.inbox.isEmpty && stalled.world.cancels.isEmpty)
+        stalled.client.isEnded = true
+        stalled.world.loop.settle()
+        #expect(stalled.world.counters.drops[.fin].value == 1 && stalled.world.cancels.count == 1)
+        stalled.world.cancels[0].isEnded = true
+        stalled.world.loop.settle()
+        #expect(stalled.server.isShutDown, "half of what it sent never reaches the server")
+    }
+
+    @Test("When the server reads again it gets everything in order, and nothing is kept", arguments: [1000, 100_000])
+    func delivers(room: Int) throws {
+        let stalled = try Stalled(bytes: Self.pipeline)
+        stalled.world.loop.advance(by: .milliseconds(60))
+        let worker = stalled.world.worker
+        let all = Configuration().cancel.readAhead
+        #expect(!worker.readAheadLimit.hasRoom(for: all))
+        for _ in 0..<100 where stalled.server.outbox.count < Self.pipeline.count {
+            stalled.server.room = room
+            stalled.world.loop.settle()
+        }
+        #expect(stalled.server.takeOutbox() == Self.pipeline)
+        #expect(worker.readAheadLimit.hasRoom(for: all))
+    }
+
+    @Test("A server that takes something now and then is not read ahead of")
+    func progress() throws {
+        let stalled = try Stalled(bytes: Self.pipeline)
+        for _ in 0..<20 {
+            stalled.world.loop.advance(by: .milliseconds(49))
+            stalled.server.room = 10
+            stalled.world.loop.settle()
+        }
+        #expect(stalled.client.inbox.count == Self.pipeline.count - 4096)
+    }
+
+    @Test("It ends at the limit, and goes on when others have given back", arguments: [0, 10_000])
+    func limit(bytes: Int) throws {
+        var configuration = Configuration()
+        configuration.cancel.readAhead = bytes
+        let stalled = try Stalled(configuration, bytes: Self.pipeline)
+        stalled.world.loop.advance(by: .seconds(1))
+        let read = Self.pipeline.count - stalled.client.inbox.count
+        #expect(read == 4096 * (1 + bytes / 4096))
+        stalled.world.worker.readAheadLimit.giveBack(10_000)
+        stalled.world.loop.advance(by: .seconds(1))
+        #expect(Self.pipeline.count - stalled.client.inbox.count == read + 10_000 / 4096 * 4096)
+        stalled.client.error = .init(104)
+        stalled.world.worker.receive(.drain {})
+        #expect(!stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_001))
+        #expect(stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_000), "all is given back")
+    }
+
+    @Test("Not for a session that is left out: what its client sent is to run whatever becomes of it")
+    func excluded() throws {
+        var configuration = Configuration()
+        configuration.cancel.exclusion.users = ["app"]
+        let stalled = try Stalled(configuration, bytes: Self.pipeline)
+        stalled.client.isEnded = true
+        stalled.world.loop.advance(by: .seconds(1))
+        #expect(stalled.client.inbox.count == Self.pipeline.count - 4096 && !stalled.client.isClosed)
+        stalled.server.room = .max
+        stalled.world.loop.settle()
+        #expect(stalled.server.takeOutbox() == Self.pipeline)
+        #expect(stalled.world.outcomes(.excluded) == 1)
+    }
+}
