@@ -35,6 +35,27 @@ extension IntegrationTests {
             print("random conversations: \(tally)")
             #expect(tally.busy > Self.sequences / 20 && tally.idle > Self.sequences / 20, "both must have been seen")
         }
+
+        /// Messages that can't stand within a copy, with ends of it and a query behind them; once told idle too early.
+        private static let brokenCopy = [
+            Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
+            Move(name: "CopyData(bad)", bytes: Frontend.copyData("not a number\n")),
+            Move(name: "Execute", bytes: Frontend.execute()), Move(name: "Sync", bytes: Frontend.sync),
+            Move(name: "Execute", bytes: Frontend.execute()), Move(name: "CopyDone", bytes: Frontend.copyDone),
+            Move(name: "Sync", bytes: Frontend.sync),
+            Move(name: "Query(pg_sleep)", bytes: Frontend.query("SELECT pg_sleep(0.3)")),
+        ]
+
+        @Test("A copy broken off by other messages, cut anywhere", arguments: 1...8)
+        func brokenOffCopy(length: Int) throws {
+            let postgres = PrivatePostgres.shared
+            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
+            for seed in 0..<20 as Range<UInt64> {
+                let trial = try OwedTrial(postgres, seed: seed)
+                try trial.say(Array(Self.brokenCopy[..<length]))
+                if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
+            }
+        }
     }
 }
 
@@ -92,19 +113,19 @@ private final class OwedTrial {
         }
     }
 
-    /// Sends a few messages, cut anywhere, and reads what comes in between as it comes.
+    /// Says a few random things.
     func converse() throws {
-        var bytes: [UInt8] = []
-        for _ in 0..<Int.random(in: 1...8, using: &conversation.generator) {
-            let move = conversation.next()
-            moves.append(move.name)
-            bytes += move.bytes
-        }
+        let count = Int.random(in: 1...8, using: &conversation.generator)
+        var moves = (0..<count).map { _ in conversation.next() }
         // Random messages leave most batches open; drivers close theirs.
-        if Bool.random(using: &conversation.generator) {
-            moves.append("Sync")
-            bytes += Frontend.sync
-        }
+        if Bool.random(using: &conversation.generator) { moves.append(Move(name: "Sync", bytes: Frontend.sync)) }
+        try say(moves)
+    }
+
+    /// Says this, cut anywhere, and reads what comes in between as it comes.
+    func say(_ said: [Move]) throws {
+        moves = said.map(\.name)
+        var bytes = said.flatMap(\.bytes)
         while !bytes.isEmpty, !hasEnded {
             let count = Int.random(in: 1...bytes.count, using: &conversation.generator)
             let piece = Array(bytes[..<count])
