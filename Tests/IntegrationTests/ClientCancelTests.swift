@@ -32,22 +32,6 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `Ctrl-C in psql ends the query`() throws {
-            let pgleash = try PgleashProcess()
-            let psql = try ChildProcess(
-                Programs.postgres("psql"),
-                ["-X", "-h", "127.0.0.1", "-p", "\(pgleash.port)", "-U", "postgres", "-c", "SELECT pg_sleep(600)"],
-                environment: ["PGAPPNAME": "interrupted"]
-            )
-            try postgres.waitForActive("interrupted", event: "PgSleep")
-            psql.send(SIGINT)
-            #expect(try psql.wait() == .code(1))
-            #expect(psql.errorOutput.contains("canceling statement due to user request"))
-            #expect(try postgres.timeUntilGone("interrupted") < .seconds(1))
-            try expectOneRelayed(pgleash)
-            pgleash.stop()
-        }
-
         @Test func `of several servers a cancel goes to the one that has the session`() throws {
             // The first host gets its server only after the session has gone to the second.
             let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")

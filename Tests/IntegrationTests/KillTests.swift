@@ -1,4 +1,4 @@
-// The case pgleash is made for: a real psql is killed while its query runs.
+// The case pgleash is made for: a real psql is killed while its query runs, in each way a psql can be killed.
 
 import Foundation
 import Testing
@@ -41,32 +41,77 @@ extension IntegrationTests {
         }
 
         private func startPsql(_ work: Work, port: UInt16, name: String) throws -> ChildProcess {
+            // SIGQUIT is not to leave a core.
             let psql = try ChildProcess(
-                Programs.postgres("psql"),
-                ["-X", "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-c", work.sql],
+                Programs.system("prlimit"),
+                ["--core=0:0", Programs.postgres("psql")]
+                    + ["-X", "-h", "127.0.0.1", "-p", "\(port)", "-U", "postgres", "-c", work.sql],
                 environment: ["PGAPPNAME": name]
             )
             try postgres.waitForActive(name, event: work.event)
             return psql
         }
 
-        @Test(arguments: Work.allCases)
-        func `a psql that is killed behind pgleash leaves nothing running`(_ work: Work) throws {
+        @Test(arguments: Work.allCases, [SIGKILL, SIGTERM, SIGHUP, SIGQUIT])
+        func `a psql that is killed behind pgleash leaves nothing running`(_ work: Work, _ signal: Int32) throws {
             let pgleash = try PgleashProcess()
             var times: [Duration] = []
             for round in 1...5 {
                 let name = "killed-\(work)-\(round)"
                 let psql = try startPsql(work, port: pgleash.port, name: name)
-                psql.send(SIGKILL)
+                psql.send(signal)
                 times.append(try postgres.timeUntilGone(name))
-                #expect(try psql.wait() == .signal(SIGKILL))
+                #expect(try psql.wait() == .signal(signal))
             }
-            print("killed while \(work): gone after \(times.summary)")
+            print("killed by signal \(signal) while \(work): gone after \(times.summary)")
             #expect(times.allSatisfy { $0 < .milliseconds(250) })
             let report = try pgleash.waitForReport("5 orphans") { $0.sum("orphans_total") == 5 }
             #expect(report.sum("drops_total") == 5)
             #expect(report["orphans_total", "cancelled"] == 5)
             #expect(report["cancels_sent_total"] >= 5)
+            pgleash.stop()
+        }
+
+        @Test(arguments: Work.allCases)
+        func `a psql that is interrupted cancels by itself, and leaves nothing running`(_ work: Work) throws {
+            let pgleash = try PgleashProcess()
+            let psql = try startPsql(work, port: pgleash.port, name: "interrupted-\(work)")
+            psql.send(SIGINT)
+            #expect(try postgres.timeUntilGone("interrupted-\(work)") < .seconds(1))
+            #expect(try psql.wait() == .code(1))
+            #expect(psql.errorOutput.contains("canceling statement due to user request"))
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["client_cancels_relayed_total"] == 1)
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("drops_total") == 0)
+            pgleash.stop()
+        }
+
+        @Test func `Ctrl-C at psql's terminal ends the query, and closing the terminal the next one`() throws {
+            let pgleash = try PgleashProcess()
+            let terminal = try Terminal()
+            let psql = try ChildProcess(
+                Programs.postgres("psql"),
+                ["-X", "-n", "-P", "pager=off", "-h", "127.0.0.1", "-p", "\(pgleash.port)", "-U", "postgres"],
+                environment: ["PGAPPNAME": "by-hand"], terminal: terminal
+            )
+            try terminal.wait(for: "postgres=# ")
+            terminal.type("SELECT pg_sleep(600);\n")
+            try postgres.waitForActive("by-hand", event: "PgSleep")
+            terminal.type("\u{3}")
+            try terminal.wait(for: "canceling statement due to user request")
+            terminal.type("SELECT 'ali' || 've';\n")
+            try terminal.wait(for: "alive")
+            terminal.type("SELECT pg_sleep(600);\n")
+            try postgres.waitForActive("by-hand", event: "PgSleep")
+            terminal.close()
+            let time = try postgres.timeUntilGone("by-hand")
+            print("psql's terminal closed: gone after \([time].summary)")
+            #expect(time < .milliseconds(250))
+            #expect(try psql.wait() == .signal(SIGHUP))
+            let report = try pgleash.waitForReport("the orphan") { $0.sum("orphans_total") == 1 }
+            #expect(report["client_cancels_relayed_total"] == 1)
+            #expect(report["orphans_total", "cancelled"] == 1)
             pgleash.stop()
         }
 

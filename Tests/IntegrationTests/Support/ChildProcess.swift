@@ -17,20 +17,25 @@ final class ChildProcess {
     private let errorFile: String
     private(set) var exit: Exit?
 
-    /// - Parameter input: a descriptor for standard input; nil is /dev/null.
+    /// - Parameters:
+    ///   - input: a descriptor for standard input; nil is /dev/null.
+    ///   - output: a file for standard output instead of one of its own.
+    ///   - terminal: where it is used by hand instead, without any of these.
     init(
         _ path: String,
         _ arguments: [String],
         environment: [String: String] = [:],
         input: Int32? = nil,
-        output: String? = nil
+        output: String? = nil,
+        terminal: Terminal? = nil
     ) throws {
         let name = (path as NSString).lastPathComponent
         program = ([name] + arguments).joined(separator: " ")
         outputFile = output ?? RunFolder.shared.newPath("\(name).output")
         errorFile = RunFolder.shared.newPath("\(name).error")
         pid = spawn(
-            path, arguments, environment: environment, input: input, output: outputFile, error: errorFile
+            path, arguments, environment: environment, input: input, output: outputFile, error: errorFile,
+            terminal: terminal?.device
         )
         guard pid > 0 else { throw TimedOut(description: "\(path) could not be started") }
         RunFolder.shared.add(pid)

@@ -6,6 +6,8 @@ import Foundation
 /// - Parameters:
 ///   - input: a descriptor for standard input; nil is /dev/null.
 ///   - output: the file for standard output.
+///   - terminal: a terminal's device for standard input, output and error instead; the program then leads a session of
+///     its own, and gets the terminal's signals.
 /// - Returns: the process ID, which is also the group's, or a negative number.
 func spawn(
     _ path: String,
@@ -13,7 +15,8 @@ func spawn(
     environment: [String: String] = [:],
     input: Int32? = nil,
     output: String,
-    error: String
+    error: String,
+    terminal: String? = nil
 ) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -21,11 +24,12 @@ func spawn(
     if let input {
         posix_spawn_file_actions_adddup2(&actions, input, 0)
     } else {
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        // The first terminal the leader of a session opens becomes the session's.
+        posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", terminal == nil ? O_RDONLY : O_RDWR, 0)
     }
     let flags = O_WRONLY | O_CREAT | O_APPEND
-    posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o644)
-    if error == output {
+    posix_spawn_file_actions_addopen(&actions, 1, terminal ?? output, flags, 0o644)
+    if terminal != nil || error == output {
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
     } else {
         posix_spawn_file_actions_addopen(&actions, 2, error, flags, 0o644)
@@ -40,7 +44,8 @@ func spawn(
     for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
     posix_spawnattr_setsigdefault(&attributes, &signals)
     posix_spawnattr_setpgroup(&attributes, 0)
-    let settings = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+    let place = terminal == nil ? Int32(POSIX_SPAWN_SETPGROUP) : newSession
+    let settings = place | Int32(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
     posix_spawnattr_setflags(&attributes, Int16(settings))
 
     // What is meant for the user's own databases must not reach the tests'.
@@ -54,6 +59,9 @@ func spawn(
         }
     }
 }
+
+/// POSIX_SPAWN_SETSID, which Swift doesn't see: glibc has it for _GNU_SOURCE alone.
+private let newSession: Int32 = 0x80
 
 /// Calls `body` with the strings as an array of C strings that ends with a null pointer.
 private func withCStrings<Result>(
