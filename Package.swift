@@ -47,7 +47,11 @@ let package = Package(
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
         .testTarget(name: "LeashTests", dependencies: ["Leash", "PostgresWire", "Reactor"]),
-        .testTarget(name: "IntegrationTests", dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"]),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"],
+            exclude: ["Programs"]
+        ),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

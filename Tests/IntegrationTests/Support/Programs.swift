@@ -39,6 +39,12 @@ enum Programs {
         return find(name, in: places)
     }
 
+    /// A program of Debian's, and of what it brings with it: another one on the PATH may lack that.
+    static func debian(_ name: String) -> String { find(name, in: ["/usr/bin"] + path) }
+
+    /// The folder of small programs in other languages that are written for the tests.
+    static let sources = root + "/Tests/IntegrationTests/Programs"
+
     /// A program on the PATH.
     static func system(_ name: String) -> String { find(name, in: path) }
 

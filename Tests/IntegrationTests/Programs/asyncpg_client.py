@@ -1,0 +1,20 @@
+"""Has asyncpg cancel a query of its own, shows that the connection lives on, and runs a query until it is killed.
+DATABASE_URL says where."""
+
+import asyncio
+import os
+
+import asyncpg
+
+
+async def main():
+    connection = await asyncpg.connect(os.environ["DATABASE_URL"])
+    try:
+        await asyncio.wait_for(connection.execute("SELECT pg_sleep(600)"), timeout=0.5)
+    except asyncio.TimeoutError:
+        print("cancelled a task", flush=True)
+    print(await connection.fetchval("SELECT 'alive'"), flush=True)
+    await connection.execute("SELECT pg_sleep(600)")
+
+
+asyncio.run(main())
