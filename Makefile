@@ -11,7 +11,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo test lint format sanitize install uninstall clean
+.PHONY: build help demo pileup test lint format sanitize install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -22,6 +22,10 @@ help: ## list these targets
 
 demo: ## show what becomes of an orphaned query with pgleash and without
 	@scripts/demo
+
+pileup: build ## measure how orphaned queries pile up with pgleash and without, and draw docs/pileup.svg
+	@scripts/install-dependencies test
+	@scripts/pileup
 
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test

@@ -1,0 +1,35 @@
+// The pile-up that `make pileup` draws, for a few seconds: it is there without pgleash, and not with it.
+
+import Testing
+
+extension IntegrationTests {
+    @Suite struct PileupTests {
+        private static let workers = 2
+
+        @Test func `without pgleash backends pile up, and with it there are never more than workers`() throws {
+            let folder = RunFolder.shared.newFolder("pileup")
+            let run = try ChildProcess.run(
+                Programs.root + "/scripts/pileup",
+                [
+                    "--seconds", "12", "--workers", "\(Self.workers)", "--pgleash", Programs.pgleash,
+                    "--output", folder,
+                ],
+                environment: ["TMPDIR": "/tmp"],
+                within: .seconds(120)
+            )
+            #expect(run.exit == .code(0), "\(run.error)")
+            print("pile-up with \(Self.workers) workers: \(run.output.split(separator: "\n").dropFirst().prefix(2))")
+
+            let lines = (readText(folder + "/pileup.csv") ?? "").split(separator: "\n")
+            #expect(lines.first == "seconds,without pgleash,with pgleash")
+            let rows = lines.dropFirst().map { $0.split(separator: ",").compactMap { Double($0) } }
+            try #require(rows.count == 49 && rows.allSatisfy { $0.count == 3 })
+            // Within 12 s at least one generation of workers has had its time-out of 2 s and left its queries.
+            #expect(rows[48][1] >= Double(2 * Self.workers))
+            // A new worker takes far longer to begin than pgleash to reap what the last one left.
+            #expect(rows.map { $0[2] }.max() == Double(Self.workers))
+            #expect(rows.contains { $0[0] > 5 && $0[2] > 0 }, "the load went on")
+            #expect(readText(folder + "/pileup.svg")?.hasSuffix("</svg>\n") == true)
+        }
+    }
+}
