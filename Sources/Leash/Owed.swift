@@ -202,8 +202,18 @@ extension Owed {
         guard carried > 0 else { return }
         if first < segments.count {
             segments[first].add(carried)
+            keepBatchOpen(from: first)
         } else {
             segments.append(Segment(unanswered: carried, end: .open))
+        }
+    }
+
+    /// Ends of copies behind the one that ended this copy end nothing; as the batch's Sync was ignored, they stand
+    /// within the batch, which is still open behind them.
+    private mutating func keepBatchOpen(from first: Int) {
+        for index in first..<segments.count {
+            guard segments[index].end == .copyEnd else { return }
+            segments[index].end = .copyEndInBatch
         }
     }
 

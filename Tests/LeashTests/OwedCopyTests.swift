@@ -116,6 +116,18 @@ struct OwedCopyTests {
         #expect(transcript.isBusy)
     }
 
+    @Test("A copy ended again leaves its batch open: the Sync was ignored", arguments: ["c c", "c f c", "c d f"])
+    func copyEndedAgain(ends: String) {
+        var transcript = Transcript()
+        transcript.client("P B E S")
+        transcript.client(ends)
+        transcript.server("1 2 G C")
+        #expect(transcript.isBusy)
+        transcript.client("S")
+        transcript.server("Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("A batch sent behind a copy that fails is answered: it can't have been part of the copy")
     func batchBehindFailedCopy() {
         var transcript = Transcript()
