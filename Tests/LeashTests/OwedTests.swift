@@ -94,6 +94,18 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
+    @Test("The skipping ends at the first Sync, whatever was sent behind it")
+    func skippingEnds() {
+        var transcript = Transcript()
+        transcript.client("P B E S P B E S Q")
+        transcript.server("E Z")
+        #expect(transcript.isBusy)
+        transcript.server("1 2 C Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("An error of a Query behind answered extended messages skips nothing")
     func queryFailsBehindBatch() {
         var transcript = Transcript()
