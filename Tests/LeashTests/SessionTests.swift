@@ -125,6 +125,7 @@ struct SessionTests {
         #expect(server.takeOutbox() == (goodbye ? Bytes.terminate : []))
         #expect(server.isClosed && world.cancels.isEmpty)
         #expect(world.ended(goodbye ? .clientTerminated : .clientClosed) == 1)
+        #expect(world.counters.sessionsOpened.value == 1 && world.counters.sessionsActive.value == 0)
     }
 
     @Test("Terminate alone cancels nothing: the client gets the answer it waits for")
