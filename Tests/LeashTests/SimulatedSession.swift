@@ -65,6 +65,15 @@ final class SimulatedSession {
     func ended(_ reason: EndReason) -> Int64 { counters.sessionsEnded[reason].value }
 
     func outcomes(_ outcome: Outcome) -> Int64 { counters.orphans[outcome].value }
+
+    /// All sessions have ended, and the counters say so: each has one reason, each drop one outcome.
+    var isOverAndBalanced: Bool {
+        let ends = EndReason.allCases.map { ended($0) }.reduce(0, +)
+        let drops = DropKind.allCases.map { counters.drops[$0].value }.reduce(0, +)
+        let reaped = Outcome.allCases.map { outcomes($0) }.reduce(0, +)
+        let gauges = [counters.sessionsActive, counters.sessionsBusy, counters.orphansActive]
+        return ends == counters.sessionsOpened.value && drops == reaped && gauges.allSatisfy { $0.value == 0 }
+    }
 }
 
 /// Bytes of both sides.
