@@ -6,12 +6,14 @@ SWIFT = swift
 # The compiler leaves folders behind; let it have a place of its own for them.
 COMPILE = mkdir -p .build/tmp && TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build
 RELEASE = .build/release/pgleash
+# How long `make fuzz` takes for each of its targets.
+FUZZ_SECONDS = 300
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup test lint format sanitize install uninstall clean
+.PHONY: build help demo pileup test lint format sanitize fuzz install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -46,6 +48,13 @@ sanitize: ## run all tests under the thread sanitizer, then under the address sa
 	TSAN_OPTIONS=atexit_sleep_ms=0 $(SWIFT) test --skip-build --sanitize=thread --scratch-path .build/tsan
 	$(COMPILE) --build-tests --sanitize=address --scratch-path .build/asan
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 $(SWIFT) test --skip-build --sanitize=address --scratch-path .build/asan
+
+# Optimised: a fuzzer lives by its speed.
+fuzz: export PGLEASH_FUZZER = 1
+fuzz: ## look for inputs that break a rule, FUZZ_SECONDS (300) for each target
+	@scripts/install-dependencies build
+	$(COMPILE) -c release --sanitize=fuzzer --scratch-path .build/fuzz --product Fuzzer
+	@scripts/fuzz .build/fuzz/release/Fuzzer $(FUZZ_SECONDS)
 
 install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
 	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }

@@ -44,9 +44,15 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "FuzzTargets",
+            dependencies: ["Leash", "PostgresWire", "Reactor"],
+            path: "Tests/Fuzz/FuzzTargets"
+        ),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
-        .testTarget(name: "LeashTests", dependencies: ["Leash", "PostgresWire", "Reactor"]),
+        .testTarget(name: "LeashTests", dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor"]),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"],
@@ -56,3 +62,15 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// It links only with `--sanitize=fuzzer`, which brings main(): `make fuzz` sets the variable and builds it so.
+if Context.environment["PGLEASH_FUZZER"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzzer",
+            dependencies: ["FuzzTargets"],
+            path: "Tests/Fuzz/Fuzzer",
+            swiftSettings: [.unsafeFlags(["-parse-as-library"])]
+        )
+    )
+}

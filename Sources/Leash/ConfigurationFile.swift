@@ -38,7 +38,7 @@ extension Configuration {
     }
 
     /// - Parameter file: the name for error messages.
-    init(parsing text: String, file: String) throws(ConfigurationError) {
+    package init(parsing text: String, file: String) throws(ConfigurationError) {
         self.init()
         let contents: INIFile
         do throws(INIFile.SyntaxError) {

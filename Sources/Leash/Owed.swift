@@ -17,8 +17,8 @@ import PostgresWire
 ///
 /// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
 /// too few leaves an orphan.
-package struct Owed: Equatable, Sendable {
-    private struct Segment: Equatable, Sendable {
+package struct Owed: Hashable, Sendable {
+    private struct Segment: Hashable, Sendable {
         var unanswered: UInt32 = 0
         var end: End
 

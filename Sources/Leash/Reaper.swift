@@ -7,7 +7,7 @@ import Reactor
 /// That a cancel was delivered proves nothing: the statement may not have looked yet, may not have begun (then the
 /// cancel is ignored for good), may catch `query_canceled`, or may be followed by the next one of a pipeline. So there
 /// is another try, and another, until the server owes nothing or ends the session.
-package struct Reaper: Equatable, Sendable {
+package struct Reaper: Hashable, Sendable {
     package enum Action: Equatable, Sendable {
         case none
         /// Ask for a cancel; `cancelConcluded` follows, unless the reaping ends before.

@@ -5,7 +5,7 @@ import PostgresWire
 import Reactor
 
 /// The state of one session from its StartupMessage to its end.
-package struct SessionState: Equatable, Sendable {
+package struct SessionState: Hashable, Sendable {
     package enum Action: Equatable, Sendable {
         case none
         /// Close both sides; the session is over.

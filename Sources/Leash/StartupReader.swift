@@ -5,8 +5,8 @@ import PostgresWire
 import Reactor
 
 /// Collects the bytes of one start-up packet.
-struct StartupReader {
-    enum Progress {
+package struct StartupReader {
+    package enum Progress {
         case incomplete
         case complete(StartupPacket, bytes: [UInt8])
         case malformed(StartupPacket.Malformed)
@@ -18,8 +18,10 @@ struct StartupReader {
     private var length = StartupPacket.lengthFieldLength
     private var knowsLength = false
 
+    package init() {}
+
     /// Receives what there is.
-    mutating func read(from socket: any StreamSocket, into buffer: ReceiveBuffer) -> Progress {
+    package mutating func read(from socket: any StreamSocket, into buffer: ReceiveBuffer) -> Progress {
         while true {
             switch socket.receive(into: buffer, limit: length - bytes.count) {
             case .wouldBlock: return .incomplete

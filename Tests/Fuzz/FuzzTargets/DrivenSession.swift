@@ -1,0 +1,186 @@
+// A SessionState driven as Session drives it, and held to what is true of every session whatever happens to it. What
+// happens, and in which order, is left to who tries all of it or makes it up.
+
+import Leash
+import PostgresWire
+import Reactor
+
+/// One session without sockets: the state, and of Session what decides which events can follow.
+package struct DrivenSession: Hashable, Sendable {
+    package enum Event: Equatable, Sendable {
+        /// Message types in one receive.
+        case clientSent([UInt8])
+        case serverAnswered([UInt8])
+        case clientDropped(DropKind)
+        case serverClosed
+        /// The dispatcher took up the cancel that was asked for: it can't be withdrawn any more.
+        case cancelBegan
+        case cancelConcluded(Reaper.CancelResult)
+        /// The time has come that was asked for.
+        case timerFired
+    }
+
+    package enum Stage: Hashable, Sendable { case relaying, reaping, ended }
+
+    enum Order: Hashable, Sendable { case waiting, begun }
+
+    /// Between two events.
+    private static let tick = Duration.milliseconds(1)
+
+    package private(set) var stage = Stage.relaying
+    package private(set) var cancelsOrdered = 0
+
+    private(set) var state: SessionState
+    private(set) var order: Order?
+    private(set) var timer: MonotonicTime?
+    private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000)
+    private(set) var deadline: MonotonicTime?
+    private(set) var hasShutDown = false
+    private(set) var cancelsSent = 0
+    private(set) var drops = 0
+    private(set) var outcomes = 0
+    let isReplication: Bool
+    private let timeout: Duration
+
+    /// - Parameter timeout: after which the reaping is given up.
+    package init(isReplication: Bool = false, timeout: Duration = .seconds(30)) {
+        self.isReplication = isReplication
+        self.timeout = timeout
+        state = SessionState(isReplication: isReplication)
+    }
+
+    /// Lets `event` happen, if it can now.
+    ///
+    /// - Returns: false when it can't.
+    /// - Throws: the rule that was broken on the way.
+    package mutating func apply(_ event: Event) throws(Violation) -> Bool {
+        guard canHappen(event) else { return false }
+        now = now.advanced(by: Self.tick)
+        switch event {
+        case .clientSent(let kinds): for kind in kinds { state.clientSent(kind) }
+        case .serverAnswered(let kinds): try serverAnswered(kinds)
+        case .clientDropped(let kind): try clientDropped(kind)
+        case .serverClosed: try serverClosed()
+        case .cancelBegan: order = .begun
+        case .cancelConcluded(let result):
+            order = nil
+            if result == .sent { cancelsSent += 1 }
+            try perform(state.cancelConcluded(result, at: now))
+        case .timerFired: try fireTimer()
+        }
+        try checkStage()
+        return true
+    }
+
+    private func canHappen(_ event: Event) -> Bool {
+        switch event {
+        // Who is owed too much isn't read for a while.
+        case .clientSent: stage == .relaying && !state.owed.isFull
+        case .clientDropped: stage == .relaying
+        case .serverAnswered, .serverClosed: stage != .ended
+        case .cancelBegan: stage == .reaping && order == .waiting
+        // A withdrawal is the session's own doing.
+        case .cancelConcluded(let result): stage == .reaping && order == .begun && result != .withdrawn
+        case .timerFired: stage == .reaping && timer != nil
+        }
+    }
+
+    /// Drops the client, if it is still there, and lets nothing come any more but the time.
+    package mutating func outlast() throws(Violation) {
+        _ = try apply(.clientDropped(.fin))
+        // Tries come at least 25 ms apart once cancels are asked for; each needs two wake-ups at most.
+        let mostTimers = 100 + 2 * timeout.wholeNanoseconds / 25_000_000
+        for _ in 0..<mostTimers where stage == .reaping {
+            if order == .waiting { _ = try apply(.cancelBegan) }
+            _ = try apply(order == .begun && cancelsOrdered % 2 == 0 ? .cancelConcluded(.notSent) : .timerFired)
+        }
+        try checkRule(stage == .ended, "a reaping has ended when its deadline has passed")
+    }
+}
+
+// MARK: - What Session does
+
+extension DrivenSession {
+    private mutating func serverAnswered(_ kinds: [UInt8]) throws(Violation) {
+        for kind in kinds { state.serverAnswered(kind, Self.body(of: kind).span) }
+        if stage == .reaping { try perform(state.serverAnsweredWhileReaping(at: now)) }
+    }
+
+    private static func body(of kind: UInt8) -> [UInt8] {
+        switch kind {
+        case BackendKind.backendKeyData: [0, 0, 1, 0, 9, 9, 9, 9]
+        case BackendKind.readyForQuery: [UInt8(ascii: "I")]
+        default: []
+        }
+    }
+
+    private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
+        let wasReapable = state.isBusy && !isReplication
+        switch state.clientDropped(kind, at: now, timeout: timeout) {
+        case .none: throw Violation("a drop leads somewhere: \(self)")
+        case .end:
+            let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
+            try checkRule(mayBeLeft, "what a busy client leaves is reaped")
+            end()
+        case .reap(let action):
+            try checkRule(wasReapable, "an idle or a replicating session is left alone")
+            stage = .reaping
+            drops += 1
+            deadline = now.advanced(by: timeout)
+            try perform(action)
+        }
+    }
+
+    private mutating func serverClosed() throws(Violation) {
+        switch state.serverClosed() {
+        case .none: throw Violation("a session ends when its server closes: \(self)")
+        case .end:
+            try checkRule(stage == .relaying, "a reaping ends with an outcome")
+            end()
+        case .reap(let action):
+            try checkRule(stage == .reaping, "only what a client left is reaped")
+            try perform(action)
+            try checkRule(stage == .ended, "a session ends when its server closes")
+        }
+    }
+
+    private mutating func fireTimer() throws(Violation) {
+        if let time = timer { now = max(now, time) }
+        timer = nil
+        try perform(state.timePassed(at: now))
+    }
+
+    private mutating func perform(_ action: Reaper.Action) throws(Violation) {
+        switch action {
+        case .none: break
+        case .cancel: try orderCancel()
+        case .shutdownSending(let time):
+            try checkShutdown()
+            hasShutDown = true
+            timer = time
+        case .withdrawCancel:
+            try checkRule(order != nil, "only a cancel that was asked for is withdrawn")
+            guard order == .waiting else { return }
+            order = nil
+            try perform(state.cancelConcluded(.withdrawn, at: now))
+        case .wake(let time): timer = time
+        case .end(let outcome):
+            try checkRule(stage == .reaping, "a reaping ends once")
+            try checkOutcome(outcome)
+            outcomes += 1
+            end()
+        }
+    }
+
+    private mutating func orderCancel() throws(Violation) {
+        try checkCancel()
+        order = .waiting
+        cancelsOrdered += 1
+        timer = state.reaper?.wakeTime
+    }
+
+    private mutating func end() {
+        stage = .ended
+        timer = nil
+    }
+}

@@ -1,0 +1,61 @@
+// The rules every session keeps, in words and as conditions. DrivenSession asks for them at each step.
+
+import Leash
+import Reactor
+
+extension DrivenSession {
+    /// The longest a session that is busy goes without a cancel once one was asked for, plus what a wake-up adds.
+    private static let longestRest = Duration.milliseconds(1005)
+
+    func checkRule(_ isKept: Bool, _ rule: String) throws(Violation) {
+        try check(isKept, "\(rule): \(self)")
+    }
+
+    /// A cancel is asked for.
+    func checkCancel() throws(Violation) {
+        try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
+        try checkRule(state.isBusy, "only a busy session is cancelled")
+        try checkRule(!isReplication, "a replication session is never cancelled")
+        try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
+        try checkRule(order == nil, "one cancel is under way at a time")
+        try checkRule(deadline.map { now < $0 } == true, "nothing is cancelled after the deadline")
+    }
+
+    /// Our half of the stream to the server is to end.
+    func checkShutdown() throws(Violation) {
+        try checkRule(!hasShutDown, "our half of the stream ends once")
+        try checkRule(cancelsSent > 0 || state.cancelKey == nil, "a cancel is delivered before the end of the stream")
+    }
+
+    /// The reaping ends.
+    func checkOutcome(_ outcome: Outcome) throws(Violation) {
+        let wasCancelled = cancelsSent > 0 || order == .begun
+        switch outcome {
+        case .cancelled: try checkRule(wasCancelled && !state.isBusy, "cancelled is who was cancelled and stopped")
+        case .finished: try checkRule(!wasCancelled && !state.isBusy, "finished is who stopped without a cancel")
+        case .serverClosed: break
+        case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
+        case .gaveUp:
+            let isOver = deadline.map { now >= $0 } == true
+            try checkRule(isOver && state.isBusy, "given up is who is busy at the deadline")
+        }
+    }
+
+    /// Something has happened, and its consequences are drawn.
+    func checkStage() throws(Violation) {
+        try checkRule(drops == outcomes + (stage == .reaping ? 1 : 0), "each drop has one outcome, or is being reaped")
+        switch stage {
+        case .relaying: try checkRule(order == nil && timer == nil, "while the client is there, nothing is cancelled")
+        case .ended: try checkRule(timer == nil && outcomes <= 1, "an end is an end")
+        case .reaping: try checkReaping()
+        }
+    }
+
+    private func checkReaping() throws(Violation) {
+        guard let timer, let deadline else { throw Violation("a reaping waits for a time: \(self)") }
+        try checkRule(timer <= deadline, "a reaping looks up at its deadline")
+        guard order == nil, state.reaper?.hasBegun == true else { return }
+        try checkRule(state.isBusy, "a reaping ends when nothing is owed and no cancel is under way")
+        try checkRule(timer <= now.advanced(by: Self.longestRest), "who is still busy is cancelled again")
+    }
+}

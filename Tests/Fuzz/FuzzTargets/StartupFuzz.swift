@@ -1,0 +1,89 @@
+// A client's first packet, whole and in pieces: the same is understood, nothing behind it is taken, and what is kept
+// of it is harmless.
+
+import Leash
+import PostgresWire
+import Reactor
+
+func fuzzStartup(_ bytes: [UInt8]) throws(Violation) {
+    let whole = try read([bytes])
+    for pieces in [bytes.map { [$0] }, cut(bytes)] {
+        try check(try read(pieces) == whole, "the packet is the same however it is cut")
+    }
+    try check(bytes.count - whole.left <= 10_000, "a packet has 10,000 bytes at most")
+    switch whole.end {
+    case .packet(let packet):
+        try check(whole.taken == Array(bytes.dropLast(whole.left)), "the packet is passed on as it came, and no more")
+        try checkHarmless(packet, whole.taken)
+    case .malformed(let reason): try check(!"\(reason)".isEmpty, "a refusal has a reason")
+    case .incomplete: try check(whole.left == 0, "an incomplete packet has all there is")
+    }
+}
+
+private enum End: Equatable {
+    case packet(StartupPacket)
+    case malformed(StartupPacket.Malformed)
+    case incomplete
+}
+
+private struct Reading: Equatable {
+    var end: End
+    /// The packet's bytes.
+    var taken: [UInt8] = []
+    /// How many bytes are left in the socket.
+    var left: Int
+}
+
+private func read(_ pieces: [[UInt8]]) throws(Violation) -> Reading {
+    let socket = PieceSocket()
+    let buffer = ReceiveBuffer(size: 16_384)
+    var reader = StartupReader()
+    for (index, piece) in pieces.enumerated() {
+        socket.inbox += piece
+        let behind = pieces[(index + 1)...].reduce(0) { $0 + $1.count }
+        switch reader.read(from: socket, into: buffer) {
+        case .incomplete: continue
+        case .complete(let packet, let bytes):
+            return Reading(end: .packet(packet), taken: bytes, left: socket.inbox.count + behind)
+        case .malformed(let reason): return Reading(end: .malformed(reason), left: socket.inbox.count + behind)
+        case .endOfStream, .failed: throw Violation("a socket that is open has not ended")
+        }
+    }
+    return Reading(end: .incomplete, left: 0)
+}
+
+private func checkHarmless(_ packet: StartupPacket, _ bytes: [UInt8]) throws(Violation) {
+    switch packet {
+    case .sslRequest, .gssEncryptionRequest: break
+    case .cancelRequest(let key):
+        try check(key.cancelRequest == bytes, "a cancel request is sent as it came")
+        try check(!"\(key)".contains("secret"), "a key shows its process ID alone")
+    case .startup(let message):
+        try check(!message.user.isEmpty && !message.database.isEmpty, "user and database are known")
+        for name in [message.user, message.database, message.applicationName] {
+            try check(name.unicodeScalars.count <= 63, "names are cut at 63 bytes")
+            try check(!name.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }, "no name writes log lines")
+        }
+    }
+}
+
+/// A socket that gives what it was given.
+private final class PieceSocket: StreamSocket {
+    weak var owner: (any SocketOwner)?
+    var interest: Interest = []
+    let peerAddress: SocketAddress? = nil
+    var inbox: [UInt8] = []
+
+    func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
+        let received = inbox.prefix(min(limit, buffer.size))
+        if received.isEmpty { return .wouldBlock }
+        buffer.fill { $0.replaceSubrange(0..<received.count, with: received) }
+        inbox.removeFirst(received.count)
+        return .bytes(received.count)
+    }
+
+    func takeError() -> SystemError? { nil }
+    func send(_ bytes: Span<UInt8>) -> Sent { .bytes(bytes.count) }
+    func shutdownSending() {}
+    func close() {}
+}
