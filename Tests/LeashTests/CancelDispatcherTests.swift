@@ -89,6 +89,21 @@ struct CancelDispatcherTests {
         #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
         #expect(replies.results.withLock { $0[1] } == .notSent)
     }
+
+    @Test("So does a server that takes the request and then neither answers nor closes; the request counts as sent")
+    func neverClosing() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        dispatcher.receive(try order(1))
+        dispatcher.receive(try order(2))
+        loop.settle()
+        loop.advance(by: .milliseconds(4900))
+        #expect(loop.connections.count == 1)
+        loop.advance(by: .milliseconds(200))
+        #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
+        #expect(replies.results.withLock { $0[1] } == .sent)
+    }
 }
 
 @Suite("The connection to the server")
