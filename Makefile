@@ -13,7 +13,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup test lint format sanitize fuzz install uninstall clean
+.PHONY: build help demo pileup test lint format sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -55,6 +55,10 @@ fuzz: ## look for inputs that break a rule, FUZZ_SECONDS (300) for each target
 	@scripts/install-dependencies build
 	$(COMPILE) -c release --sanitize=fuzzer --scratch-path .build/fuzz --product Fuzzer
 	@scripts/fuzz .build/fuzz/release/Fuzzer $(FUZZ_SECONDS)
+
+mutants: ## see that the tests catch each of the bugs in Tests/Mutants
+	@scripts/install-dependencies build
+	@scripts/mutants
 
 install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
 	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }
