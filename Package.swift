@@ -53,11 +53,7 @@ let package = Package(
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
         .testTarget(name: "LeashTests", dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor"]),
-        .testTarget(
-            name: "IntegrationTests",
-            dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"],
-            exclude: ["Programs"]
-        ),
+        .testTarget(name: "IntegrationTests", dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

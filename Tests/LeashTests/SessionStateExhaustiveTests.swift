@@ -1,4 +1,4 @@
-// All that can happen to a session within six events, from every kind of beginning: 30 million sequences, which lead to
+// All that can happen to a session within six events, from every kind of beginning: 40 million sequences, which lead to
 // 200,000 states. That the rules hold is checked by DrivenSession at each step; here is what happens, and in which
 // order: in any.
 
@@ -10,9 +10,9 @@ import Testing
 
 /// A session some events after its beginning.
 private func session(
-    _ events: DrivenSession.Event..., isReplication: Bool = false, timeout: Duration = shortTimeout
+    _ events: DrivenSession.Event..., of session: DrivenSession = DrivenSession(timeout: shortTimeout)
 ) throws -> DrivenSession {
-    var session = DrivenSession(isReplication: isReplication, timeout: timeout)
+    var session = session
     for event in events {
         let happened = try session.apply(event)
         try #require(happened, "\(event) can't happen")
@@ -54,14 +54,21 @@ private let beginnings = [
     Beginning("idle, without a key") { try session(.serverAnswered(Array("RZ".utf8))) },
     Beginning("busy with a query, a batch and a query") { try session(login, query, batch, query) },
     Beginning("in a copy") { try session(login, query, .serverAnswered([BackendKind.copyInResponse])) },
-    Beginning("replicating") { try session(login, query, isReplication: true) },
+    Beginning("replicating") { try session(login, query, of: DrivenSession(isReplication: true)) },
+    Beginning("left out") { try session(login, query, of: DrivenSession(isExcluded: true)) },
+    Beginning("given a grace") {
+        try session(login, query, query, of: DrivenSession(timeout: shortTimeout, grace: .milliseconds(4)))
+    },
+    Beginning("cut off in the middle of a message") {
+        try session(login, query, of: DrivenSession(isCutOff: true, timeout: shortTimeout))
+    },
     Beginning("dropped") { try session(login, query, query, drop) },
     Beginning("dropped while starting up") { try session(query, drop) },
     Beginning("dropped and cancelled in vain") {
         try session(login, query, batch, drop, .cancelBegan, .cancelConcluded(.sent), .timerFired)
     },
     Beginning("dropped and out of reach") {
-        try session(login, query, drop, .cancelBegan, .cancelConcluded(.notSent), timeout: .seconds(30))
+        try session(login, query, drop, .cancelBegan, .cancelConcluded(.notSent), of: DrivenSession())
     },
 ]
 

@@ -35,18 +35,34 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var timer: MonotonicTime?
     private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000)
     private(set) var deadline: MonotonicTime?
+    private(set) var graceEnd: MonotonicTime?
     private(set) var hasShutDown = false
     private(set) var cancelsSent = 0
     private(set) var drops = 0
     private(set) var outcomes = 0
     let isReplication: Bool
+    let isExcluded: Bool
+    let grace: Duration
+    private let isCutOff: Bool
     private let timeout: Duration
 
-    /// - Parameter timeout: after which the reaping is given up.
-    package init(isReplication: Bool = false, timeout: Duration = .seconds(30)) {
+    /// - Parameters:
+    ///   - isCutOff: the client leaves in the middle of a message.
+    ///   - timeout: after which the reaping is given up.
+    ///   - grace: before which nothing is cancelled.
+    package init(
+        isReplication: Bool = false,
+        isExcluded: Bool = false,
+        isCutOff: Bool = false,
+        timeout: Duration = .seconds(30),
+        grace: Duration = .zero
+    ) {
         self.isReplication = isReplication
+        self.isExcluded = isExcluded
+        self.isCutOff = isCutOff
         self.timeout = timeout
-        state = SessionState(isReplication: isReplication)
+        self.grace = grace
+        state = SessionState(isReplication: isReplication, isExcluded: isExcluded)
     }
 
     /// Lets `event` happen, if it can now.
@@ -88,7 +104,7 @@ package struct DrivenSession: Hashable, Sendable {
     /// Drops the client, if it is still there, and lets nothing come any more but the time.
     package mutating func outlast() throws(Violation) {
         _ = try apply(.clientDropped(.fin))
-        // Tries come at least 25 ms apart once cancels are asked for; each needs two wake-ups at most.
+        // But for the first few, tries come at least 25 ms apart; each needs two wake-ups at most.
         let mostTimers = 100 + 2 * timeout.wholeNanoseconds / 25_000_000
         for _ in 0..<mostTimers where stage == .reaping {
             if order == .waiting { _ = try apply(.cancelBegan) }
@@ -116,7 +132,7 @@ extension DrivenSession {
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
         let wasReapable = state.isBusy && !isReplication
-        switch state.clientDropped(kind, at: now, timeout: timeout) {
+        switch state.clientDropped(kind, isCutOff: isCutOff, at: now, timeout: timeout, grace: grace) {
         case .none: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
@@ -127,6 +143,7 @@ extension DrivenSession {
             stage = .reaping
             drops += 1
             deadline = now.advanced(by: timeout)
+            graceEnd = now.advanced(by: grace)
             try perform(action)
         }
     }

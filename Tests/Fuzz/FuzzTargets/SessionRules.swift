@@ -16,6 +16,8 @@ extension DrivenSession {
         try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
         try checkRule(state.isBusy, "only a busy session is cancelled")
         try checkRule(!isReplication, "a replication session is never cancelled")
+        try checkRule(!isExcluded, "a session that is left out is never cancelled")
+        try checkRule(graceEnd.map { now >= $0 } == true, "nothing is cancelled within the grace")
         try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
         try checkRule(order == nil, "one cancel is under way at a time")
         try checkRule(deadline.map { now < $0 } == true, "nothing is cancelled after the deadline")
@@ -34,6 +36,7 @@ extension DrivenSession {
         case .cancelled: try checkRule(wasCancelled && !state.isBusy, "cancelled is who was cancelled and stopped")
         case .finished: try checkRule(!wasCancelled && !state.isBusy, "finished is who stopped without a cancel")
         case .serverClosed: break
+        case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
         case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
         case .gaveUp:
             let isOver = deadline.map { now >= $0 } == true
@@ -56,6 +59,7 @@ extension DrivenSession {
         try checkRule(timer <= deadline, "a reaping looks up at its deadline")
         guard order == nil, state.reaper?.hasBegun == true else { return }
         try checkRule(state.isBusy, "a reaping ends when nothing is owed and no cancel is under way")
-        try checkRule(timer <= now.advanced(by: Self.longestRest), "who is still busy is cancelled again")
+        let latest = max(now.advanced(by: Self.longestRest), graceEnd ?? now)
+        try checkRule(timer <= latest, "who is still busy is cancelled again")
     }
 }

@@ -43,7 +43,7 @@ enum Programs {
     static func debian(_ name: String) -> String { find(name, in: ["/usr/bin"] + path) }
 
     /// The folder of small programs in other languages that are written for the tests.
-    static let sources = root + "/Tests/IntegrationTests/Programs"
+    static let sources = root + "/Tests/Programs"
 
     /// A program on the PATH.
     static func system(_ name: String) -> String { find(name, in: path) }
