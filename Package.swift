@@ -10,6 +10,10 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
+/// The simulated world is optimised in debug builds too: it has 100,000 schedules to get through. The product in it is
+/// built as ever, with all its checks.
+let fast: [SwiftSetting] = [.unsafeFlags(["-O"])]
+
 let package = Package(
     name: "pgleash",
     products: [
@@ -52,8 +56,14 @@ let package = Package(
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
         .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
-        .testTarget(name: "LeashTests", dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor"]),
-        .testTarget(name: "IntegrationTests", dependencies: ["CLibpq", "Leash", "PostgresWire", "pgleash"]),
+        .target(
+            name: "Simulation",
+            dependencies: ["Leash", "PostgresWire", "Reactor", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/Simulation",
+            swiftSettings: fast
+        ),
+        .testTarget(name: "LeashTests", dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation"]),
+        .testTarget(name: "IntegrationTests", dependencies: ["CLibpq", "Leash", "PostgresWire", "Simulation", "pgleash"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

@@ -2,6 +2,7 @@
 
 import PostgresWire
 import Reactor
+import Simulation
 import Testing
 
 @testable import Leash
@@ -80,10 +81,8 @@ struct SessionFlowTests {
         client.inbox += Array(repeating: sync, count: 3 * Owed.fullCount).flatMap { $0 }
         world.loop.settle()
         #expect(!client.inbox.isEmpty, "the client has to wait")
-        var answered = 0
-        while answered < 3 * Owed.fullCount {
+        for _ in 0..<3 * Owed.fullCount / 1024 {
             server.inbox += Array(repeating: Bytes.ready, count: 1024).flatMap { $0 }
-            answered += 1024
             world.loop.settle()
         }
         #expect(client.inbox.isEmpty)

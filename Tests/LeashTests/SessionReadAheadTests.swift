@@ -1,5 +1,6 @@
 // Clients that have sent more than their server reads, and the memory that is spent on them.
 
+import Simulation
 import Testing
 
 @testable import Leash

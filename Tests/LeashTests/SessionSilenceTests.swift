@@ -1,6 +1,7 @@
 // A host that dies while something is under way to it, and hosts that only seem to have.
 
 import Reactor
+import Simulation
 import Testing
 
 @testable import Leash

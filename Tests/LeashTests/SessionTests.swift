@@ -2,6 +2,7 @@
 
 import PostgresWire
 import Reactor
+import Simulation
 import Testing
 
 @testable import Leash

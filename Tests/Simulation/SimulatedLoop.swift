@@ -1,0 +1,191 @@
+// An event loop without a system behind it: its clock moves when told, its connections are accepted, refused or left
+// hanging as the test wants. What travels through its sockets is SimulatedSocket's.
+
+import Reactor
+
+/// The time of one simulated world; loops of several threads share it.
+package final class SimulatedClock {
+    package var now = MonotonicTime(nanoseconds: 1_000_000_000_000)
+
+    package init() {}
+}
+
+/// An EventLoop whose callbacks run in `settle`, `iterate` and `advance`, and never within one another.
+package final class SimulatedLoop: EventLoop {
+    /// What becomes of a connection attempt.
+    package enum Network {
+        case accepts, refuses, hangs
+        /// The attempt itself fails.
+        case fails(SystemError)
+
+        /// As to a Unix socket that isn't there.
+        package static let impossible = Network.fails(SystemError(2))
+    }
+
+    private final class Entry {
+        let due: MonotonicTime
+        var body: (() -> Void)?
+
+        init(due: MonotonicTime, body: @escaping () -> Void) {
+            self.due = due
+            self.body = body
+        }
+    }
+
+    private final class Timer: ScheduledTimer {
+        private let entry: Entry
+
+        init(_ entry: Entry) { self.entry = entry }
+
+        deinit { cancel() }
+
+        func cancel() { entry.body = nil }
+    }
+
+    private final class SimulatedWakeup: Wakeup, @unchecked Sendable {
+        var body: (() -> Void)?
+        var isWoken = false
+
+        init(body: @escaping () -> Void) { self.body = body }
+
+        func wake() { isWoken = true }
+    }
+
+    package let receiveBuffer: ReceiveBuffer
+    package let clock: SimulatedClock
+    package var network = Network.accepts
+    /// Per address, in place of `network`.
+    package var networks: [SocketAddress: Network] = [:]
+    /// Decides for each connection, in place of both.
+    package var route: ((SimulatedSocket) -> Network)?
+    /// All connections ever made, oldest first.
+    package private(set) var connections: [SimulatedSocket] = []
+    package private(set) var adopted: [SimulatedSocket] = []
+    private var open: [SimulatedSocket] = []
+    private var entries: [Entry] = []
+    private var wakeups: [SimulatedWakeup] = []
+
+    package init(receiveBufferSize: Int = 4096, clock: SimulatedClock = SimulatedClock()) {
+        receiveBuffer = ReceiveBuffer(size: receiveBufferSize)
+        self.clock = clock
+    }
+
+    package var now: MonotonicTime { clock.now }
+
+    package func adopt(_ accepted: AcceptedSocket) -> any StreamSocket {
+        let socket = SimulatedSocket(peer: accepted.peer)
+        adopted.append(socket)
+        open.append(socket)
+        return socket
+    }
+
+    package func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
+        let socket = SimulatedSocket(peer: address)
+        switch route?(socket) ?? networks[address] ?? network {
+        case .fails(let error): throw error
+        case .accepts: break
+        case .refuses: socket.error = SystemError(111)
+        case .hangs: socket.isConnected = false
+        }
+        connections.append(socket)
+        open.append(socket)
+        return socket
+    }
+
+    package func schedule(after delay: Duration, _ body: @escaping () -> Void) -> any ScheduledTimer {
+        if entries.count > 16 { entries.removeAll { $0.body == nil } }
+        let entry = Entry(due: now.advanced(by: delay), body: body)
+        entries.append(entry)
+        return Timer(entry)
+    }
+
+    package func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup {
+        let wakeup = SimulatedWakeup(body: body)
+        wakeups.append(wakeup)
+        return wakeup
+    }
+
+    // MARK: - What a test sees and moves
+
+    /// Sockets that have not been closed.
+    package var openSockets: Int { open.reduce(0) { $0 + ($1.isClosed ? 0 : 1) } }
+
+    /// Timers that were neither cancelled nor released, nor have fired.
+    package var liveTimers: Int { entries.reduce(0) { $0 + ($1.body == nil ? 0 : 1) } }
+
+    /// A socket or a wake-up has something to tell.
+    package var isReady: Bool { wakeups.contains { $0.isWoken } || open.contains { $0.isReady } }
+
+    /// When the next timer fires.
+    package var nextDue: MonotonicTime? {
+        var next: MonotonicTime?
+        for entry in entries where entry.body != nil && next.map({ entry.due < $0 }) ?? true { next = entry.due }
+        return next
+    }
+
+    /// What libevent does in one turn: first the wake-ups and the sockets that are ready, then the timers that are due.
+    ///
+    /// - Parameter start: which of the sockets is the first to be told.
+    /// - Returns: whether there was anything to do.
+    @discardableResult
+    package func iterate(from start: Int = 0) -> Bool {
+        let hasTold = tellReady(from: start)
+        // Those that are due now; what they schedule comes in the next turn.
+        let due = entries.filter { $0.body != nil && $0.due <= now }.sorted { $0.due < $1.due }
+        due.forEach(fire)
+        return hasTold || !due.isEmpty
+    }
+
+    /// Tells every socket what it has become until none has anything to tell; fails by returning false after too many
+    /// rounds, as a busy loop would need.
+    @discardableResult
+    package func settle() -> Bool {
+        for _ in 0..<10_000 where !tellReady(from: 0) { return true }
+        return false
+    }
+
+    /// Moves the clock and fires what falls due, in order.
+    package func advance(by duration: Duration) {
+        let end = now.advanced(by: duration)
+        settle()
+        while let entry = nextEntry(until: end) {
+            clock.now = max(now, entry.due)
+            fire(entry)
+            settle()
+        }
+        clock.now = end
+    }
+
+    /// Lets go of everything, so that mailboxes and those who open them don't keep one another for ever.
+    package func tearDown() {
+        wakeups.forEach { $0.body = nil }
+        (wakeups, entries, open, route) = ([], [], [], nil)
+    }
+
+    private func tellReady(from start: Int) -> Bool {
+        var hasTold = false
+        for wakeup in wakeups where wakeup.isWoken {
+            wakeup.isWoken = false
+            hasTold = true
+            wakeup.body?()
+        }
+        open.removeAll { $0.isClosed }
+        let ready = open.filter { $0.isReady }
+        for index in ready.indices where ready[(index + start) % ready.count].tell() { hasTold = true }
+        return hasTold
+    }
+
+    private func nextEntry(until end: MonotonicTime) -> Entry? {
+        var next: Entry?
+        for entry in entries where entry.body != nil && entry.due <= end {
+            if next.map({ entry.due < $0.due }) ?? true { next = entry }
+        }
+        return next
+    }
+
+    private func fire(_ entry: Entry) {
+        let body = entry.body
+        entry.body = nil
+        body?()
+    }
+}

@@ -1,0 +1,134 @@
+// A socket that is two byte queues: one end is the product's, the other the test's.
+
+import Reactor
+
+/// The test's end of a simulated socket, told when there is something new for it.
+package protocol SocketPeer: AnyObject {
+    /// Bytes were taken or sent, the stream was shut down, or the socket was closed.
+    func socketChanged(_ socket: SimulatedSocket)
+}
+
+/// A StreamSocket without a system.
+package final class SimulatedSocket: StreamSocket {
+    package weak var owner: (any SocketOwner)?
+    package weak var peer: (any SocketPeer)?
+    package var interest: Interest = []
+    package let peerAddress: SocketAddress?
+    package var isConnected = true
+    /// What the connection broke with, until it is taken; from then on the socket is as the kernel leaves it behind a
+    /// reset: ended for receives, broken for sends.
+    package var error: SystemError? {
+        didSet { if oldValue != nil, error == nil { isBroken = true } }
+    }
+    private var isBroken = false
+
+    /// What was sent goes without an answer.
+    package var isUnanswered = false
+
+    /// What the peer has sent and we have not received.
+    package var inbox: [UInt8] = []
+    /// The peer's stream ends behind `inbox`.
+    package var isEnded = false
+    /// What we have sent and the peer has not taken.
+    package private(set) var outbox: [UInt8] = []
+    package var outboxCount: Int { outbox.count }
+    /// How many more bytes a send takes.
+    package var room = Int.max
+    /// How many of so many bytes the next receive or send takes; all, where there is no say.
+    package var portion: ((Int) -> Int)?
+    /// Bytes received and sent so far.
+    package private(set) var receivedCount = 0
+    package private(set) var sentCount = 0
+    package private(set) var isShutDown = false
+    package private(set) var isClosed = false
+    private var hasToldEnd = false
+
+    init(peer: SocketAddress) {
+        peerAddress = peer
+    }
+
+    /// Takes what was sent so far.
+    package func takeOutbox() -> [UInt8] {
+        defer { outbox = [] }
+        return outbox
+    }
+
+    /// Takes the first `count` bytes that were sent, and makes room for as many.
+    package func takeOutbox(_ count: Int) -> ArraySlice<UInt8> {
+        let taken = outbox[..<count]
+        outbox.removeFirst(count)
+        if room != Int.max { room += count }
+        return taken
+    }
+
+    /// The peer is told nothing more of the stream than its end.
+    package var hasEndedSending: Bool { isShutDown || isClosed }
+
+    package func takeError() -> SystemError? {
+        defer { error = nil }
+        return error
+    }
+
+    package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
+        precondition(!isClosed, "received from a closed socket")
+        var count = min(limit, buffer.size, inbox.count)
+        if count > 0 {
+            if let portion { count = portion(count) }
+            if count == 0 { return .wouldBlock }
+            let inbox = inbox
+            buffer.fill { bytes in bytes.replaceSubrange(0..<count, with: inbox[..<count]) }
+            self.inbox.removeFirst(count)
+            receivedCount += count
+            peer?.socketChanged(self)
+            return .bytes(count)
+        }
+        if let error = takeError() { return .failed(error) }
+        return isEnded || isBroken ? .endOfStream : .wouldBlock
+    }
+
+    package func send(_ bytes: Span<UInt8>) -> Sent {
+        precondition(!isClosed, "sent to a closed socket")
+        if let error = takeError() { return .failed(error) }
+        if isBroken || isShutDown { return .failed(SystemError(32)) }
+        var count = min(room, bytes.count)
+        if count > 0, let portion { count = portion(count) }
+        for index in 0..<count { outbox.append(bytes[index]) }
+        if room != Int.max { room -= count }
+        sentCount += count
+        peer?.socketChanged(self)
+        return .bytes(count)
+    }
+
+    package func shutdownSending() {
+        isShutDown = true
+        peer?.socketChanged(self)
+    }
+
+    package func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        peer?.socketChanged(self)
+    }
+
+    private var readiness: Readiness {
+        guard !isClosed, isConnected else { return [] }
+        var readiness: Readiness = []
+        let hasEnded = isEnded || error != nil || isBroken
+        if interest.contains(.read), !inbox.isEmpty || hasEnded { readiness.insert(.readable) }
+        if interest.contains(.write), room > 0 || error != nil || isBroken { readiness.insert(.writable) }
+        if interest.contains(.close), !interest.contains(.read), hasEnded, !hasToldEnd { readiness.insert(.closed) }
+        return readiness
+    }
+
+    /// There is something to tell, though perhaps nobody to be told.
+    var isReady: Bool { !readiness.isEmpty }
+
+    /// Tells the owner what there is to tell; false when that is nothing.
+    func tell() -> Bool {
+        let readiness = readiness
+        guard !readiness.isEmpty, let owner else { return false }
+        if readiness.contains(.closed) { hasToldEnd = true }
+        owner.socket(self, became: readiness)
+        return true
+    }
+}
