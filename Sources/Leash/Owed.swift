@@ -117,6 +117,8 @@ extension Owed {
             copying = false
         } else if head < segments.count {
             close(segments[segments.count - 1].end.isWithinBatch ? .copyEndInBatch : .copyEnd)
+            // Where all before it is answered, no copy can begin that it would end.
+            dropEndedCopies()
         }
     }
 }

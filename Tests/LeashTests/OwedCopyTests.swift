@@ -165,6 +165,20 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
+    @Test("The end of a copy that never was, sent when all of its batch is answered", arguments: ["c", "f"])
+    func endWithoutCopy(end: String) {
+        var transcript = Transcript()
+        transcript.client("P B")
+        transcript.server("1 2")
+        transcript.client(end)
+        #expect(transcript.isBusy, "the batch is open")
+        transcript.client("C S Q")
+        transcript.server("3 Z")
+        #expect(transcript.isBusy)
+        transcript.server("C Z")
+        #expect(!transcript.isBusy)
+    }
+
     @Test("An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query")
     func bareReadyForQuery() {
         var transcript = Transcript()
