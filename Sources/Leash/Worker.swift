@@ -115,7 +115,7 @@ package final class Worker {
         silenceTimer = nil
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
-        for (session, side) in lost { session.peerLost(side) }
+        for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
         if !sessions.isEmpty { lookForSilenceSoon() }
     }
 
@@ -160,7 +160,8 @@ package final class Worker {
 
     private func drain(_ reply: @escaping @Sendable () -> Void) {
         drained = reply
-        for session in sessions.values { session.shutDown() }
+        // In the order they came, as a simulation from a seed must be the same each time.
+        for session in sessions.values.sorted(by: { $0.id < $1.id }) { session.shutDown() }
         finishDraining()
     }
 
