@@ -62,8 +62,21 @@ let package = Package(
             path: "Tests/Simulation",
             swiftSettings: fast
         ),
-        .testTarget(name: "LeashTests", dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation"]),
-        .testTarget(name: "IntegrationTests", dependencies: ["CLibpq", "Leash", "PostgresWire", "Simulation", "pgleash"]),
+        .testTarget(
+            name: "LeashTests",
+            dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation"]
+        ),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "Leash", "PostgresWire", "Reactor", "Simulation", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: fast
+        ),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["CLibpq", "Leash", "PostgresWire", "Simulation", "pgleash"]
+        ),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,38 @@
+// Where the product traps, nothing can be checked any more: a signal handler names the schedules that were under way.
+
+import Foundation
+
+/// Lines for standard error, one for each thread that runs schedules.
+enum CrashNote {
+    private static let text = Array("crashed in or beside PGLEASH_SCHEDULE=".utf8)
+    private static let digits = 20
+    private static let width = text.count + digits + 1
+    /// Plain memory: a handler may neither allocate nor wait.
+    nonisolated(unsafe) private static var lines: UnsafeMutablePointer<UInt8>?
+    nonisolated(unsafe) private static var length = 0
+
+    /// Makes room for so many threads, and waits for a crash.
+    static func install(threads: Int) {
+        length = threads * width
+        lines = .allocate(capacity: length)
+        lines?.initialize(repeating: UInt8(ascii: "\n"), count: length)
+        for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS] {
+            signal(number) { number in
+                if let lines = CrashNote.lines { _ = write(STDERR_FILENO, lines, CrashNote.length) }
+                signal(number, SIG_DFL)
+                raise(number)
+            }
+        }
+    }
+
+    /// `thread` runs this schedule from now on.
+    static func note(_ seed: UInt64, thread: Int) {
+        guard let line = lines?.advanced(by: thread * width) else { return }
+        for (index, byte) in text.enumerated() { line[index] = byte }
+        var rest = seed
+        for index in (0..<digits).reversed() {
+            line[text.count + index] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// What happened in a schedule, as far as it must be noted when it happens. The rest can be seen at its end.
+
+import Leash
+import Logging
+import Reactor
+import Simulation
+
+/// The notes of one schedule; on one thread, though a Logger's handler and a mailbox want it to be sendable.
+final class Facts: @unchecked Sendable {
+    /// A line of the log about an orphan's end.
+    struct Reaped {
+        let client: Int
+        let outcome: Outcome
+        let drop: String
+        let milliseconds: Double
+    }
+
+    /// A cancel whose process was not there any more, or never.
+    struct Unmatched {
+        let target: FakeBackend?
+        /// pgleash had closed the cancel connection before the request was read.
+        let wasAbandoned: Bool
+    }
+
+    var accepted = 0
+    /// Why each client's session ended; once, one should think.
+    var reasons: [Int: [EndReason]] = [:]
+    var reaped: [Reaped] = []
+    /// What pgleash left running, and how.
+    var orphans: [(backend: FakeBackend, how: String)] = []
+    var unmatched: [Unmatched] = []
+    /// The most cancel connections at a time.
+    var mostCancels = 0
+    var packets = 0
+    var cancelsWhileIdle: [FakeBackend] = []
+    var cancelsAfterEnd: [FakeBackend] = []
+    var cancelsToNobody: [String] = []
+    var cancelsToExcluded: [FakeBackend] = []
+    /// Bytes that did not arrive though everybody waited for them.
+    var stuck: [String] = []
+    var isEndless = false
+    var drained = 0
+    var sessionsLeft = 0
+    /// A connector has tried again within one order, so when the order began is not known.
+    var hasRetried = false
+    var trace: ((String) -> Void)?
+
+    private var orphanRequests: Set<[UInt8]> = []
+    private var clientRequests: Set<[UInt8]> = []
+
+    /// The dispatcher was given an order.
+    func noteOrder(_ order: CancelOrder) {
+        switch order.purpose {
+        case .orphan: orphanRequests.insert(order.key.cancelRequest)
+        case .client: clientRequests.insert(order.key.cancelRequest)
+        }
+    }
+
+    /// A CancelRequest is on its way.
+    func noteCancel(_ cancel: FakeCancel, _ request: [UInt8], _ world: World) {
+        packets += 1
+        guard !clientRequests.contains(request) else { return }
+        guard orphanRequests.contains(request), let target = world.server.backend(withKey: request[8...]),
+            target.socket.peerAddress == cancel.socket.peerAddress
+        else { return cancelsToNobody.append(text(request)) }
+        if target.client?.isLeftOut == true { cancelsToExcluded.append(target) }
+        guard !hasRetried else { return }
+        if let closed = target.closedAt, closed < cancel.dialledAt { cancelsAfterEnd.append(target) }
+        if let idle = target.idleSince, idle < cancel.dialledAt, !hasThrownAway(target, world) {
+            cancelsWhileIdle.append(target)
+        }
+    }
+
+    /// A client's own cancel was meant for this backend.
+    func isOfClient(_ backend: FakeBackend) -> Bool {
+        clientRequests.contains(RandomFrontend.cancelRequest(backend.key))
+    }
+
+    /// The client's messages were noted, but when it left they had not gone on to the server, which may be idle.
+    private func hasThrownAway(_ backend: FakeBackend, _ world: World) -> Bool {
+        guard let client = backend.client else { return false }
+        return (client.socket?.receivedCount ?? 0) - client.preludeLength > backend.socket.sentCount
+    }
+
+    /// A client leaves that has had nothing to do for long. Unless somebody dawdles, all bytes have arrived.
+    func checkQuiet(_ client: FakeClient, _ world: World) {
+        guard let backend = world.backend(of: client), backend.isAtRest, backend.closedAt == nil,
+            let socket = client.socket, socket.outboxCount == 0
+        else { return }
+        if client.received != backend.said { stuck.append("to client \(client.number)") }
+        if client.script[..<client.position] != backend.received[...] { stuck.append("from client \(client.number)") }
+    }
+}
+
+/// Takes down how sessions end, from the log.
+struct FactsLog: LogHandler {
+    let facts: Facts
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.debug
+    var metadataProvider: Logger.MetadataProvider?
+
+    init(facts: Facts) { self.facts = facts }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if let trace = facts.trace {
+            let words = (event.metadata ?? [:]).map { "\($0.key)=\($0.value)" }.sorted()
+            trace("pgleash: \(event.message) \(words.joined(separator: " "))")
+        }
+        guard let client = Int(word("client", event)) else { return }
+        if let reason = EndReason(rawValue: word("reason", event)), event.level == .debug {
+            facts.reasons[client, default: []].append(reason)
+        }
+        if let outcome = Outcome(rawValue: word("outcome", event)) {
+            facts.reaped.append(
+                .init(
+                    client: client,
+                    outcome: outcome,
+                    drop: word("drop", event),
+                    milliseconds: Double(word("milliseconds", event)) ?? .infinity
+                )
+            )
+        }
+    }
+
+    private func word(_ key: String, _ event: LogEvent) -> String {
+        if case .string(let word) = event.metadata?[key] { word } else { "" }
+    }
+}

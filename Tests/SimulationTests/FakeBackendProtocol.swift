@@ -1,0 +1,221 @@
+// What a fake backend makes of its messages: the rules of PostgresMain() and CopyGetData() of PostgreSQL's source, in a
+// small language of statements. Reading and writing is FakeBackend's.
+
+import Simulation
+
+extension FakeBackend {
+    private static let error = Bytes.message("E", Array("e\0".utf8))
+    private static let dataRow = Bytes.message("D", [0, 0])
+    private static let rowDescription = Bytes.message("T", [0, 0])
+    private static let complete = Bytes.message("C", Array("OK\0".utf8))
+
+    // MARK: - Start-up
+
+    func startUp() {
+        let refuses = world.chance.mishap(40)
+        if world.server.asksForPassword {
+            say(Bytes.message("R", [0, 0, 0, 3]))
+            startFlush()
+            work = [.awaitPassword]
+        }
+        let key = world.server.givesKeys ? Bytes.message("K", key) : []
+        let greeting = Bytes.message("R", [0, 0, 0, 0]) + Bytes.message("S", Array("a\0b\0".utf8)) + key
+        work += refuses ? [.say(Self.error), .exit] : [.say(greeting), .beReady]
+    }
+
+    // MARK: - PostgresMain()
+
+    func handle(_ kind: UInt8, _ body: ArraySlice<UInt8>) {
+        switch kind {
+        case UInt8(ascii: "X"): return exit(.terminated)
+        case UInt8(ascii: "S"):
+            if copyHasFailed { hasAnsweredSyncWithinCopy = true }
+            (ignoresTillSync, isExtended, hasOpenBatch, copyHasFailed) = (false, false, false, false)
+            work = [.beReady]
+            return
+        case UInt8(ascii: "Q"), UInt8(ascii: "F"), UInt8(ascii: "d"), UInt8(ascii: "c"), UInt8(ascii: "f"):
+            isExtended = false
+            if kind == UInt8(ascii: "c") || kind == UInt8(ascii: "f") { copyHasFailed = false }
+        case UInt8(ascii: "P"), UInt8(ascii: "B"), UInt8(ascii: "D"), UInt8(ascii: "E"), UInt8(ascii: "C"):
+            (isExtended, hasOpenBatch) = (true, true)
+        case UInt8(ascii: "H"): isExtended = true
+        default: return failFatally()
+        }
+        if !ignoresTillSync { obey(kind, body) }
+    }
+
+    private func obey(_ kind: UInt8, _ body: ArraySlice<UInt8>) {
+        switch kind {
+        case UInt8(ascii: "Q"): query(body.dropLast())
+        case UInt8(ascii: "F"): call(body.first ?? 0)
+        case UInt8(ascii: "P"):
+            portal = nil
+            prepared = body.dropFirst().first
+            if prepared == Statement.syntaxError {
+                prepared = nil
+                return fail()
+            }
+            say(Bytes.message("1"))
+        case UInt8(ascii: "B"):
+            guard let prepared else { return fail() }
+            portal = prepared
+            say(Bytes.message("2"))
+        case UInt8(ascii: "D"): describe(isStatement: body.first == UInt8(ascii: "S"))
+        case UInt8(ascii: "E"):
+            guard let portal else { return fail() }
+            work = [.statement(portal, rowLimit: Int(body.last ?? 0))]
+        case UInt8(ascii: "C"):
+            portal = nil
+            say(Bytes.message("3"))
+        case UInt8(ascii: "H"): startFlush()
+        default: break
+        }
+    }
+
+    private func query(_ text: ArraySlice<UInt8>) {
+        hasOpenBatch = false
+        if text.contains(Statement.syntaxError) { return fail() }
+        work = text.map { .statement($0, rowLimit: 0) } + [.beReady]
+        if text.isEmpty { say(Bytes.message("I")) }
+    }
+
+    private func call(_ statement: UInt8) {
+        hasOpenBatch = false
+        if statement == Statement.error { return fail() }
+        work = Self.waits(statement) + [.say(Bytes.message("V", [255, 255, 255, 255])), .beReady]
+        noteStatement()
+    }
+
+    private func describe(isStatement: Bool) {
+        guard let described = isStatement ? prepared : portal else { return fail() }
+        if isStatement { say(Bytes.message("t", [0, 0])) }
+        let hasRows = ![Statement.noRows, Statement.copyIn, Statement.copyOut].contains(described)
+        say(hasRows ? Self.rowDescription : Bytes.message("n"))
+    }
+
+    // MARK: - Running statements
+
+    /// Does the next step of what there is to do.
+    ///
+    /// - Returns: false when it waits for something.
+    func doWork() -> Bool {
+        guard let next = work.first else { return true }
+        switch next {
+        case .statement(let statement, let rowLimit):
+            if cancelPending { fail() } else { begin(statement, rowLimit) }
+        case .wait(let nanoseconds, let catches): return wait(nanoseconds, catches)
+        case .rows(let count): sendRow(of: count)
+        case .say(let bytes):
+            say(bytes)
+            work.removeFirst()
+        case .copyIn: return copyFurther()
+        case .awaitPassword:
+            guard nextMessage() != nil else { return receiveMore() }
+            work.removeFirst()
+        case .beReady:
+            isRunning = false
+            work.removeFirst()
+            say(Bytes.ready)
+            startFlush()
+        case .exit: exit(.died)
+        }
+        return !hasExited
+    }
+
+    private func begin(_ statement: UInt8, _ rowLimit: Int) {
+        noteStatement()
+        if !isExtended, statement == Statement.row || statement == Statement.manyRows { say(Self.rowDescription) }
+        var steps = Self.waits(statement)
+        switch statement {
+        case Statement.error: return fail()
+        case Statement.manyRows where rowLimit > 0:
+            steps += [.rows(rowLimit), .say(Bytes.message("s"))]
+        case Statement.manyRows: steps += [.rows(20), .say(Self.complete)]
+        case Statement.noRows: steps += [.say(Self.complete)]
+        case Statement.copyIn:
+            say(Bytes.message("G", [0, 0, 0]))
+            startFlush()
+            steps += [.copyIn, .say(Self.complete)]
+        case Statement.copyOut:
+            let copy = Bytes.message("d", [49, 10])
+            steps += [.say(Bytes.message("H", [0, 0, 0]) + copy + copy + Bytes.message("c") + Self.complete)]
+        default: steps += [.rows(1), .say(Self.complete)]
+        }
+        work.replaceSubrange(0..<1, with: steps)
+    }
+
+    /// What a statement waits for before it answers.
+    private static func waits(_ statement: UInt8) -> [Work] {
+        switch statement {
+        case Statement.shortWait: [.wait(nanoseconds: 5_000_000, catches: 0)]
+        case Statement.longWait: [.wait(nanoseconds: 80_000_000, catches: 0)]
+        case Statement.endlessWait: [.wait(nanoseconds: nil, catches: 0)]
+        case Statement.stubborn: [.wait(nanoseconds: nil, catches: .max)]
+        case let digit where Statement.catching.contains(digit):
+            [.wait(nanoseconds: nil, catches: Int(digit - UInt8(ascii: "0")))]
+        default: []
+        }
+    }
+
+    private func wait(_ nanoseconds: UInt64?, _ catches: Int) -> Bool {
+        if cancelPending, catches > 0 {
+            cancelPending = false
+            work[0] = .wait(nanoseconds: nanoseconds, catches: catches - 1)
+        } else if cancelPending {
+            stopWaiting()
+            fail()
+            return true
+        }
+        guard wait(nanoseconds) else { return false }
+        work.removeFirst()
+        return true
+    }
+
+    private func sendRow(of count: Int) {
+        if cancelPending { return fail() }
+        say(Self.dataRow)
+        if outputIsFull { startFlush() }
+        if count > 1 { work[0] = .rows(count - 1) } else { work.removeFirst() }
+    }
+
+    // MARK: - CopyGetData()
+
+    /// Reads copy data; blocked in that, it serves no cancel.
+    private func copyFurther() -> Bool {
+        guard let kind = nextKind else { return receiveMore() }
+        // The type alone is enough to fail, and then the position in the stream is lost.
+        guard "dcfHS".utf8.contains(kind) else {
+            failFatally()
+            return false
+        }
+        guard let message = nextMessage() else { return receiveMore() }
+        switch message.kind {
+        case UInt8(ascii: "d") where message.body.first == UInt8(ascii: "!"): fail()
+        case UInt8(ascii: "d") where cancelPending: fail()
+        case UInt8(ascii: "f"): fail()
+        case UInt8(ascii: "c"): work.removeFirst()
+        default: break
+        }
+        return true
+    }
+
+    // MARK: - Errors
+
+    private func fail() {
+        cancelPending = false
+        isRunning = false
+        portal = nil
+        say(Self.error)
+        startFlush()
+        if isExtended {
+            ignoresTillSync = true
+            copyHasFailed = isCopying
+        }
+        work = isExtended ? [] : [.beReady]
+    }
+
+    private func failFatally() {
+        say(Self.error)
+        exit(.died)
+    }
+}

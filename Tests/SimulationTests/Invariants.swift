@@ -1,0 +1,196 @@
+// What must hold at the end of every schedule, each under a name of its own, with its exceptions by name.
+
+import Leash
+import PostgresWire
+import Reactor
+import Simulation
+
+/// Something that holds of every schedule.
+struct Invariant: Sendable {
+    let name: String
+    /// What is wrong, or nil.
+    let check: @Sendable (World) -> String?
+
+    init(_ name: String, _ check: @escaping @Sendable (World) -> String?) {
+        self.name = name
+        self.check = check
+    }
+
+    static let all: [Invariant] = [
+        Invariant("nobody loops for ever") { $0.facts.isEndless ? "\(World.mostSteps) steps" : nil },
+        Invariant("every drop ends in exactly one outcome", oneOutcome),
+        Invariant("reaping ends within its time", inTime),
+        Invariant("the counters balance", balance),
+        Invariant("every session ends once, and gives its place back", oneEnd),
+        Invariant("what goes in comes out", sameBytes),
+        Invariant("no bytes are stuck") { list($0.facts.stuck) },
+        Invariant("no cancel for an idle session") { list($0.facts.cancelsWhileIdle.map { "backend \($0.number)" }) },
+        Invariant("no cancel after the end") { list($0.facts.cancelsAfterEnd.map { "backend \($0.number)" }) },
+        Invariant("no cancel with a wrong key") { list($0.facts.cancelsToNobody) },
+        Invariant("no cancel for who is left out") { list($0.facts.cancelsToExcluded.map { "backend \($0.number)" }) },
+        Invariant("never more cancels at a time than allowed") { world in
+            let most = world.configuration.cancel.maxConcurrent
+            return world.facts.mostCancels > most ? "\(world.facts.mostCancels), \(most) are allowed" : nil
+        },
+        Invariant("every cancel matches a process", matches),
+        Invariant("no orphan", noOrphan),
+        Invariant("nothing is given up without need", givenUp),
+        Invariant("nothing is left over", nothingLeft),
+    ]
+
+    private static func list(_ findings: [String]) -> String? {
+        findings.isEmpty ? nil : findings.joined(separator: ", ")
+    }
+
+    // MARK: - Ends
+
+    private static func oneOutcome(_ world: World) -> String? {
+        let (facts, counters) = (world.facts, world.counters)
+        let drops = sum(DropKind.allCases) { counters.drops[$0].value }
+        let outcomes = sum(Outcome.allCases) { counters.orphans[$0].value }
+        guard drops == outcomes, Int(drops) == facts.reaped.count else {
+            return "\(drops) drops, \(outcomes) outcomes, \(facts.reaped.count) in the log"
+        }
+        let reaped = facts.reaped.map(\.client)
+        guard Set(reaped).count == reaped.count else { return "a client was reaped twice: \(reaped)" }
+        let ended = facts.reasons.filter { $0.value == [.reaped] }.keys
+        return Set(ended) == Set(reaped) ? nil : "\(reaped) have an outcome, \(ended) ended as reaped"
+    }
+
+    /// A loop may be late by some milliseconds.
+    private static func inTime(_ world: World) -> String? {
+        let most = world.configuration.cancel.timeout.milliseconds + 50
+        return list(world.facts.reaped.filter { $0.milliseconds > most }.map { "\($0.milliseconds) ms" })
+    }
+
+    private static func balance(_ world: World) -> String? {
+        let counters = world.counters
+        let ended = sum(EndReason.allCases) { counters.sessionsEnded[$0].value }
+        let confirmed = sum([.cancelled, .finished, .serverClosed]) { (outcome: Outcome) in
+            counters.orphans[outcome].value
+        }
+        let sent = world.dispatcherCounters.cancelsSent.value + world.dispatcherCounters.clientCancelsRelayed.value
+        let pairs: [(String, Int64, Int64)] = [
+            ("opened and accepted", counters.sessionsOpened.value, Int64(world.facts.accepted)),
+            ("opened and ended", counters.sessionsOpened.value, ended),
+            ("active and none", counters.sessionsActive.value, 0),
+            ("busy and none", counters.sessionsBusy.value, 0),
+            ("orphans active and none", counters.orphansActive.value, 0),
+            ("observed and confirmed", counters.reapTime.counts.reduce(0) { $0 + $1.value }, confirmed),
+            ("cancels counted and sent", sent, Int64(world.facts.packets)),
+        ]
+        return list(pairs.filter { $0.1 != $0.2 }.map { "\($0.0): \($0.1) and \($0.2)" })
+    }
+
+    private static func oneEnd(_ world: World) -> String? {
+        if let (client, reasons) = world.facts.reasons.first(where: { $0.value.count != 1 }) {
+            return "client \(client): \(reasons)"
+        }
+        guard world.facts.reasons.count == world.facts.accepted else {
+            return "\(world.facts.accepted) accepted, \(world.facts.reasons.count) ended"
+        }
+        guard world.load.count == 0 else { return "the worker's load is \(world.load.count)" }
+        let places = (0..<world.configuration.listen.maxSessions).filter { _ in world.limit.enter() }.count
+        guard places == world.configuration.listen.maxSessions else { return "\(places) places left" }
+        return world.limit.enter() ? "a place too many" : nil
+    }
+
+    private static func nothingLeft(_ world: World) -> String? {
+        let keys = world.server.backends.filter { backend in
+            let bytes = backend.key
+            guard let key = CancelKey(backendKeyData: bytes.span) else { return false }
+            return world.keys.address(of: key) != nil
+        }
+        let left: [(String, Int)] = [
+            ("sessions", world.sessionsLeft()), ("sockets", world.socketsLeft), ("timers", world.timersLeft),
+            ("keys", keys.count), ("drains", (world.isDraining ? 1 : 0) - world.facts.drained),
+        ]
+        return list(left.filter { $0.1 != 0 }.map { "\($0.1) \($0.0)" })
+    }
+
+    // MARK: - Bytes
+
+    private static func sameBytes(_ world: World) -> String? {
+        for client in world.clients where client.socket != nil {
+            let backend = world.backend(of: client)
+            let passedOn = backend.map { $0.received + $0.socket.outbox } ?? []
+            guard client.script[..<client.position].starts(with: passedOn) else {
+                return "client \(client.number) sent \(text(client.script[..<client.position])), "
+                    + "the server got \(text(passedOn))"
+            }
+            let answers = backend?.said ?? []
+            let got = client.answers
+            guard !answers.starts(with: got) else { continue }
+            guard got.starts(with: answers.prefix(got.count)) || speaksItself(got, answers) else {
+                return "the server said \(text(answers)), client \(client.number) got \(text(got))"
+            }
+            guard speaksItself(got, answers) else {
+                return "client \(client.number) got more than was said: \(text(got))"
+            }
+        }
+        return nil
+    }
+
+    /// The last of `got` is a message of pgleash's own, at a boundary of what the server said.
+    private static func speaksItself(_ got: [UInt8], _ answers: [UInt8]) -> Bool {
+        let same = zip(got, answers).prefix { $0 == $1 }.count
+        let own = Array("SFATAL\0VFATAL\0C".utf8)
+        // The type byte and the length may agree with what the server says next.
+        return (max(0, same - 8)...same).contains { start in
+            let rest = got[start...]
+            return rest.first == UInt8(ascii: "E") && rest.dropFirst(5).starts(with: own.prefix(max(0, rest.count - 5)))
+        }
+    }
+
+    // MARK: - Cancels
+
+    /// The server logs a cancel that matches no process, and pgleash sees to it that none of its own does, as far as it
+    /// can.
+    private static func matches(_ world: World) -> String? {
+        let findings = world.facts.unmatched.filter { unmatched in
+            // A client's own cancel may carry any key at all.
+            guard let target = unmatched.target else { return false }
+            if world.facts.isOfClient(target) { return false }
+            // Not waited for any longer than `attempt_timeout`.
+            if unmatched.wasAbandoned { return false }
+            // Nor beyond `[cancel] timeout`, whatever is under way.
+            if hasReachedDeadline(target, world) { return false }
+            // The backend has left of its own accord, or has read Terminate or the end of the stream that pgleash
+            // sends to have it leave. Where it was the session's end that sent it away, that came too early.
+            return target.exitCause == .endOfStream && target.sawClose
+        }
+        return findings.isEmpty ? nil : list(findings.map { "backend \($0.target?.number ?? -1)" })
+    }
+
+    private static func hasReachedDeadline(_ backend: FakeBackend, _ world: World) -> Bool {
+        let drop = min(backend.client?.leavingTime ?? never, backend.client?.closingTime ?? never)
+        let timeout = UInt64(world.configuration.cancel.timeout.wholeNanoseconds)
+        return drop != never && backend.closingTime >= drop + timeout
+    }
+
+    private static func noOrphan(_ world: World) -> String? {
+        let findings = world.facts.orphans.filter { orphan in
+            switch world.outcome(of: orphan.backend) {
+            case .gaveUp, .noKey, .excluded: return false
+            default: break
+            }
+            if orphan.backend.client?.isLeftOut == true { return false }
+            // A Sync sent within a copy, behind some of its data, is thought ignored; when the data before it was bad,
+            // its answer is taken for that of a later one. No driver sends such a thing. To know, each CopyData would
+            // have to be noted.
+            return !orphan.backend.hasAnsweredSyncWithinCopy
+        }
+        return list(findings.map { "backend \($0.backend.number) \($0.how)" })
+    }
+
+    /// Where all goes smoothly, only what catches every cancel is given up.
+    private static func givenUp(_ world: World) -> String? {
+        guard !world.chance.isRough else { return nil }
+        let backends = world.server.backends.filter { world.outcome(of: $0) == .gaveUp && !$0.isStubborn }
+        return list(backends.map { "backend \($0.number)" })
+    }
+
+    private static func sum<Label>(_ labels: [Label], _ value: (Label) -> Int64) -> Int64 {
+        labels.reduce(0) { $0 + value($1) }
+    }
+}

@@ -1,0 +1,128 @@
+// What a fake client has to say: random conversations, in the small language FakeBackend understands. A statement is
+// one letter, a Query's text a row of them.
+
+import Simulation
+
+/// The letters of the fake server's SQL.
+enum Statement {
+    static let row = UInt8(ascii: "q")
+    static let manyRows = UInt8(ascii: "m")
+    static let noRows = UInt8(ascii: "n")
+    static let error = UInt8(ascii: "e")
+    static let syntaxError = UInt8(ascii: "?")
+    static let shortWait = UInt8(ascii: "w")
+    static let longWait = UInt8(ascii: "v")
+    static let endlessWait = UInt8(ascii: "W")
+    /// An endless wait that catches `query_canceled` once, twice, three times.
+    static let catching = [UInt8](arrayLiteral: UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "3"))
+    /// One that catches it for ever.
+    static let stubborn = UInt8(ascii: "9")
+    static let copyIn = UInt8(ascii: "i")
+    static let copyOut = UInt8(ascii: "o")
+}
+
+/// Draws the messages of one client.
+struct RandomFrontend {
+    let chance: Chance
+
+    static let sync = Bytes.message("S")
+    static let terminate = Bytes.message("X")
+
+    func statement() -> UInt8 {
+        switch chance.below(32) {
+        case 0..<8: Statement.row
+        case 8..<10: Statement.manyRows
+        case 10..<12: Statement.noRows
+        case 12..<14: Statement.error
+        case 14: Statement.syntaxError
+        case 15..<18: Statement.shortWait
+        case 18..<20: Statement.longWait
+        case 20..<25: Statement.endlessWait
+        case 25..<27: chance.oneIn(8) ? Statement.stubborn : chance.pick(Statement.catching)
+        case 27..<30: Statement.copyIn
+        default: Statement.copyOut
+        }
+    }
+
+    /// A whole conversation behind the start-up.
+    func conversation() -> [UInt8] {
+        var bytes: [UInt8] = []
+        for _ in 0..<chance.below(6) { bytes += exchange() }
+        if chance.oneIn(8) { bytes += Self.terminate }
+        if chance.oneIn(60) { bytes += chance.pick([Bytes.message("!"), [UInt8(ascii: "Q"), 0, 0, 0, 3]]) }
+        return bytes
+    }
+
+    private func exchange() -> [UInt8] {
+        switch chance.below(12) {
+        case 0..<5: return query()
+        case 5..<8: return batch() + (chance.oneIn(6) ? Bytes.message("H") : Self.sync)
+        case 8: return (0..<1 + chance.below(4)).flatMap { _ in batch() + Self.sync }
+        case 9: return Bytes.message("F", [statement(), 0])
+        default: return (0..<1 + chance.below(4)).flatMap { _ in anything() }
+        }
+    }
+
+    private func query() -> [UInt8] {
+        var text: [UInt8] = []
+        var copies: [UInt8] = []
+        for _ in 0..<(chance.oneIn(4) ? chance.below(4) : 1) {
+            text.append(statement())
+            if text.last == Statement.copyIn, !chance.oneIn(8) { copies += copy() }
+        }
+        return Bytes.message("Q", text + [0]) + copies
+    }
+
+    private func copy() -> [UInt8] {
+        var bytes: [UInt8] = []
+        for _ in 0..<chance.below(3) { bytes += data() }
+        if chance.oneIn(6) { bytes += Self.sync }
+        if !chance.oneIn(6) { bytes += Bytes.message(chance.oneIn(4) ? "f" : "c") }
+        return bytes
+    }
+
+    /// Copy data, a line of which may be wrong.
+    private func data() -> [UInt8] {
+        Bytes.message("d", chance.oneIn(8) ? [UInt8(ascii: "!")] : [UInt8(ascii: "1"), 10])
+    }
+
+    private func batch() -> [UInt8] {
+        let statement = statement()
+        var bytes = parse(statement) + Bytes.message("B", [0])
+        if chance.oneIn(2) { bytes += describe() }
+        bytes += execute()
+        if chance.oneIn(6) { bytes += execute() }
+        if statement == Statement.copyIn { bytes += copy() }
+        return bytes
+    }
+
+    private func parse(_ statement: UInt8) -> [UInt8] { Bytes.message("P", [0, statement, 0]) }
+    private func describe() -> [UInt8] { Bytes.message("D", [UInt8(ascii: chance.oneIn(3) ? "S" : "P"), 0]) }
+    private func execute() -> [UInt8] { Bytes.message("E", [0, UInt8(chance.below(3))]) }
+
+    private func anything() -> [UInt8] {
+        switch chance.below(14) {
+        case 0: parse(statement())
+        case 1: Bytes.message("B", [0])
+        case 2: describe()
+        case 3: execute()
+        case 4: Bytes.message("C", [UInt8(ascii: "P"), 0])
+        case 5: Bytes.message("H")
+        case 6, 7: Self.sync
+        case 8: data()
+        case 9, 10: Bytes.message(chance.oneIn(4) ? "f" : "c")
+        case 11: Bytes.message("F", [statement(), 0])
+        default: query()
+        }
+    }
+
+    // MARK: - The first packet
+
+    static func startup(client: Int, isReplication: Bool) -> [UInt8] {
+        packet([0, 3, 0, 0] + "user\0u\(client)\0\(isReplication ? "replication\u{0}1\u{0}" : "")\0".utf8)
+    }
+
+    static func cancelRequest(_ key: [UInt8]) -> [UInt8] { packet([4, 0xd2, 0x16, 0x2e] + key) }
+
+    private static func packet(_ body: [UInt8]) -> [UInt8] { [0, 0, 0, UInt8(body.count + 4)] + body }
+}

@@ -1,0 +1,42 @@
+// The real worker, sessions, dispatcher and connectors in many simulated worlds, each from a seed of its own, with what
+// must hold at the end of each.
+
+import Foundation
+import Leash
+import Testing
+
+@Suite struct `In a simulated world` {
+    @Test func `no schedule breaks an invariant`() throws {
+        if let seed = Settings.schedule { return try replay(seed) }
+        print("schedules: PGLEASH_SEED=\(Settings.seed) PGLEASH_SCHEDULES=\(Settings.schedules)")
+        let start = ContinuousClock.now
+        let tally = Run(seed: Settings.seed, count: Settings.schedules).tally()
+        print("schedules: \(tally) in \(ContinuousClock.now - start)")
+        for failure in tally.failures { Issue.record("\(failure)") }
+        guard Settings.schedules >= 10_000 else { return }
+        // What never occurs is not tested.
+        #expect(Outcome.allCases.filter { tally.outcomes[$0] == nil } == [])
+        #expect(EndReason.allCases.filter { tally.reasons[$0] == nil } == [])
+    }
+
+    private func replay(_ seed: UInt64) throws {
+        let world = try World(seed: seed, isTraced: true)
+        world.run()
+        for invariant in Invariant.all {
+            guard let finding = invariant.check(world) else { continue }
+            Issue.record("PGLEASH_SCHEDULE=\(seed): \(invariant.name): \(finding)")
+        }
+    }
+}
+
+/// What is run, from the environment.
+private enum Settings {
+    static let schedules = Int(ProcessInfo.processInfo.environment["PGLEASH_SCHEDULES"] ?? "") ?? 100_000
+    /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
+    static let seed: UInt64 = {
+        let word = ProcessInfo.processInfo.environment["PGLEASH_SEED"] ?? "1"
+        return UInt64(word) ?? UInt64.random(in: 0 ... .max)
+    }()
+    /// One schedule to be replayed, with a trace.
+    static let schedule = UInt64(ProcessInfo.processInfo.environment["PGLEASH_SCHEDULE"] ?? "")
+}

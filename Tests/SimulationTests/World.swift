@@ -1,0 +1,221 @@
+// One schedule: a real worker and a real dispatcher, each on a loop of its own, among fake clients and a fake server;
+// who acts when comes from the seed.
+
+import Leash
+import Logging
+import Reactor
+import Simulation
+
+/// A simulated world, from its seed to its end.
+final class World {
+    let seed: UInt64
+    let chance: Chance
+    let facts: Facts
+    let configuration: Configuration
+    let counters = Counters()
+    let dispatcherCounters = Counters()
+    let load = WorkerLoad()
+    let limit: SessionLimit
+    let keys: CancelKeyDirectory
+    let dispatcherLoop: SimulatedLoop
+    private(set) lazy var server = FakeServer(self)
+    private(set) var clients: [FakeClient] = []
+    /// Steps done; all that happens within one is one moment.
+    private(set) var steps = 0
+    private(set) var isDraining = false
+
+    private let clock = SimulatedClock()
+    private let start: UInt64
+    private let workerLoop: SimulatedLoop
+    private let worker: Worker
+    private let dispatcher: CancelDispatcher
+    private let letters = Mailbox<WorkerLetter>()
+    private var loops: [LoopActor] = []
+    private var actors: [Actor] = []
+    private let isTraced: Bool
+
+    /// More than any schedule needs by far (the longest of 100,000 takes 3,204): something in it never comes to rest.
+    static let mostSteps = 20_000
+
+    init(seed: UInt64, isTraced: Bool = false) throws {
+        let (chance, facts) = (Chance(seed: seed), Facts())
+        (self.seed, self.chance, self.facts, self.isTraced) = (seed, chance, facts, isTraced)
+        let clientCount = chance.pick([1, 1, 1, 1, 2, 2, 2, 3, 3, 4])
+        configuration = Self.drawConfiguration(chance, clientCount)
+        limit = SessionLimit(configuration.listen.maxSessions)
+        workerLoop = SimulatedLoop(receiveBufferSize: chance.pick([16, 64, 512]), clock: clock)
+        dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
+        start = clock.now.nanoseconds
+        let orders = Mailbox<CancelOrder>()
+        let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { SocketAddress.unix(path: "server \($0)") }
+        var log = Logger(label: "simulation") { _ in FactsLog(facts: facts) }
+        log.logLevel = .debug
+        let environment = WorkerEnvironment(
+            configuration: configuration, upstream: .addresses(addresses), limit: limit, dispatcher: orders, log: log
+        )
+        keys = environment.keys
+        let worker = Worker(
+            loop: workerLoop, mailbox: letters, counters: counters, load: load, environment: environment
+        )
+        let dispatcher = CancelDispatcher(
+            loop: dispatcherLoop, limits: configuration.cancel, counters: dispatcherCounters
+        )
+        (self.worker, self.dispatcher) = (worker, dispatcher)
+        try letters.open(on: workerLoop) { worker.receive($0) }
+        try orders.open(on: dispatcherLoop) { order in
+            facts.noteOrder(order)
+            dispatcher.receive(order)
+        }
+        if isTraced { facts.trace = { [unowned self] in trace($0) } }
+        people(clientCount)
+    }
+
+    deinit {
+        workerLoop.tearDown()
+        dispatcherLoop.tearDown()
+    }
+
+    private static func drawConfiguration(_ chance: Chance, _ clientCount: Int) -> Configuration {
+        var configuration = Configuration()
+        configuration.listen.maxSessions = chance.oneIn(16) ? max(1, clientCount - 1) : 10
+        configuration.listen.authenticationTimeout = chance.oneIn(8) ? .milliseconds(20) : .seconds(60)
+        configuration.listen.keepalive = Keepalive(
+            idle: .seconds(2), interval: .seconds(1), count: 2, userTimeout: .zero
+        )
+        configuration.server.connectTimeout = chance.pick([.milliseconds(100), .seconds(1)])
+        configuration.cancel.timeout = chance.pick([.milliseconds(300), .seconds(3), .seconds(30)])
+        configuration.cancel.attemptTimeout = chance.pick([.milliseconds(50), .milliseconds(500), .seconds(5)])
+        configuration.cancel.maxConcurrent = 1 + chance.below(3)
+        configuration.cancel.grace = chance.oneIn(8) ? .milliseconds(20) : .zero
+        configuration.cancel.readAhead = chance.pick([0, 100, 1_000_000])
+        if chance.oneIn(8) { configuration.cancel.exclusion.users = ["u\(chance.below(clientCount))"] }
+        return configuration
+    }
+
+    /// Brings in the loops, the clients, and perhaps the end of pgleash.
+    private func people(_ clientCount: Int) {
+        loops = [LoopActor(self, workerLoop), LoopActor(self, dispatcherLoop)]
+        workerLoop.route = { [unowned self] socket in
+            socket.portion = portion
+            return server.takeSession(socket)
+        }
+        dispatcherLoop.route = { [unowned self] socket in server.takeCancel(socket) }
+        for number in 0..<clientCount {
+            let role: FakeClient.Role =
+                switch number > 0 ? chance.below(16) : chance.below(64) + 2 {
+                case 0, 1: .cancel
+                case 2: .replication
+                case 3: .malformed
+                default: .session
+                }
+            clients.append(FakeClient(self, number: number, role: role))
+        }
+        actors += clients
+        if chance.oneIn(10) { actors.append(Appointment(self, at: now + UInt64(chance.below(400_000_000)), drain)) }
+    }
+
+    private var portion: ((Int) -> Int)? {
+        chance.isRough ? { [chance] in chance.portion($0) } : nil
+    }
+
+    // MARK: - For those who act
+
+    var now: UInt64 { clock.now.nanoseconds }
+
+    func join(_ actor: Actor) { actors.append(actor) }
+
+    /// A client connects; not any more once pgleash stops.
+    func accept(_ client: FakeClient) -> SimulatedSocket? {
+        guard !isDraining else { return nil }
+        load.enter()
+        facts.accepted += 1
+        let accepted = AcceptedSocket(descriptor: -1, peer: .unix(path: "\(client.number)"))
+        worker.receive(.client(accepted))
+        let socket = workerLoop.adopted[workerLoop.adopted.count - 1]
+        socket.portion = portion
+        socket.peer = client
+        return socket
+    }
+
+    private func drain() {
+        trace("pgleash is told to stop")
+        isDraining = true
+        letters.post(.drain { [facts] in facts.drained += 1 })
+    }
+
+    /// The sessions the worker knows of.
+    func sessionsLeft() -> Int {
+        worker.receive(.report { [facts] in facts.sessionsLeft = $0.count })
+        return facts.sessionsLeft
+    }
+
+    var socketsLeft: Int { workerLoop.openSockets + dispatcherLoop.openSockets }
+    var timersLeft: Int { workerLoop.liveTimers + dispatcherLoop.liveTimers }
+
+    func backend(of client: FakeClient) -> FakeBackend? {
+        server.backends.first { $0.client === client }
+    }
+
+    func outcome(of backend: FakeBackend) -> Outcome? {
+        facts.reaped.first { $0.client == backend.client?.number }?.outcome
+    }
+
+    // MARK: - The course of things
+
+    /// Lets everybody act, each at its time, until nobody has anything left to do.
+    func run() {
+        while let next = nextActor() {
+            steps += 1
+            guard steps < Self.mostSteps else { return facts.isEndless = true }
+            if next.wakeAt > now { clock.now = MonotonicTime(nanoseconds: next.wakeAt) }
+            next.wakeAt = never
+            next.step()
+            facts.mostCancels = max(facts.mostCancels, dispatcherLoop.openSockets)
+        }
+    }
+
+    private func nextActor() -> Actor? {
+        var next: Actor?
+        var earliest = never
+        for loop in loops {
+            loop.look()
+            if loop.wakeAt < earliest { (next, earliest) = (loop, loop.wakeAt) }
+        }
+        for actor in actors where actor.wakeAt < earliest { (next, earliest) = (actor, actor.wakeAt) }
+        return next
+    }
+
+    func trace(_ text: @autoclosure () -> String) {
+        guard isTraced else { return }
+        let microseconds = (now - start) / 1000
+        print("\(microseconds / 1000).\(String(microseconds % 1000 + 1000).dropFirst()) ms  \(text())")
+    }
+}
+
+/// One of pgleash's threads.
+final class LoopActor: Actor {
+    private let loop: SimulatedLoop
+    private var readyAt = never
+    private var timersAreLate: UInt64 = 0
+
+    init(_ world: World, _ loop: SimulatedLoop) {
+        self.loop = loop
+        super.init(world)
+    }
+
+    /// Looks when there will be something to do.
+    func look() {
+        if !loop.isReady {
+            readyAt = never
+        } else if readyAt == never {
+            readyAt = world.now + world.chance.lateness()
+        }
+        wakeAt = min(readyAt, loop.nextDue.map { $0.nanoseconds + timersAreLate } ?? never)
+    }
+
+    override func step() {
+        readyAt = never
+        timersAreLate = world.chance.mishap(4) ? world.chance.lateness() : 0
+        loop.iterate(from: world.chance.below(8))
+    }
+}
