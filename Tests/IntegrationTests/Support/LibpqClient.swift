@@ -43,6 +43,9 @@ final class LibpqClient {
         PQfinish(connection)
     }
 
+    /// Whether the server has not ended the session, as far as was noticed.
+    var isConnected: Bool { PQstatus(connection) == CONNECTION_OK }
+
     var backendPID: Int32 { PQbackendPID(connection) }
 
     func error() -> LibpqError {

@@ -18,19 +18,25 @@ final class PrivatePostgres: @unchecked Sendable {
     let port: UInt16
     /// The folder of its Unix socket.
     let socketFolder: String
-    let postmaster: pid_t
+    private(set) var postmaster: pid_t
     private let logFile: String
     private let script: ChildProcess
     private let input: Int32
     private var connection: LibpqClient?
 
     /// - Parameter settings: of postgresql.conf, as `name=value`.
-    init(_ settings: String...) throws {
+    convenience init(_ settings: String...) throws {
+        try self.init(settings: settings)
+    }
+
+    /// - Parameter restarts: it starts again whenever it ends.
+    init(settings: [String], restarts: Bool = false) throws {
         let pipe = try makePipe()
         input = pipe.write
         defer { close(pipe.read) }
         script = try ChildProcess(
-            Programs.root + "/scripts/private-postgres", settings.flatMap { ["-c", $0] },
+            Programs.root + "/scripts/private-postgres",
+            (restarts ? ["--restart"] : []) + settings.flatMap { ["-c", $0] },
             environment: ["TMPDIR": "/tmp"], input: pipe.read
         )
         let script = script
@@ -38,11 +44,7 @@ final class PrivatePostgres: @unchecked Sendable {
             guard script.isRunning else { throw TimedOut(description: script.errorOutput) }
             return script.output.hasSuffix("\n") ? script.output : nil
         }
-        var facts: [String: String] = [:]
-        for word in line.split(whereSeparator: \.isWhitespace) {
-            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
-            if parts.count == 2 { facts[parts[0]] = parts[1] }
-        }
+        let facts = Report.fields(String(line.dropLast()))
         port = UInt16(facts["port"] ?? "") ?? 0
         socketFolder = facts["socket"] ?? ""
         postmaster = pid_t(facts["pid"] ?? "") ?? 0
@@ -66,12 +68,23 @@ final class PrivatePostgres: @unchecked Sendable {
         _ = try? script.wait(within: .seconds(20))
     }
 
+    /// Waits until a server that restarts has done so; a smart shutdown waits for our own connection, too.
+    func waitForRestart() throws {
+        connection = nil
+        let (script, old) = (script, postmaster)
+        postmaster = try wait(for: "the restart of PostgreSQL", within: .seconds(60), pause: .milliseconds(20)) {
+            guard script.isRunning else { throw TimedOut(description: script.errorOutput) }
+            let line = script.output.split(separator: "\n").last.map(String.init) ?? ""
+            return Report.fields(line)["pid"].flatMap { pid_t($0) }.flatMap { $0 == old ? nil : $0 }
+        }
+    }
+
     /// Runs SQL over a connection that doesn't go through pgleash, and is not seen by `backends`.
     ///
     /// - Returns: the rows of the last statement.
     @discardableResult
     func query(_ sql: String) throws -> [[String]] {
-        if connection == nil {
+        if connection?.isConnected != true {
             connection = try LibpqClient("host=127.0.0.1 port=\(port) user=postgres application_name=observer")
         }
         return try connection?.query(sql) ?? []
