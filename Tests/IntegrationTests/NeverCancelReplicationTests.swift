@@ -1,0 +1,100 @@
+// Replication connections that end, whatever they do: no cancel is for them.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct NeverCancelReplicationTests {
+        private let postgres = PrivatePostgres.countingCancels
+
+        /// What a replication connection does when it ends, and the last message of the server's before that.
+        private struct Duty {
+            var database = false
+            var command: String?
+            var until = BackendKind.readyForQuery
+            /// Not even this waits for an answer.
+            var later: [UInt8] = []
+        }
+
+        @Test func `replication connections that end, idle or streaming, cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try postgres.query("SELECT pg_create_logical_replication_slot('never', 'test_decoding')")
+            let position = try postgres.value("SELECT pg_current_wal_lsn()")
+            let copyBoth = UInt8(ascii: "W")
+            let duties = [
+                Duty(),
+                Duty(database: true),
+                Duty(command: "IDENTIFY_SYSTEM"),
+                Duty(command: "START_REPLICATION PHYSICAL \(position)", until: copyBoth),
+                Duty(database: true, command: "START_REPLICATION SLOT never LOGICAL 0/0", until: copyBoth),
+                // A statement of a walsender's: only its end ends it.
+                Duty(database: true, command: "SELECT 1", later: Frontend.query("SELECT pg_sleep(0.2)")),
+                Duty(command: "BASE_BACKUP", until: UInt8(ascii: "d")),
+            ]
+            try postgres.expectNoCancel(through: pgleash) {
+                for (number, duty) in duties.enumerated() {
+                    for farewell in Farewell.allCases {
+                        do {
+                            try perform(duty, through: pgleash, farewell)
+                        } catch {
+                            throw TimedOut(description: "duty \(number), \(farewell): \(error)")
+                        }
+                    }
+                }
+            }
+            let report = try pgleash.report()
+            #expect(report["sessions_opened_total"] == duties.count * Farewell.allCases.count + 1)
+            try postgres.query("SELECT pg_drop_replication_slot('never')")
+            pgleash.stop()
+        }
+
+        private func perform(_ duty: Duty, through pgleash: PgleashProcess, _ farewell: Farewell) throws {
+            let client = try pgleash.connect(
+                name: "standby", parameters: [("replication", duty.database ? "database" : "true")]
+            )
+            if let command = duty.command {
+                try client.send(Frontend.query(command))
+                try client.read(until: duty.until)
+            }
+            try client.send(duty.later)
+            if duty.until == UInt8(ascii: "W") {
+                // Long enough for something to stream.
+                try postgres.query("SELECT pg_logical_emit_message(true, 'never', 'a word')")
+                try client.read(until: UInt8(ascii: "d"))
+            }
+            try client.leave(farewell)
+            // A slot is free again when its walsender has gone.
+            try wait(for: "the end of the walsender") { try postgres.backends("standby") == 0 }
+        }
+
+        @Test func `a base backup and a WAL stream that are killed cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            let target = ["--host=127.0.0.1", "--port=\(pgleash.port)", "--username=postgres"]
+            let folders = (1...2).map { RunFolder.shared.newFolder("killed-\($0)") }
+            try postgres.expectNoCancel(through: pgleash) {
+                let backup = try ChildProcess(
+                    Programs.postgres("pg_basebackup"),
+                    target + ["--pgdata=\(folders[0])", "--checkpoint=fast", "--max-rate=1M", "--no-sync"]
+                )
+                // The backup, and the WAL that goes with it. Its checkpoint would take the WAL away from who reads it.
+                try waitForWalsenders("backup streaming")
+                let stream = try ChildProcess(
+                    Programs.postgres("pg_receivewal"), target + ["--directory=\(folders[1])", "--no-sync"]
+                )
+                try waitForWalsenders("backup streaming streaming")
+                for program in [backup, stream] {
+                    program.kill()
+                    #expect(try program.wait() == .signal(SIGKILL))
+                }
+            }
+            for folder in folders { try FileManager.default.removeItem(atPath: folder) }
+            pgleash.stop()
+        }
+
+        private func waitForWalsenders(_ states: String) throws {
+            let query = "SELECT string_agg(state, ' ' ORDER BY state) FROM pg_stat_replication"
+            try wait(for: "the walsenders: \(states)") { try postgres.value(query) == states }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+// Where nothing is to be cancelled nothing is: the server counts the cancels that reach it.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct NeverCancelTests {
+        private let postgres = PrivatePostgres.countingCancels
+
+        /// What a session may have done before it ended idle.
+        private static let pasts: [[UInt8]] = [
+            [],
+            Frontend.query("SELECT 1"),
+            Frontend.extended("SELECT 1") + Frontend.sync,
+            Frontend.query("SELECT 1/0"),
+            Frontend.query("SET application_name = 'renamed'; SELECT 1"),
+        ]
+
+        /// Opens sessions from several threads, and has each read its answers and go, in all ways in turn.
+        private func visit(_ count: Int, through port: UInt16, pasts: [[UInt8]], readies: Int = 1) throws {
+            let threads = 8
+            try inParallel(threads) { thread in
+                for number in stride(from: thread, to: count, by: threads) {
+                    let client = try RawClient(port: port)
+                    try client.startUp(name: "visitor")
+                    let past = pasts[number / Farewell.allCases.count % pasts.count]
+                    if !past.isEmpty {
+                        try client.send(past)
+                        for _ in 0..<readies { try client.read(until: BackendKind.readyForQuery) }
+                    }
+                    try client.leave(.inTurn(number))
+                }
+            }
+        }
+
+        @Test func `ten thousand sessions that end idle cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            let count = Programs.areSanitized ? 1_000 : 10_000
+            try postgres.expectNoCancel(through: pgleash) {
+                let time = try timed { try visit(count, through: pgleash.port, pasts: Self.pasts) }
+                print("\(count) sessions ended idle: \([time].summary)")
+            }
+            let report = try pgleash.report()
+            #expect(report["sessions_opened_total"] == count + 1)
+            #expect(report["sessions_ended_total", "client_terminated"] >= count * 3 / 8)
+            #expect(report["sessions_ended_total", "client_closed"] >= count / 4)
+            #expect(report["sessions_ended_total", "client_reset"] >= count / 4)
+            pgleash.stop()
+        }
+
+        @Test func `a thousand sessions that end idle in a transaction cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try postgres.query("CREATE TABLE unfinished (n int)")
+            let begin = Frontend.query("BEGIN; INSERT INTO unfinished VALUES (1)")
+            let extended = Frontend.extended("BEGIN") + Frontend.extended("INSERT INTO unfinished VALUES (1)")
+            let failed = Frontend.query("BEGIN; INSERT INTO unfinished VALUES (1); SELECT 1/0")
+            try postgres.expectNoCancel(through: pgleash) {
+                try visit(1_000, through: pgleash.port, pasts: [begin, extended + Frontend.sync, failed])
+            }
+            // The end of the session rolls back.
+            #expect(try postgres.value("SELECT count(*) FROM unfinished") == "0")
+            pgleash.stop()
+        }
+
+        @Test func `errors in batches and copies, idle again, cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try postgres.query("CREATE TABLE copied (n int)")
+            let copy = Frontend.query("COPY copied FROM STDIN")
+            let (bad, good) = (Frontend.copyData("no number\n"), Frontend.copyData("1\n"))
+            let failing = Frontend.extended("SELECT 1/0")
+            let pasts = [
+                // Everything behind the error is skipped up to the Sync, a Query, too.
+                failing + Frontend.query("SELECT 1") + Frontend.extended("SELECT 2") + Frontend.sync,
+                Frontend.parse("syntax error") + Frontend.bind() + Frontend.execute() + Frontend.flush + Frontend.sync,
+                Frontend.bind(statement: "unknown") + Frontend.sync,
+                // Copies end well, by the client's word and by an error; what then still comes of them is ignored.
+                copy + good + Frontend.copyDone,
+                copy + good + Frontend.copyFail("enough"),
+                copy + bad + good + Frontend.copyDone,
+                copy + good + Frontend.sync + Frontend.flush + Frontend.copyDone,
+                Frontend.extended("COPY copied FROM STDIN") + good + Frontend.copyDone + Frontend.sync,
+                Frontend.extended("COPY copied FROM STDIN") + bad + good + Frontend.copyDone + Frontend.sync,
+                Frontend.extended("COPY copied FROM STDIN") + Frontend.copyFail("enough") + Frontend.sync,
+                Frontend.query("COPY nowhere FROM STDIN"),
+                Frontend.query("COPY (SELECT 1/n FROM generate_series(-9, 9) n) TO STDOUT"),
+            ]
+            try postgres.expectNoCancel(through: pgleash) {
+                for past in pasts { try visit(40, through: pgleash.port, pasts: [past]) }
+                let pipeline = failing + Frontend.sync + Frontend.query("SELECT 1") + failing + Frontend.sync
+                try visit(40, through: pgleash.port, pasts: [pipeline], readies: 3)
+            }
+            pgleash.stop()
+        }
+
+        @Test func `clients that listen, are notified and end cause no cancel`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try postgres.expectNoCancel(through: pgleash) {
+                let listeners = try (0..<40).map { _ in try pgleash.connect(name: "listener") }
+                for listener in listeners {
+                    try listener.send(Frontend.query("LISTEN news"))
+                    try listener.read(until: BackendKind.readyForQuery)
+                }
+                // What comes unasked makes none of them busy, before or behind it.
+                for _ in 1...3 {
+                    rest(.milliseconds(300))
+                    try postgres.query("NOTIFY news")
+                    for listener in listeners { #expect(try listener.readMessage().kind == UInt8(ascii: "A")) }
+                }
+                let report = try pgleash.report()
+                #expect(report["sessions_busy"] == 0)
+                #expect(report["sessions_active"] == listeners.count)
+                for (number, listener) in listeners.enumerated() {
+                    // Some leave without having read their last news.
+                    if number.isMultiple(of: 8) { try postgres.query("NOTIFY news") }
+                    try listener.leave(.inTurn(number))
+                }
+            }
+            pgleash.stop()
+        }
+
+        /// Queries, each with all kinds of messages its answer consists of, and how many rows.
+        private static let lastWords: [(bytes: [UInt8], readies: Int, rows: Int)] = [
+            (Frontend.query("SELECT pg_sleep(0.2)"), 1, 1),
+            (Frontend.extended("SELECT pg_sleep(0.2)") + Frontend.sync, 1, 1),
+            (Frontend.query("SELECT pg_sleep(0.1)") + Frontend.query("SELECT pg_sleep(0.1)"), 2, 2),
+            // More than all buffers hold: when the Terminate has come, most of the answer is still to be made.
+            (Frontend.query("SELECT repeat('x', 1000), generate_series(1, 30000)"), 1, 30_000),
+        ]
+
+        @Test func `a client that sends Terminate behind its query and stays gets the whole answer`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address)
+            try postgres.expectNoCancel(through: pgleash) {
+                for (bytes, readies, rows) in Self.lastWords {
+                    for pause in [0, 100] {
+                        let client = try pgleash.connect(name: "patient")
+                        try client.send(bytes + Frontend.terminate)
+                        rest(.milliseconds(pause))
+                        var seen = 0
+                        for _ in 0..<readies {
+                            let answer = try client.read(until: BackendKind.readyForQuery)
+                            seen += answer.count { $0.kind == UInt8(ascii: "D") }
+                        }
+                        #expect(seen == rows)
+                        #expect(try client.readToEnd() == [])
+                    }
+                }
+            }
+            pgleash.stop()
+        }
+    }
+}

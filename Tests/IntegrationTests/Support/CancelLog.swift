@@ -1,0 +1,68 @@
+// Cancels as the server counts them, in its log. A cancel is a connection of its own: it is logged as received and,
+// other than a session, as nothing more; what became of it is logged at DEBUG2, and for a stray one at LOG.
+
+import Foundation
+import Testing
+
+extension PrivatePostgres {
+    /// A server that logs each connection and each CancelRequest, and that asks users of certain names for a password.
+    static let countingCancels: PrivatePostgres = {
+        do {
+            let rules = [
+                "host all asked 127.0.0.1/32 password", "host all scrambled 127.0.0.1/32 scram-sha-256",
+                "host all unwelcome 127.0.0.1/32 reject", "host all,replication all 127.0.0.1/32 trust",
+            ]
+            let file = try RunFolder.shared.newFile("pg_hba.conf", rules.joined(separator: "\n") + "\n")
+            let postgres = try PrivatePostgres("log_connections=on", "log_min_messages=debug2", "hba_file=\(file)")
+            RunFolder.shared.atEnd { postgres.stop() }
+            return postgres
+        } catch {
+            fatalError("PostgreSQL did not start: \(error)")
+        }
+    }()
+
+    /// CancelRequests that came, whatever became of them: "processing cancel request: sending SIGINT to process …",
+    /// "wrong key in cancel request …" or "PID … in cancel request did not match any process".
+    var cancelsLogged: Int { linesLogged("cancel request") }
+
+    /// Those that came when their backend had left already.
+    var strayCancels: Int { strayCancelLines.count }
+
+    var strayCancelLines: [Substring] {
+        log.split(separator: "\n").filter { $0.contains("in cancel request did not match any process") }
+    }
+
+    /// Connections that never became a session: cancels, and clients that left early or were refused.
+    var connectionsWithoutSession: Int { linesLogged("connection received: ") - linesLogged("connection authorized: ") }
+
+    private func linesLogged(_ text: String) -> Int { log.components(separatedBy: text).count - 1 }
+
+    /// Runs `body`, waits until nothing of it is left, and expects that no cancel has reached the server; then sees
+    /// that one would have been counted.
+    ///
+    /// - Parameter isEachSession: each connection to the server became a session; then they are counted, too.
+    func expectNoCancel(
+        through pgleash: PgleashProcess, isEachSession: Bool = true,
+        sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+    ) throws {
+        // pgleash's own look at the server is one of the connections.
+        try wait(for: "pgleash's probe") { pgleash.log.contains("server probed") }
+        let (cancels, others) = (cancelsLogged, connectionsWithoutSession)
+        try body()
+        let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+        #expect(report["cancels_sent_total"] == 0, sourceLocation: sourceLocation)
+        #expect(report.sum("drops_total") == 0, sourceLocation: sourceLocation)
+        try wait(for: "the end of all backends", within: .seconds(30)) {
+            try count("backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()") == 0
+        }
+        #expect(cancelsLogged == cancels, sourceLocation: sourceLocation)
+        if isEachSession { #expect(connectionsWithoutSession == others, sourceLocation: sourceLocation) }
+
+        try pgleash.connectBusy(name: "counted", server: self).close()
+        let sent = Int(try pgleash.reapedLine("counted")["attempts"] ?? "") ?? 0
+        #expect(sent > 0, sourceLocation: sourceLocation)
+        try wait(for: "the cancel in the server's log") { cancelsLogged >= cancels + sent }
+        #expect(cancelsLogged == cancels + sent, sourceLocation: sourceLocation)
+        if isEachSession { #expect(connectionsWithoutSession == others + sent, sourceLocation: sourceLocation) }
+    }
+}
