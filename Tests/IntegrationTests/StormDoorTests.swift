@@ -1,0 +1,112 @@
+// A storm of drops, and a server that takes only so many cancels: with something between pgleash and the server that
+// counts them, refuses them or lets them wait.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct StormDoorTests {
+        private let postgres = Storm.postgres
+        private let between: PassThrough
+
+        init() throws {
+            between = try PassThrough(to: Storm.postgres.port)
+        }
+
+        private func startPgleash(_ settings: [String] = []) throws -> PgleashProcess {
+            try PgleashProcess(server: between.address, configuration: ["cancel": settings])
+        }
+
+        /// The counters balance, and all had this end.
+        private func expectAllReaped(_ pgleash: PgleashProcess, _ outcome: String = "cancelled") throws {
+            let report = try pgleash.waitForReport("all reaped", within: .seconds(60)) {
+                $0.sum("drops_total") == Storm.size && $0["orphans_active"] == 0 && $0["sessions_busy"] == 0
+            }
+            #expect(report["orphans_total", outcome] == Storm.size)
+            #expect(report.sum("orphans_total") == Storm.size)
+        }
+
+        @Test(arguments: [nil, 3])
+        func `no more cancels are on their way than max_concurrent allows`(_ setting: Int?) throws {
+            let limit = setting ?? 16
+            let pgleash = try startPgleash(setting.map { ["max_concurrent = \($0)"] } ?? [])
+            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+            // As many as may be, come; no more follow while none of them gets through.
+            try between.setDoor(.hanging)
+            crowd.kill()
+            try wait(for: "\(limit) cancels") { between.cancelsOpen == limit }
+            #expect(holds(for: .milliseconds(500)) { between.cancelsOpen == limit })
+            try between.setDoor(.open)
+            try expectAllReaped(pgleash)
+            print("at most \(between.mostCancelsOpen) of \(between.cancels) cancels at once")
+            #expect(between.mostCancelsOpen == limit)
+            #expect(between.cancels >= Storm.size)
+            #expect(try postgres.backends(crowd.name) == 0)
+            pgleash.stop()
+        }
+
+        /// Kills a crowd in front of a door that opens only two seconds later.
+        private func storm(_ pgleash: PgleashProcess, _ door: PassThrough.Door) throws {
+            let closed = Duration.seconds(2)
+            let floor = try Storm.floor()
+            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+            let course = try StormCourse(of: crowd.name, on: postgres, port: pgleash.port) {
+                try between.setDoor(door)
+                crowd.kill()
+                let isWaiting = try holds(for: closed) {
+                    try postgres.backends(crowd.name, state: "active") == Storm.size
+                }
+                #expect(isWaiting)
+                try between.setDoor(.open)
+            }
+            print("with the door \(door) for \(closed): \(course)")
+            // A second is the longest pause between two tries.
+            #expect(course.stopped < closed + .seconds(1) + floor.bound)
+            #expect(course.isKindToBystander(floor: floor), "\(course.slowest)")
+            try expectAllReaped(pgleash)
+        }
+
+        @Test func `while the server refuses cancels they are tried again, and none is forgotten`() throws {
+            let stray = postgres.strayCancels
+            let pgleash = try startPgleash()
+            try storm(pgleash, .refusing)
+            #expect(try pgleash.report()["cancels_failed_total"] >= Storm.size)
+            #expect(postgres.strayCancels == stray)
+            pgleash.stop()
+        }
+
+        @Test(arguments: ["5s", "300ms"])
+        func `while the server lets cancels wait they queue, and none is forgotten`(_ attemptTimeout: String) throws {
+            let pgleash = try startPgleash(["attempt_timeout = \(attemptTimeout)"])
+            try storm(pgleash, .hanging)
+            #expect(between.mostCancelsOpen == 16)
+            // Those that hang for too long make room for others, and come again.
+            let surplus = between.cancels - Storm.size
+            #expect(attemptTimeout == "5s" ? surplus < 16 : surplus >= 4 * 16)
+            pgleash.stop()
+        }
+
+        @Test(arguments: [PassThrough.Door.refusing, .hanging])
+        func `what no cancel reaches is given up at its deadline, each in time`(_ door: PassThrough.Door) throws {
+            let pgleash = try startPgleash(["timeout = 2s"])
+            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+            try between.setDoor(door)
+            crowd.kill()
+            try expectAllReaped(pgleash, "gave_up")
+            let lines = pgleash.logLines("gave up, what it left may still run")
+            let times = lines.compactMap { Double(Report.fields($0)["milliseconds"] ?? "") }
+            print("given up after \(times.min() ?? 0) to \(times.max() ?? 0) ms")
+            #expect(times.count == Storm.size)
+            #expect(times.allSatisfy { (1_990...3_000).contains($0) })
+            // Afterwards it goes on as if nothing had been, with a place in the queue for whoever comes.
+            try between.setDoor(.open)
+            let client = try pgleash.connectBusy(name: "afterwards", server: postgres)
+            client.close()
+            #expect(try postgres.timeUntilGone("afterwards") < .seconds(1))
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["sessions_opened_total"] == report.sum("sessions_ended_total"))
+            pgleash.stop()
+        }
+    }
+}

@@ -1,0 +1,184 @@
+// The thread of a pass-through: its sockets, and what is done when one of them has something.
+
+import Foundation
+
+/// Two sockets, and what is known of them. The server's is -1 until the first packet is there and the door is open.
+private struct Link {
+    var client: Int32
+    var server: Int32 = -1
+    var firstPacket: [UInt8] = []
+    var isCancel = false
+}
+
+/// Everything here happens on one thread.
+struct PassThroughLoop {
+    private let port: UInt16
+    private let serverPort: UInt16
+    private let shared: PassThrough.Shared
+    private var links: [Link] = []
+    /// The listener; then for each link its client and its server. poll(2) passes over -1.
+    private var polled = [pollfd(fd: -1, events: Int16(POLLIN), revents: 0)]
+    private var door = PassThrough.Door.refusing
+    private var buffer = [UInt8](repeating: 0, count: 65_536)
+
+    init(_ port: UInt16, _ serverPort: UInt16, _ shared: PassThrough.Shared) {
+        (self.port, self.serverPort, self.shared) = (port, serverPort, shared)
+    }
+
+    mutating func run() {
+        while !shared.state.withLock({ $0.isStopping }) {
+            followDoor()
+            guard poll(&polled, nfds_t(polled.count), 2) > 0 else { continue }
+            for number in links.indices {
+                if polled[1 + 2 * number].revents != 0 { passFromClient(number) }
+                if polled[2 + 2 * number].revents != 0 { passFromServer(number) }
+            }
+            if polled[0].revents != 0 { accept() }
+            removeClosed()
+        }
+        for number in links.indices { end(number) }
+        if polled[0].fd >= 0 { close(polled[0].fd) }
+    }
+
+    // MARK: New connections
+
+    private mutating func followDoor() {
+        let (wanted, isSet) = shared.state.withLock { ($0.door, $0.isDoorSet) }
+        guard !isSet else { return }
+        door = wanted
+        if door == .refusing, polled[0].fd >= 0 {
+            close(polled[0].fd)
+            polled[0].fd = -1
+        } else if door != .refusing, polled[0].fd < 0 {
+            polled[0].fd = openListener()
+        }
+        if door == .open {
+            for number in links.indices where links[number].client >= 0 && !links[number].firstPacket.isEmpty {
+                dial(number)
+            }
+        }
+        shared.state.withLock { $0.isDoorSet = $0.door == wanted && (wanted == .refusing || polled[0].fd >= 0) }
+    }
+
+    private func openListener() -> Int32 {
+        let listener = newSocket()
+        var one: Int32 = 1
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        if withLoopback(port, { bind(listener, $0, $1) }) == 0, listen(listener, 1024) == 0 { return listener }
+        close(listener)
+        return -1
+    }
+
+    private func newSocket() -> Int32 {
+        socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    }
+
+    private mutating func accept() {
+        let client = Foundation.accept(polled[0].fd, nil, nil)
+        guard client >= 0 else { return }
+        _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+        noDelay(client)
+        links.append(Link(client: client))
+        polled.append(pollfd(fd: client, events: Int16(POLLIN), revents: 0))
+        polled.append(pollfd(fd: -1, events: Int16(POLLIN), revents: 0))
+    }
+
+    private func noDelay(_ descriptor: Int32) {
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private mutating func dial(_ number: Int) {
+        let server = newSocket()
+        noDelay(server)
+        guard withLoopback(serverPort, { connect(server, $0, $1) }) == 0 else {
+            close(server)
+            return end(number)
+        }
+        links[number].server = server
+        polled[2 + 2 * number].fd = server
+        write(links[number].firstPacket[...], to: server)
+        links[number].firstPacket = []
+    }
+
+    // MARK: Bytes
+
+    private mutating func passFromClient(_ number: Int) {
+        let link = links[number]
+        guard link.client >= 0 else { return }
+        let count = recv(link.client, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        if count < 0 && errno == EAGAIN { return }
+        if count <= 0 { return clientEnded(number, isReset: count < 0) }
+        if link.server >= 0 { return write(buffer[..<count], to: link.server) }
+        if link.firstPacket.isEmpty { classify(number, buffer[..<count]) }
+        links[number].firstPacket += buffer[..<count]
+        if door == .open { dial(number) }
+    }
+
+    /// Half of the stream may end, as when a session's does; a cancel has no use for the other half.
+    private mutating func clientEnded(_ number: Int, isReset: Bool) {
+        let link = links[number]
+        guard link.server >= 0, !link.isCancel, !isReset else { return end(number) }
+        shutdown(link.server, Int32(SHUT_WR))
+        polled[1 + 2 * number].fd = -1
+    }
+
+    private mutating func passFromServer(_ number: Int) {
+        let link = links[number]
+        guard link.server >= 0 else { return }
+        let count = recv(link.server, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        if count < 0 && errno == EAGAIN { return }
+        if count <= 0 { return end(number) }
+        write(buffer[..<count], to: link.client)
+    }
+
+    private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
+        var rest = bytes
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            // What breaks is seen by the next look at this socket.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    // MARK: Counting
+
+    /// Looks whether the first packet is a CancelRequest.
+    private mutating func classify(_ number: Int, _ packet: ArraySlice<UInt8>) {
+        guard packet.dropFirst(4).starts(with: Frontend.cancelRequest([]).dropFirst(4)) else { return }
+        // Who has closed one to begin this one has closed it before, and has one less under way.
+        for other in links.indices where links[other].isCancel && isAtEnd(links[other].client) { end(other) }
+        links[number].isCancel = true
+        shared.state.withLock {
+            $0.cancels += 1
+            $0.cancelsOpen += 1
+            $0.mostCancelsOpen = max($0.mostCancelsOpen, $0.cancelsOpen)
+        }
+    }
+
+    private func isAtEnd(_ descriptor: Int32) -> Bool {
+        var byte: UInt8 = 0
+        let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+        return count == 0 || (count < 0 && errno != EAGAIN)
+    }
+
+    /// Closes both sides. A cancel counts no more before the other side can know.
+    private mutating func end(_ number: Int) {
+        let link = links[number]
+        guard link.client >= 0 else { return }
+        if link.isCancel { shared.state.withLock { $0.cancelsOpen -= 1 } }
+        if link.server >= 0 { close(link.server) }
+        close(link.client)
+        links[number] = Link(client: -1)
+        polled[1 + 2 * number].fd = -1
+        polled[2 + 2 * number].fd = -1
+    }
+
+    private mutating func removeClosed() {
+        guard links.count > 64, links.count(where: { $0.client < 0 }) > links.count / 2 else { return }
+        let kept = links.indices.filter { links[$0].client >= 0 }
+        polled = [polled[0]] + kept.flatMap { [polled[1 + 2 * $0], polled[2 + 2 * $0]] }
+        links = kept.map { links[$0] }
+    }
+}

@@ -1,0 +1,118 @@
+// A server with room for a storm of drops, what is measured in one, and how long the server alone takes for the same.
+
+import Foundation
+import Synchronization
+import Testing
+
+/// A server for 500 clients and some more.
+enum Storm {
+    static let size = 500
+
+    /// Shared by all tests that don't end it.
+    static let postgres: PrivatePostgres = {
+        do {
+            let postgres = try newPostgres()
+            RunFolder.shared.atEnd { postgres.stop() }
+            return postgres
+        } catch {
+            fatalError("PostgreSQL did not start: \(error)")
+        }
+    }()
+
+    static func newPostgres(restarts: Bool = false) throws -> PrivatePostgres {
+        try PrivatePostgres(settings: ["max_connections=\(size + 100)"], restarts: restarts)
+    }
+}
+
+/// The course of a storm: when no query ran any more, when no backend was left, and what bystanders noticed of it.
+struct StormCourse: CustomStringConvertible {
+    private(set) var stopped = Duration.zero
+    private(set) var gone = Duration.zero
+    /// The longest that a bystander waited for an answer.
+    private(set) var slowest = Duration.zero
+    /// The same of one that is connected to the server itself.
+    private(set) var slowestDirect = Duration.zero
+
+    /// Watches what `begin` begins.
+    ///
+    /// - Parameter port: where the one bystander connects.
+    init(of name: String, on server: PrivatePostgres, port: UInt16, _ begin: () throws -> Void) throws {
+        let bystander = try Bystander(port: port)
+        let direct = try Bystander(port: server.port, name: "direct bystander")
+        let clock = ContinuousClock()
+        let start = clock.now
+        try begin()
+        // Each look is work for the server, too.
+        let pause = Duration.milliseconds(10)
+        try wait(for: "the end of all queries", within: .seconds(60), pause: pause) {
+            try server.backends(name, state: "active") == 0
+        }
+        stopped = clock.now - start
+        try wait(for: "the end of all backends", within: .seconds(60), pause: pause) { try server.backends(name) == 0 }
+        gone = clock.now - start
+        slowest = try bystander.stop().max() ?? .zero
+        slowestDirect = try direct.stop().max() ?? .zero
+    }
+
+    var description: String {
+        "stopped after \([stopped].summary), gone after \([gone].summary), a bystander waited for \([slowest].summary) "
+            + "and a direct one for \([slowestDirect].summary) at most"
+    }
+
+    /// As a floor: within what all queries of a storm must have been stopped. A second, or where the server alone takes
+    /// longer than two thirds of one, this much longer than it took the server alone.
+    var bound: Duration { max(.seconds(1), stopped * 1.5) }
+
+    /// As a floor: how long a bystander may have to wait. 50 ms where the server alone takes no longer than it does on
+    /// two processors that have nothing else to do, or what one waits that has nothing to do with pgleash.
+    var bystanderBound: Duration {
+        let load = max(1, stopped / Self.stoppedOnQuietMachine)
+        return max(.milliseconds(50) * load, slowestDirect)
+    }
+
+    /// Measured with PostgreSQL 15: 500 cancels, and the ends of 500 backends beside them.
+    private static let stoppedOnQuietMachine = Duration.milliseconds(1200)
+
+    /// Of two floors the one by which more time is allowed.
+    func orSlower(_ other: StormCourse) -> StormCourse { other.stopped > stopped ? other : self }
+
+    /// Whether the bystander waited no longer than the floor, or the direct one in this course, allows.
+    func isKindToBystander(floor: StormCourse) -> Bool {
+        slowest < max(floor.bystanderBound, slowestDirect * 2)
+    }
+}
+
+extension Storm {
+    /// The same work without pgleash: 500 clients send their own CancelRequests, 16 at a time, and leave.
+    static func floor() throws -> StormCourse {
+        let threads = 16
+        let port = postgres.port
+        let begin = DispatchSemaphore(value: 0)
+        let task = ParallelTask {
+            try inParallel(threads) { number in
+                let clients = try stride(from: number, to: size, by: threads).map { _ in try RawClient(port: port) }
+                for client in clients {
+                    try client.startUp(name: "floor")
+                    try client.send(Frontend.query("SELECT pg_sleep(600)"))
+                }
+                begin.wait()
+                for client in clients {
+                    let cancel = try RawClient(port: port)
+                    try cancel.send(Frontend.cancelRequest(client.key))
+                    _ = try cancel.readToEnd()
+                    client.close()
+                }
+            }
+        }
+        var hasBegun = false
+        func beginAll() {
+            if !hasBegun { for _ in 0..<threads { begin.signal() } }
+            hasBegun = true
+        }
+        defer { beginAll() }
+        try postgres.waitForActive("floor", event: "PgSleep", count: size)
+        let course = try StormCourse(of: "floor", on: postgres, port: port) { beginAll() }
+        try task.join()
+        return course
+    }
+}
