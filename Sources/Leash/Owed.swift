@@ -73,6 +73,9 @@ package struct Owed: Hashable, Sendable {
         copying || head < segments.count && segments[segments.count - 1].end.isWithinBatch
     }
 
+    /// An extended message failed and no Sync was sent behind it: until one comes, the server does nothing.
+    package var isHalted: Bool { skipping && !segments[head...].contains { $0.end == .sync } }
+
     /// So much is owed that the client had better wait.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
 }

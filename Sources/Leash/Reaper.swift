@@ -46,7 +46,7 @@ package struct Reaper: Hashable, Sendable {
     static let patience = Duration.milliseconds(25)
     /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
     /// leaves would match no process, and the server would log that.
-    static let pauseAfterShutdown = Duration.milliseconds(5)
+    static let pauseAfterShutdown = Duration.milliseconds(50)
 
     package let droppedAt: MonotonicTime
     package private(set) var cancelsSent = 0
@@ -151,9 +151,8 @@ package struct Reaper: Hashable, Sendable {
 
     private mutating func shutDownSending(at now: MonotonicTime) -> Action {
         hasShutDown = true
-        let next = now.advanced(by: Self.pauseAfterShutdown)
-        nextTry = next
-        return .shutdownSending(wakeAt: next)
+        nextTry = now.advanced(by: Self.pauseAfterShutdown)
+        return .shutdownSending(wakeAt: wakeTime)
     }
 
     private mutating func tryAgain(at now: MonotonicTime) -> Action {

@@ -38,6 +38,9 @@ package struct SessionState: Hashable, Sendable {
     /// The server owes the client an answer.
     package var isBusy: Bool { owed.isBusy }
 
+    /// Nothing of the client's runs: all is answered, or the server waits for a Sync.
+    package var isAtRest: Bool { !owed.isBusy || owed.isHalted }
+
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !isReplication && !isExcluded }
 
@@ -75,7 +78,7 @@ package struct SessionState: Hashable, Sendable {
         precondition(reaper == nil, "a client drops once")
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
-        guard owed.isBusy, !isReplication else { return .end(kind.idleEnd) }
+        if isAtRest || isReplication { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         hasBecomeReady = false
@@ -90,9 +93,10 @@ package struct SessionState: Hashable, Sendable {
     /// Bytes of the server were scanned while the session is being reaped.
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
         if reaper?.hasBegun == false { return beginOnceKeyed(at: now) }
-        guard hasBecomeReady else { return .none }
+        let isAtRest = isAtRest
+        guard hasBecomeReady || isAtRest else { return .none }
         hasBecomeReady = false
-        return reaper?.serverAnswered(isBusy: owed.isBusy, at: now) ?? .none
+        return reaper?.serverAnswered(isBusy: !isAtRest, at: now) ?? .none
     }
 
     /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.

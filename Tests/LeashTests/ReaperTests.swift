@@ -56,9 +56,9 @@ struct ReaperTests {
             #expect(reaper.cancelConcluded(.sent, at: at(now)) == .wake(at: at(now + pause)))
             now += pause
             var next = reaper.timePassed(at: at(now))
-            if next == .shutdownSending(wakeAt: at(now + 5)) {
+            if next == .shutdownSending(wakeAt: at(now + 50)) {
                 #expect(now == 34, "25 ms behind the first cancel")
-                now += 5
+                now += 50
                 next = reaper.timePassed(at: at(now))
             }
             #expect(next == .cancel)
@@ -75,7 +75,7 @@ struct ReaperTests {
         #expect(reaper.cancelConcluded(.notSent, at: at(30)) == .wake(at: at(80)))
         #expect(reaper.timePassed(at: at(80)) == .cancel)
         #expect(reaper.cancelConcluded(.sent, at: at(81)) == .wake(at: at(181)))
-        #expect(reaper.timePassed(at: at(181)) == .shutdownSending(wakeAt: at(186)))
+        #expect(reaper.timePassed(at: at(181)) == .shutdownSending(wakeAt: at(231)))
     }
 
     @Test("An answer with more owed behind it brings the next cancel at once")
@@ -104,9 +104,9 @@ struct ReaperTests {
         )
         _ = reaper.timePassed(at: at(26))
         let action = reaper.cancelConcluded(.sent, awaitsClient: true, at: at(28))
-        #expect(action == .shutdownSending(wakeAt: at(33)))
-        #expect(reaper.timePassed(at: at(33)) == .cancel)
-        #expect(reaper.cancelConcluded(.sent, awaitsClient: true, at: at(35)) == .wake(at: at(85)), "once is enough")
+        #expect(action == .shutdownSending(wakeAt: at(78)))
+        #expect(reaper.timePassed(at: at(78)) == .cancel)
+        #expect(reaper.cancelConcluded(.sent, awaitsClient: true, at: at(80)) == .wake(at: at(130)), "once is enough")
     }
 
     @Test("With a grace nothing is cancelled before it is over, whatever is answered meanwhile")

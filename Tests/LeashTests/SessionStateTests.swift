@@ -132,7 +132,7 @@ struct SessionStateTests {
             var state = session(.authenticated, .key, .ready, .query)
             _ = state.clientDropped(.fin, isCutOff: isCutOff, at: now, timeout: .seconds(30))
             let action = state.cancelConcluded(.sent, at: now)
-            #expect((action == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(5)))) == isCutOff)
+            #expect((action == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(50)))) == isCutOff)
         }
     }
 
@@ -145,7 +145,7 @@ struct SessionStateTests {
         if requests == [FrontendKind.query] { state.serverAnswered(BackendKind.copyInResponse, Span()) }
         _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
         #expect(
-            state.cancelConcluded(.sent, at: now) == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(5)))
+            state.cancelConcluded(.sent, at: now) == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(50)))
         )
     }
 
@@ -156,6 +156,19 @@ struct SessionStateTests {
         var reaped = session(.authenticated, .key, .ready, .query)
         _ = reaped.clientDropped(.fin, at: now, timeout: .seconds(30))
         #expect(reaped.serverClosed() == .reap(.end(.serverClosed)))
+    }
+
+    @Test("A batch that failed and has no Sync runs nothing: its client may go, and a cancel needs no other")
+    func halted() {
+        var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse]))
+        var left = state
+        state.serverAnswered(BackendKind.errorResponse, Span())
+        #expect(state.isBusy && drop(state) == .end(.clientClosed))
+        _ = left.clientDropped(.fin, at: now, timeout: .seconds(30))
+        left.serverAnswered(BackendKind.errorResponse, Span())
+        #expect(left.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
+        state.clientSent(FrontendKind.sync)
+        #expect(drop(state) == .reap(.cancel), "now there is something to be answered")
     }
 
     @Test("While reaping, bytes without a ReadyForQuery change nothing")

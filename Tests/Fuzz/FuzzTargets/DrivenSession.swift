@@ -131,7 +131,7 @@ extension DrivenSession {
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
-        let wasReapable = state.isBusy && !isReplication
+        let wasReapable = !state.isAtRest && !isReplication
         switch state.clientDropped(kind, isCutOff: isCutOff, at: now, timeout: timeout, grace: grace) {
         case .none: throw Violation("a drop leads somewhere: \(self)")
         case .end:

@@ -14,7 +14,7 @@ extension DrivenSession {
     /// A cancel is asked for.
     func checkCancel() throws(Violation) {
         try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
-        try checkRule(state.isBusy, "only a busy session is cancelled")
+        try checkRule(!state.isAtRest, "only a busy session is cancelled")
         try checkRule(!isReplication, "a replication session is never cancelled")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
         try checkRule(graceEnd.map { now >= $0 } == true, "nothing is cancelled within the grace")
@@ -33,14 +33,14 @@ extension DrivenSession {
     func checkOutcome(_ outcome: Outcome) throws(Violation) {
         let wasCancelled = cancelsSent > 0 || order == .begun
         switch outcome {
-        case .cancelled: try checkRule(wasCancelled && !state.isBusy, "cancelled is who was cancelled and stopped")
-        case .finished: try checkRule(!wasCancelled && !state.isBusy, "finished is who stopped without a cancel")
+        case .cancelled: try checkRule(wasCancelled && state.isAtRest, "cancelled is who was cancelled and stopped")
+        case .finished: try checkRule(!wasCancelled && state.isAtRest, "finished is who stopped without a cancel")
         case .serverClosed: break
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
         case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
         case .gaveUp:
             let isOver = deadline.map { now >= $0 } == true
-            try checkRule(isOver && state.isBusy, "given up is who is busy at the deadline")
+            try checkRule(isOver && !state.isAtRest, "given up is who is busy at the deadline")
         }
     }
 
@@ -58,7 +58,7 @@ extension DrivenSession {
         guard let timer, let deadline else { throw Violation("a reaping waits for a time: \(self)") }
         try checkRule(timer <= deadline, "a reaping looks up at its deadline")
         guard order == nil, state.reaper?.hasBegun == true else { return }
-        try checkRule(state.isBusy, "a reaping ends when nothing is owed and no cancel is under way")
+        try checkRule(!state.isAtRest, "a reaping ends when nothing is owed and no cancel is under way")
         let latest = max(now.advanced(by: Self.longestRest), graceEnd ?? now)
         try checkRule(timer <= latest, "who is still busy is cancelled again")
     }
