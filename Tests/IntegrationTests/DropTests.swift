@@ -7,38 +7,9 @@ extension IntegrationTests {
     @Suite struct DropTests {
         private let postgres = PrivatePostgres.shared
 
-        /// A way to leave.
-        enum Drop: String, CaseIterable, CustomTestStringConvertible {
-            case fin, reset, terminate, halfClose
-
-            var testDescription: String { rawValue }
-
-            func callAsFunction(_ client: RawClient) throws {
-                switch self {
-                case .fin: client.close()
-                case .reset: client.reset()
-                case .terminate:
-                    try client.send(Frontend.terminate)
-                    client.close()
-                case .halfClose: client.shutdownSending()
-                }
-            }
-
-            /// The word for it in the report and in the log.
-            var kind: String { self == .halfClose ? "fin" : rawValue }
-            /// Why a session ended that was idle then.
-            var idleEnd: String {
-                switch self {
-                case .fin, .halfClose: "client_closed"
-                case .reset: "client_reset"
-                case .terminate: "client_terminated"
-                }
-            }
-        }
-
-        @Test(arguments: Drop.allCases)
+        @Test(arguments: Departure.ofSocket)
         func `a client that leaves in a query has it cancelled, and the log and the report say so`(
-            _ drop: Drop
+            _ drop: Departure
         ) throws {
             let pgleash = try PgleashProcess()
             let name = "busy-\(drop)"
@@ -74,7 +45,7 @@ extension IntegrationTests {
             try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
             try postgres.query("CREATE TABLE numbers (number int)")
             let before = connections(of: postgres)
-            for drop in Drop.allCases {
+            for drop in Departure.ofSocket {
                 let idle = try pgleash.connect(name: "idle-\(drop)")
                 let inTransaction = try pgleash.connect(name: "in-transaction-\(drop)")
                 try inTransaction.send(Frontend.query("BEGIN; INSERT INTO numbers VALUES (1)"))
@@ -86,13 +57,13 @@ extension IntegrationTests {
                 #expect(try postgres.timeUntilGone("in-transaction-\(drop)") < .seconds(1))
             }
             #expect(try postgres.value("SELECT count(*) FROM numbers") == "0")
-            #expect(connections(of: postgres) - before == 2 * Drop.allCases.count)
+            #expect(connections(of: postgres) - before == 2 * Departure.ofSocket.count)
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["cancels_sent_total"] == 0)
             #expect(report["cancels_failed_total"] == 0)
             #expect(report.sum("drops_total") == 0)
-            for drop in Drop.allCases {
-                let expected = 2 * Drop.allCases.count { $0.idleEnd == drop.idleEnd }
+            for drop in Departure.ofSocket {
+                let expected = 2 * Departure.ofSocket.count { $0.idleEnd == drop.idleEnd }
                 #expect(report["sessions_ended_total", drop.idleEnd] == expected, "\(drop)")
             }
 
@@ -100,7 +71,7 @@ extension IntegrationTests {
             try pgleash.connectBusy(name: "busy", server: postgres).close()
             _ = try postgres.timeUntilGone("busy")
             try pgleash.waitForReport("a cancel") { $0["cancels_sent_total"] >= 1 }
-            #expect(connections(of: postgres) - before >= 2 * Drop.allCases.count + 2)
+            #expect(connections(of: postgres) - before >= 2 * Departure.ofSocket.count + 2)
             pgleash.stop()
             postgres.stop()
         }
@@ -121,6 +92,28 @@ extension IntegrationTests {
             #expect(report["cancels_sent_total"] == 0)
             #expect(report["sessions_ended_total", "client_terminated"] == 1)
             pgleash.stop()
+        }
+    }
+}
+
+extension Departure {
+    /// The word for it in the report and in the log.
+    fileprivate var kind: String {
+        switch self {
+        case .fin, .kill, .halfClose: "fin"
+        case .reset: "reset"
+        case .terminate: "terminate"
+        case .deadHost: "timeout"
+        }
+    }
+
+    /// Why a session ended that was idle then.
+    fileprivate var idleEnd: String {
+        switch self {
+        case .fin, .kill, .halfClose: "client_closed"
+        case .reset: "client_reset"
+        case .terminate: "client_terminated"
+        case .deadHost: "client_timed_out"
         }
     }
 }

@@ -1,4 +1,5 @@
-// What a client may leave behind that one cancel does not end, or that comes before or after it: all of it must go.
+// Orphans that are not of the matrix: of a client that left before its session began, of a hundred at once, and one
+// that can't be helped.
 
 import Foundation
 import Testing
@@ -6,110 +7,6 @@ import Testing
 extension IntegrationTests {
     @Suite struct OrphanTests {
         private let postgres = PrivatePostgres.shared
-
-        /// What a client asked for.
-        struct Legacy: CustomTestStringConvertible, Sendable {
-            let testDescription: String
-            let bytes: [UInt8]
-            /// Interrupts without which it can't end.
-            var interrupts = 1
-
-            static let catching = """
-                DO $$ BEGIN
-                    FOR i IN 1..3 LOOP
-                        BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
-                    END LOOP;
-                    PERFORM pg_sleep(600);
-                END $$
-                """
-
-            static let all = [
-                Legacy(
-                    testDescription: "an extended query with Sync",
-                    bytes: Frontend.extended("SELECT pg_sleep(600)") + Frontend.sync
-                ),
-                Legacy(
-                    testDescription: "an extended query with Flush and no Sync",
-                    bytes: Frontend.extended("SELECT pg_sleep(600)") + Frontend.flush
-                ),
-                Legacy(
-                    testDescription: "a pipeline of 8 extended queries, each with Sync",
-                    bytes: (1...8).flatMap { _ in Frontend.extended("SELECT pg_sleep(20)") + Frontend.sync },
-                    interrupts: 8
-                ),
-                Legacy(
-                    testDescription: "8 simple queries at once",
-                    bytes: (1...8).flatMap { _ in Frontend.query("SELECT pg_sleep(20)") },
-                    interrupts: 8
-                ),
-                Legacy(
-                    testDescription: "code that catches query_canceled three times",
-                    // The first is caught; the next one may come in the moment between two sleeps, where none is.
-                    bytes: Frontend.query(catching), interrupts: 2
-                ),
-                Legacy(
-                    testDescription: "a query inside a transaction",
-                    bytes: Frontend.query("BEGIN") + Frontend.query("SELECT pg_sleep(600)")
-                ),
-                Legacy(
-                    testDescription: "a query behind an error in an extended batch",
-                    bytes: Frontend.extended("SELECT 1/0") + Frontend.query("SELECT 'skipped'") + Frontend.sync
-                        + Frontend.query("SELECT pg_sleep(600)")
-                ),
-                Legacy(
-                    testDescription: "a function call",
-                    // pg_sleep(double precision), as pg_proc.dat has it.
-                    bytes: Frontend.functionCall(2626, [[0x40, 0x82, 0xc0, 0, 0, 0, 0, 0]])
-                ),
-            ]
-        }
-
-        @Test(arguments: Legacy.all)
-        func `of an orphan nothing is left within a second`(_ legacy: Legacy) throws {
-            let pgleash = try PgleashProcess()
-            var times: [Duration] = []
-            var attempts = 0
-            for round in 1...3 {
-                let client = try pgleash.connectBusy(name: "orphan-\(round)", bytes: legacy.bytes)
-                client.close()
-                times.append(try postgres.timeUntilGone("orphan-\(round)", within: .seconds(25)))
-                let line = try pgleash.reapedLine("orphan-\(round)")
-                // The postmaster signals a backend and its process group: one cancel may interrupt twice.
-                let count = try #require(Int(line["attempts"] ?? ""))
-                #expect(count >= (legacy.interrupts + 1) / 2, "\(line)")
-                attempts += count
-            }
-            print("left \(legacy.testDescription): gone after \(times.summary)")
-            #expect(times.allSatisfy { $0 < .seconds(1) })
-            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
-            #expect(report.sum("orphans_total") == 3)
-            #expect(report["cancels_sent_total"] == attempts)
-            #expect(report["orphans_total", "gave_up"] == 0)
-            pgleash.stop()
-        }
-
-        @Test func `a query sent in the instant its client leaves does not stay, a hundred times over`() throws {
-            let pgleash = try PgleashProcess()
-            let strayBefore = strayCancels
-            var times: [Duration] = []
-            for round in 1...100 {
-                let name = "instant-\(round)"
-                let client = try pgleash.connect(name: name)
-                try client.send(Frontend.query("SELECT pg_sleep(600)"))
-                // Each in another way, as the bytes and the end race differently.
-                round.isMultiple(of: 2) ? client.close() : client.reset()
-                times.append(try postgres.timeUntilGone(name))
-            }
-            print("left in the instant of the query: gone after \(times.summary)")
-            #expect(times.allSatisfy { $0 < .seconds(1) })
-            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
-            // A reset may overtake the query it follows; then there is nothing to reap.
-            #expect(report.sum("orphans_total") >= 50)
-            #expect(report.sum("orphans_total") == report.sum("drops_total"))
-            #expect(report["orphans_total", "gave_up"] == 0)
-            #expect(strayCancels == strayBefore)
-            pgleash.stop()
-        }
 
         @Test func `a query sent ahead, with the start-up packet, is cancelled too`() throws {
             let pgleash = try PgleashProcess()
@@ -129,48 +26,9 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Cancels that came when their backend had left already; each is a line in the server's log.
-        private var strayCancels: Int {
-            postgres.log.components(separatedBy: "in cancel request did not match any process").count - 1
-        }
-
-        @Test func `a client that dies before it read its big result has it cancelled`() throws {
-            let pgleash = try PgleashProcess()
-            let big = Frontend.query("SELECT repeat('x', 1000), generate_series(1, 100000000)")
-            var times: [Duration] = []
-            for (round, leave) in [RawClient.close, RawClient.reset, RawClient.shutdownSending].enumerated() {
-                let name = "stalled-\(round)"
-                let client = try RawClient(port: pgleash.port, receiveBuffer: 4096)
-                try client.startUp(name: name)
-                try client.send(big)
-                // The backend is stopped by its own full socket: what pgleash can take, it has taken.
-                try postgres.waitForActive(name, event: "ClientWrite")
-                leave(client)()
-                times.append(try postgres.timeUntilGone(name))
-                #expect(try pgleash.reapedLine(name)["outcome"] == "cancelled")
-            }
-            print("left a big result unread: gone after \(times.summary)")
-            #expect(times.allSatisfy { $0 < .seconds(1) })
-            pgleash.stop()
-        }
-
-        @Test(arguments: ["FIN", "RST"])
-        func `an end is seen with megabytes before it, unsent to a waiting server`(end: String) throws {
-            let pgleash = try PgleashProcess()
-            let name = "unsent"
-            defer { try? postgres.terminate(name) }
-            let client = try pgleash.connectBusy(name: name)
-            client.sendWhatFits(Frontend.query(String(repeating: "x", count: 12 << 20))[...], within: 200)
-            end == "FIN" ? client.close() : client.reset()
-            let time = try postgres.timeUntilGone(name)
-            print("left by \(end) with megabytes unsent: gone after \([time].summary)")
-            #expect(time < .seconds(1))
-            pgleash.stop()
-        }
-
         @Test func `a hundred clients that die at once leave nothing, and others are served meanwhile`() throws {
             let pgleash = try PgleashProcess()
-            let strayBefore = strayCancels
+            let strayBefore = postgres.strayCancels
             let bystander = try LibpqClient(port: pgleash.port, name: "bystander")
             let clients = try (1...100).map { _ in try pgleash.connect(name: "crowd") }
             for client in clients { try client.send(Frontend.query("SELECT pg_sleep(600)")) }
@@ -188,7 +46,7 @@ extension IntegrationTests {
             #expect(slowest < .seconds(1))
             let report = try pgleash.waitForReport("no orphan") { $0["orphans_active"] == 0 }
             #expect(report["orphans_total", "cancelled"] == 100)
-            #expect(strayCancels == strayBefore)
+            #expect(postgres.strayCancels == strayBefore)
             pgleash.stop()
         }
 

@@ -34,13 +34,15 @@ final class RawClient {
     /// Seconds it waits for the other side, each time.
     static let patience = 20
 
-    /// Connects to 127.0.0.1.
-    init(port: UInt16, receiveBuffer: Int32? = nil, patience: Int = patience) throws {
+    /// Connects to 127.0.0.1, unless another address is given.
+    init(port: UInt16, host: UInt32 = 0x7f00_0001, receiveBuffer: Int32? = nil, patience: Int = patience) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         if let receiveBuffer { setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         setPatience(patience)
         setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1 as Int32)
-        guard withLoopback(port, { connect(descriptor, $0, $1) }) == 0 else { throw RawClientError.failed(errno) }
+        guard withLoopback(port, host: host, { connect(descriptor, $0, $1) }) == 0 else {
+            throw RawClientError.failed(errno)
+        }
     }
 
     /// Connects to a Unix socket.
@@ -136,6 +138,13 @@ final class RawClient {
         if count == 0 { throw RawClientError.endOfStream }
         if count < 0 { throw errno == EAGAIN ? RawClientError.timedOut : RawClientError.failed(errno) }
         return Array(buffer[..<count])
+    }
+
+    /// Passes over all bytes until none come for so many milliseconds.
+    func skipWhatComes(within milliseconds: Int32) throws {
+        (received, receivedStart) = ([], 0)
+        var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&query, 1, milliseconds) > 0 { _ = try receive() }
     }
 
     /// All bytes up to the end of the stream.

@@ -1,0 +1,230 @@
+// What a server may be doing for a client when that one goes: the rows of the matrix. How each is brought about and
+// recognised is here, how the client goes is in Departure.swift.
+
+import PostgresWire
+import Testing
+
+/// A row of the matrix.
+struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable {
+    /// A part of the conversation that brings it about.
+    enum Step: Sendable {
+        case send([UInt8])
+        /// Sends until nobody takes any more.
+        case sendWhatFits([UInt8])
+        /// Reads up to the first message of this kind.
+        case read(until: UInt8)
+        /// Reads until nothing comes any more, so that a close is a FIN and not, for unread bytes, an RST.
+        case readWhatComes
+        /// Waits until this SQL condition is true of the backend's row in `pg_stat_activity`.
+        case wait(String)
+    }
+
+    let description: String
+    /// What must be there: SQL that may run again and again.
+    var setUp: String?
+    /// What another session locks, and keeps locked.
+    var lock: String?
+    /// Up to where the client goes. The last thing waited for shows that the activity is under way.
+    let steps: [Step]
+    /// What is sent in the instant the client goes.
+    var lastWords: [UInt8] = []
+    /// How many interrupts end it, at the most.
+    var interrupts = 1
+    /// Of the client's socket; nil leaves it to the system.
+    var receiveBuffer: Int32?
+    /// Of each cell.
+    var repetitions = 20
+    /// Why a way to go makes no sense here. These cells are left out.
+    var leftOut: [Departure: String] = [:]
+
+    var testDescription: String { description }
+
+    /// The ways to go that make sense.
+    var departures: [Departure] { Departure.allCases.filter { leftOut[$0] == nil } }
+}
+
+extension Activity {
+    static let all = queries + pipelines + copies + stuck
+
+    private static let sleep = "SELECT pg_sleep(600)"
+    private static let sleeps = Step.wait("state = 'active' AND wait_event = 'PgSleep'")
+
+    /// One statement, in each way there is to send it.
+    private static let queries = [
+        Activity(
+            description: "CPU-bound simple query",
+            steps: [
+                .send(Frontend.query("SELECT generate_series(1, 1e9) OFFSET 1e9")),
+                .wait("state = 'active' AND wait_event IS NULL"),
+            ]
+        ),
+        Activity(description: "pg_sleep", steps: [.send(Frontend.query(sleep)), sleeps]),
+        Activity(
+            description: "extended protocol with Sync",
+            steps: [.send(Frontend.extended(sleep) + Frontend.sync), sleeps]
+        ),
+        Activity(
+            description: "extended protocol, Flush and no Sync",
+            steps: [.send(Frontend.extended(sleep) + Frontend.flush), sleeps]
+        ),
+        Activity(
+            description: "portal fetched in parts",
+            steps: [
+                .send(Frontend.query("BEGIN")), .read(until: BackendKind.readyForQuery),
+                .send(Frontend.parse(slowFromThird) + Frontend.bind(portal: "parts") + nextPart),
+                .read(until: BackendKind.readyForQuery),
+                .send(nextPart), .read(until: BackendKind.readyForQuery),
+                .send(nextPart), sleeps,
+            ]
+        ),
+        Activity(
+            description: "waiting for a lock", setUp: createLocked, lock: locked,
+            steps: [.send(Frontend.query(readLocked)), waitsForLock]
+        ),
+        Activity(
+            description: "inside a transaction block", setUp: createCopied,
+            steps: [
+                .send(Frontend.query("BEGIN; INSERT INTO matrix_copied VALUES ('never committed')")),
+                .read(until: BackendKind.readyForQuery), .send(Frontend.query(sleep)), sleeps,
+            ]
+        ),
+        Activity(
+            description: "FunctionCall",
+            // pg_sleep(double precision), as pg_proc.dat has it, for 600 seconds.
+            steps: [
+                .send(Frontend.functionCall(2626, [[0x40, 0x82, 0xc0, 0, 0, 0, 0, 0]])),
+                .wait("state = 'fastpath function call' AND wait_event = 'PgSleep'"),
+            ]
+        ),
+        Activity(
+            description: "code that catches query_canceled three times",
+            steps: [.send(Frontend.query(catching)), sleeps], interrupts: 4
+        ),
+    ]
+
+    private static let slowFromThird = """
+        SELECT number, CASE WHEN number > 2 THEN pg_sleep(600) END FROM generate_series(1, 9) number
+        """
+    private static let nextPart = Frontend.execute(portal: "parts", rows: 1) + Frontend.sync
+
+    private static let catching = """
+        DO $$ BEGIN
+            FOR i IN 1..3 LOOP
+                BEGIN PERFORM pg_sleep(600); EXCEPTION WHEN query_canceled THEN NULL; END;
+            END LOOP;
+            PERFORM pg_sleep(600);
+        END $$
+        """
+
+    private static let createLocked = "CREATE TABLE IF NOT EXISTS matrix_locked ()"
+    private static let locked = "LOCK TABLE matrix_locked"
+    private static let readLocked = "SELECT FROM matrix_locked"
+    private static let waitsForLock = Step.wait("state = 'active' AND wait_event_type = 'Lock'")
+
+    /// More than one answer is owed.
+    private static let pipelines = [
+        Activity(description: "query behind an error in a batch", steps: [.send(behindError), sleeps]),
+        Activity(
+            description: "pipeline of 8 Sync'd batches",
+            steps: [.send((1...8).flatMap { _ in Frontend.extended("SELECT pg_sleep(20)") + Frontend.sync }), sleeps],
+            interrupts: 8
+        ),
+        Activity(
+            description: "8 simple queries at once",
+            steps: [.send((1...8).flatMap { _ in Frontend.query("SELECT pg_sleep(20)") }), sleeps], interrupts: 8
+        ),
+    ]
+
+    private static let behindError =
+        Frontend.extended("SELECT 1/0") + Frontend.query("SELECT 'skipped'") + Frontend.sync + Frontend.query(sleep)
+
+    private static let createCopied = "CREATE TABLE IF NOT EXISTS matrix_copied (line text)"
+    private static let copyIn = "COPY matrix_copied FROM STDIN"
+    private static let line = Frontend.copyData("one\n")
+    /// The server has had a line and wants the next: it looks for cancels only when that one has come.
+    private static let waitsForLine = Step.wait(
+        """
+        state = 'active' AND wait_event = 'ClientRead'
+            AND pid IN (SELECT pid FROM pg_stat_progress_copy WHERE bytes_processed > 0)
+        """
+    )
+
+    private static let copies = [
+        Activity(
+            description: "COPY out",
+            steps: [.send(Frontend.query(slowCopy)), sleeps, .readWhatComes]
+        ),
+        Activity(
+            description: "COPY in, between messages", setUp: createCopied,
+            steps: [
+                .send(Frontend.query(copyIn)), .read(until: BackendKind.copyInResponse), .send(line), waitsForLine,
+            ]
+        ),
+        Activity(
+            description: "COPY in, within a message", setUp: createCopied,
+            steps: [
+                .send(Frontend.query(copyIn)), .read(until: BackendKind.copyInResponse),
+                .send(line + firstHalf(of: Frontend.copyData(String(repeating: "x", count: 1000)))), waitsForLine,
+            ],
+            leftOut: [.terminate: withinMessage]
+        ),
+        Activity(
+            description: "COPY in over the extended protocol", setUp: createCopied,
+            steps: [
+                .send(Frontend.extended(copyIn) + Frontend.sync), .read(until: BackendKind.copyInResponse),
+                .send(line), waitsForLine,
+            ]
+        ),
+    ]
+
+    /// 100 KB at once, then nothing more.
+    private static let slowCopy = """
+        COPY (SELECT CASE WHEN number > 100 THEN pg_sleep(600)::text ELSE repeat('x', 1000) END
+            FROM generate_series(1, 101) number) TO STDOUT
+        """
+    private static let withinMessage = "a Terminate within another message is not one"
+
+    private static func firstHalf(of message: [UInt8]) -> [UInt8] { Array(message.prefix(message.count / 2)) }
+
+    /// One side doesn't take what the other sends, or what was sent is on its way when the client is gone.
+    private static let stuck = [
+        Activity(
+            description: "half of a large message sent, in a transaction", setUp: createCopied,
+            steps: [
+                .send(Frontend.query("BEGIN; INSERT INTO matrix_copied VALUES ('never committed')")),
+                .read(until: BackendKind.readyForQuery), .send(firstHalf(of: query(megabytes: 1))),
+                .wait("state = 'idle in transaction' AND wait_event = 'ClientRead'"),
+            ],
+            leftOut: [.terminate: withinMessage]
+        ),
+        Activity(
+            description: "sent and gone", steps: [], lastWords: Frontend.query(sleep), repetitions: 100,
+            leftOut: [.deadHost: "what was sent arrives, and is pg_sleep, or doesn't, and is nothing"]
+        ),
+        Activity(
+            description: "megabytes unsent to a waiting server", setUp: createLocked, lock: locked,
+            // More than the kernel takes between a client and a server that doesn't read. It is one query, so that the
+            // figures are not those of the server running what has reached it. To read that takes it as long as five
+            // cancels.
+            steps: [
+                .send(Frontend.query(readLocked)), waitsForLock,
+                .sendWhatFits(query(megabytes: 12)),
+            ],
+            interrupts: 6,
+            leftOut: [.terminate: "it can't be sent either"]
+        ),
+        // The last, because with tcp_user_timeout the kernel gives a stalled client up, dead or not.
+        Activity(
+            description: "result that nobody reads",
+            steps: [
+                .send(Frontend.query("SELECT repeat('x', 1000), generate_series(1, 100000000)")),
+                .wait("state = 'active' AND wait_event = 'ClientWrite'"),
+            ],
+            receiveBuffer: 4096
+        ),
+    ]
+
+    private static func query(megabytes: Int) -> [UInt8] {
+        Frontend.query("SELECT 1 --" + String(repeating: "x", count: megabytes << 20))
+    }
+}

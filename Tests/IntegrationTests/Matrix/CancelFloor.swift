@@ -1,0 +1,35 @@
+// What a cancel costs on this machine while the tests run, with nothing between: the measure the figures are held to
+// where a machine is slow or has other work.
+
+import PostgresWire
+
+/// A client that cancels its own query, connected to the server directly.
+final class CancelFloor {
+    private let server: PrivatePostgres
+    private let client: RawClient
+    private(set) var times: [Duration] = []
+
+    init(_ server: PrivatePostgres) throws {
+        self.server = server
+        client = try RawClient(port: server.port)
+        try client.startUp(name: "floor")
+    }
+
+    /// Takes one time, as PQcancel() and a ReadyForQuery take it.
+    func measure() throws {
+        try client.send(Frontend.query("SELECT pg_sleep(600)"))
+        try wait(for: "the floor's query", pause: .microseconds(300)) {
+            try server.count("pid = \(client.backendPID) AND wait_event = 'PgSleep'") == 1
+        }
+        times.append(
+            try timed {
+                let cancel = try RawClient(port: server.port)
+                try cancel.send(Frontend.cancelRequest(client.key))
+                try client.read(until: BackendKind.readyForQuery)
+                // As PQcancel() waits. The backend is signalled twice, itself and its process group; by now both have
+                // happened.
+                _ = try cancel.readToEnd()
+            }
+        )
+    }
+}

@@ -1,0 +1,55 @@
+// The figures of one cell of the matrix, and the bounds they are held to.
+
+/// What became of the work of so many clients that went in one way.
+struct Cell {
+    /// From before the client went to the end of its backend, of those that ended.
+    var times: [Duration] = []
+    /// How many had not ended when the waiting did.
+    var orphans = 0
+
+    var count: Int { times.count + orphans }
+    var median: Duration? { orphans * 2 >= count ? nil : times.sorted()[(count - 1) / 2] }
+    var worst: Duration? { orphans > 0 ? nil : times.max() }
+
+    mutating func add(_ time: Duration?) {
+        if let time { times.append(time) } else { orphans += 1 }
+    }
+
+    /// What it doesn't keep of a bound; nil when it keeps all of it.
+    func excess(over bound: Bound) -> String? {
+        guard let median, let worst else { return "\(orphans) of \(count) were never ended" }
+        if median > bound.median { return "\(times.summary), and the median may be \(bound.median.milliseconds) ms" }
+        if worst > bound.worst { return "\(times.summary), and the longest may be \(bound.worst.milliseconds) ms" }
+        return nil
+    }
+
+    static func + (one: Cell, other: Cell) -> Cell {
+        Cell(times: one.times + other.times, orphans: one.orphans + other.orphans)
+    }
+}
+
+/// What a cell may take.
+struct Bound {
+    let median: Duration
+    let worst: Duration
+
+    /// For a host that died without a word.
+    static let deadHost = Bound(median: Route.keepalive + .seconds(1), worst: Route.keepalive + .seconds(1))
+
+    /// For a client whose end the network tells.
+    ///
+    /// On a machine with nothing else to do a cancel is over within 1 ms, and the absolute bounds count. A slow one has
+    /// two floors for each interrupt, as they come one after the other and one that comes between two statements is
+    /// lost, and four for what comes around them: noticing the drop, reading what the server still says, the end of
+    /// the session, and that of the backend. Each takes less than a cancel, which is a connection, a fork and a signal.
+    init(_ activity: Activity, floors: [Duration]) {
+        let factor = activity.interrupts * 2 + 4
+        // The mean, as the times of so many cancels add up.
+        median = max(.milliseconds(25), floors.reduce(.zero, +) / floors.count * factor)
+        worst = max(.milliseconds(250), (floors.max() ?? .zero) * factor)
+    }
+
+    private init(median: Duration, worst: Duration) {
+        (self.median, self.worst) = (median, worst)
+    }
+}

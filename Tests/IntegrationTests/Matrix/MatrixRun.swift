@@ -1,0 +1,90 @@
+// Runs cells of the matrix: clients are brought into the middle of an activity, go, and their backends are watched.
+
+import Foundation
+
+/// The cells of one route.
+final class MatrixRun {
+    let route: Route
+    /// What is left after it is called an orphan.
+    private let limit: Duration
+    /// Clients that go together stay for a random time of up to this, so that a server which looks after them now and
+    /// then is met at any moment between.
+    private let longestStay: Duration
+    private var holders: [String: LibpqClient] = [:]
+
+    init(_ route: Route, limit: Duration, longestStay: Duration = .zero) {
+        self.route = route
+        self.limit = limit
+        self.longestStay = longestStay
+    }
+
+    /// Clients that go one after the other, each when the one before has been seen to the end. An orphan is the last.
+    ///
+    /// - Parameter floor: takes a time before each of them.
+    func oneByOne(_ activity: Activity, _ departure: Departure, floor: CancelFloor) throws -> Cell {
+        var cell = Cell()
+        while cell.count < activity.repetitions, cell.orphans == 0 {
+            try floor.measure()
+            for time in try together([activity], departure, count: 1) { cell.add(time) }
+        }
+        return cell
+    }
+
+    /// Clients that are in the middle of their activity at the same time, and then all go.
+    ///
+    /// - Parameter count: of each activity.
+    /// - Returns: how long the backend of each was there, nil for one that still is.
+    func together(_ activities: [Activity], _ departure: Departure, count: Int) throws -> [Duration?] {
+        let all = activities.flatMap { Array(repeating: $0, count: count) }
+        for activity in activities { try prepare(activity) }
+        let clients = try all.map { try DoomedClient($0, departure, on: route, name: Self.name) }
+        rest(longestStay * Double.random(in: 0...1))
+        guard BackendProcess.ends(of: clients.map(\.backend), within: .zero).allSatisfy({ $0 == nil }) else {
+            throw TimedOut(description: "a backend had ended before its client went")
+        }
+        let times = departure == .deadHost ? try whenHostDies(clients) : try whenTheyGo(clients)
+        if times.contains(nil) { try route.server.terminate(Self.name) }
+        return times
+    }
+
+    /// All activities that make sense there, in one way to go and many at the same time.
+    ///
+    /// - Parameters:
+    ///   - rounds: how often.
+    ///   - each: how many clients of each activity go together. More would keep each other from running.
+    func allAtOnce(_ departure: Departure, rounds: Int, each: Int) throws -> [(activity: Activity, cell: Cell)] {
+        let activities = Activity.all.filter { $0.departures.contains(departure) }
+        var cells = activities.map { (activity: $0, cell: Cell()) }
+        for _ in 1...rounds {
+            let times = try together(activities, departure, count: each)
+            for (index, time) in times.enumerated() { cells[index / each].cell.add(time) }
+        }
+        return cells
+    }
+
+    private static let name = "matrix"
+
+    /// What the server itself says is left, a parallel worker for one.
+    func countLeft() throws -> Int { try route.server.backends(Self.name) }
+
+    private func prepare(_ activity: Activity) throws {
+        if let sql = activity.setUp { try route.server.query(sql) }
+        guard let lock = activity.lock, holders[lock] == nil else { return }
+        let holder = try LibpqClient(port: route.server.port, name: "holder")
+        try holder.query("BEGIN; \(lock)")
+        holders[lock] = holder
+    }
+
+    private func whenTheyGo(_ clients: [DoomedClient]) throws -> [Duration?] {
+        let starts = try clients.map { try $0.depart() }
+        let ends = BackendProcess.ends(of: clients.map(\.backend), within: limit)
+        return zip(starts, ends).map { start, end in end.map { start.duration(to: $0) } }
+    }
+
+    private func whenHostDies(_ clients: [DoomedClient]) throws -> [Duration?] {
+        let start = ContinuousClock.now
+        return try route.whileHostIsDead {
+            BackendProcess.ends(of: clients.map(\.backend), within: limit).map { $0.map { start.duration(to: $0) } }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// The ways from a client to its server that the matrix compares: directly, with PostgreSQL's own check for clients that
+// have gone, and through pgleash.
+
+import Foundation
+import Testing
+
+/// A server, and what stands before it.
+final class Route {
+    enum Kind: String, CaseIterable {
+        case direct = "directly"
+        case checked = "directly, with client_connection_check_interval = 1s"
+        case pgleash = "through pgleash"
+    }
+
+    let kind: Kind
+    let server: PrivatePostgres
+    let pgleash: PgleashProcess?
+    private let namespace: NetworkNamespace?
+
+    /// What a dead host is noticed by: nothing heard for 2 s, then no answer within 1 s.
+    static let keepalive = Duration.seconds(3)
+    private static let keepaliveKeys = [
+        "tcp_keepalives_idle = 2", "tcp_keepalives_interval = 1", "tcp_keepalives_count = 1", "tcp_user_timeout = 3000",
+    ]
+
+    /// - Parameter namespace: where the clients of dead hosts live; nil without such.
+    init(_ kind: Kind, namespace: NetworkNamespace? = nil) throws {
+        self.kind = kind
+        self.namespace = namespace
+        let addresses = (["127.0.0.1"] + [namespace?.hostAddress].compactMap { $0 }).joined(separator: ",")
+        switch kind {
+        case .direct: server = try PrivatePostgres("listen_addresses=\(addresses)")
+        case .checked:
+            server = try PrivatePostgres("listen_addresses=\(addresses)", "client_connection_check_interval=1s")
+        case .pgleash: server = .shared
+        }
+        guard kind == .pgleash else {
+            pgleash = nil
+            if namespace != nil { try server.admitEverybody() }
+            return
+        }
+        let keepaliveKeys = namespace == nil ? [] : Self.keepaliveKeys
+        pgleash = try PgleashProcess(
+            server: server.address, listen: nil,
+            configuration: ["listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys]
+        )
+    }
+
+    /// Closes what was opened, and fails the test where pgleash doesn't end as it should.
+    func close() {
+        pgleash?.stop()
+        if kind != .pgleash { server.stop() }
+    }
+
+    /// A connection from where a client lives that will go like this.
+    func connect(from departure: Departure, receiveBuffer: Int32?) throws -> RawClient {
+        let port = pgleash?.port ?? server.port
+        guard departure == .deadHost else { return try RawClient(port: port, receiveBuffer: receiveBuffer) }
+        guard let namespace else { fatalError("a dead host needs a namespace") }
+        return try namespace.connect(port: port, receiveBuffer: receiveBuffer)
+    }
+
+    /// Lets the clients' host die, calls `body` and brings it to life again.
+    func whileHostIsDead<Result>(_ body: () throws -> Result) throws -> Result {
+        guard let namespace else { fatalError("there is no host to die") }
+        try namespace.die()
+        defer { try? namespace.revive() }
+        return try body()
+    }
+}
+
+extension PrivatePostgres {
+    /// Lets clients in that don't come from this host.
+    fileprivate func admitEverybody() throws {
+        try query("COPY (SELECT 'host all all all trust') TO PROGRAM 'cat >>pg_hba.conf'")
+        try query("SELECT pg_reload_conf()")
+    }
+}
