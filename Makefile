@@ -13,7 +13,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup test lint format sanitize fuzz mutants install uninstall clean
+.PHONY: build help demo pileup test matrix lint format sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -35,6 +35,15 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests
 	$(SWIFT) test --skip-build --skip SimulationTests
+
+matrix: ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
+	@scripts/install-dependencies test
+	$(COMPILE) -c release --product pgleash
+	$(COMPILE) --build-tests
+	PGLEASH_MATRIX=$(CURDIR)/.build/matrix.md PGLEASH_PROGRAM=$(CURDIR)/$(RELEASE) \
+		$(SWIFT) test --skip-build --filter MatrixTableTests >.build/matrix.log 2>&1 \
+		|| { cat .build/matrix.log >&2; exit 1; }
+	@cat .build/matrix.md
 
 lint: ## check the format and the style rules of the Swift sources
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests

@@ -8,9 +8,11 @@ enum Programs {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .path
 
-    /// The program under test. It is built into the folder of the test bundle, which is this very executable or, where
-    /// a helper loads it, named on its command line.
+    /// The program under test: the one the environment names, such as a release build for measurements, or the one that
+    /// is built into the folder of the test bundle. That is this very executable or, where a helper loads it, named on
+    /// its command line.
     static let pgleash: String = {
+        if let named = ProcessInfo.processInfo.environment["PGLEASH_PROGRAM"] { return named }
         let own = [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")].compactMap { $0 }
         let named = CommandLine.arguments.filter { $0.contains(".xctest") }
         for place in own + named {
