@@ -118,6 +118,11 @@ extension Session {
         } else {
             worker.log.warning("gave up, what it left may still run", metadata: metadata)
         }
+        // Where its backend holds a transaction, others may wait for the end of it.
+        if state.isAtRest, !state.isInTransaction, let server {
+            self.server = nil
+            worker.departures.leave(server)
+        }
         end(.reaped)
     }
 }

@@ -55,6 +55,8 @@ package final class Worker {
     /// Sessions may have different servers, so clients' cancels need to find the right one.
     let listsKeys: Bool
 
+    let departures: Departures
+
     private let upstream: Upstream
     private let dispatcher: Mailbox<CancelOrder>
     private let load: WorkerLoad
@@ -82,6 +84,7 @@ package final class Worker {
         listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
         dispatcher = environment.dispatcher
+        departures = Departures(loop: loop, orphans: counters.orphansActive)
         keys = environment.keys
         readAheadLimit = environment.readAheadLimit
         log = environment.log

@@ -1,0 +1,66 @@
+// A storm of drops: the backends that are cancelled wait for those that are not.
+
+import Leash
+import Simulation
+import Testing
+
+@Suite("Backends whose clients left all at once")
+struct DeparturesTests {
+    /// So many sessions, all busy, whose clients then drop.
+    private func storm(_ count: Int) throws -> (world: SimulatedSession, servers: [SimulatedSocket]) {
+        let world = try SimulatedSession()
+        let sessions = (0..<count).map { _ in world.logIn() }
+        for session in sessions { session.client.inbox += Bytes.query }
+        world.loop.settle()
+        for session in sessions { session.client.isEnded = true }
+        world.loop.settle()
+        return (world, sessions.map(\.server))
+    }
+
+    /// Delivers the cancel of all that were dialled, and has these servers answer it.
+    private func stop(_ servers: ArraySlice<SimulatedSocket>, in world: SimulatedSession, status: Character = "I") {
+        for server in servers { server.inbox += Bytes.message("E") + Bytes.message("Z", Array(String(status).utf8)) }
+        for connection in world.loop.connections where !servers.contains(where: { $0 === connection }) {
+            if connection.outbox == Bytes.cancelRequest { connection.isEnded = true }
+        }
+        world.loop.settle()
+    }
+
+    @Test("A few leave at once")
+    func few() throws {
+        let (world, servers) = try storm(3)
+        stop(servers[...], in: world)
+        #expect(servers.allSatisfy { $0.isClosed })
+    }
+
+    @Test("Many are kept until few are left to cancel, and then leave one after another")
+    func many() throws {
+        let (world, servers) = try storm(40)
+        stop(servers[..<10], in: world)
+        world.loop.advance(by: .milliseconds(100))
+        #expect(!servers.contains { $0.isClosed })
+        #expect(world.counters.sessionsActive.value == 30, "their sessions are over")
+        stop(servers[10...], in: world)
+        world.loop.advance(by: .milliseconds(10))
+        let left = servers.count { $0.isClosed }
+        #expect((1...12).contains(left))
+        world.loop.advance(by: .milliseconds(100))
+        #expect(servers.allSatisfy { $0.isClosed })
+        #expect(world.isOverAndBalanced)
+    }
+
+    @Test("None is kept for longer than a second")
+    func bounded() throws {
+        let (world, servers) = try storm(40)
+        stop(servers[..<10], in: world)
+        world.loop.advance(by: .milliseconds(1100))
+        #expect(servers[..<10].allSatisfy { $0.isClosed })
+    }
+
+    @Test("Nor one in a transaction, whose end others may wait for")
+    func inTransaction() throws {
+        let (world, servers) = try storm(40)
+        stop(servers[..<10], in: world, status: "E")
+        #expect(servers[..<10].allSatisfy { $0.isClosed })
+    }
+}
