@@ -2,5 +2,5 @@
 
 import Testing
 
-@Suite(.serialized)
+@Suite(.serialized, .noStrayCancels)
 enum IntegrationTests {}

@@ -1,6 +1,7 @@
 // A real PostgreSQL for the tests alone, run by scripts/private-postgres, and a direct connection that watches it.
 
 import Foundation
+import Synchronization
 
 /// A server that stops, with all it wrote deleted, when the object goes or the tests end.
 final class PrivatePostgres: @unchecked Sendable {
@@ -8,12 +9,15 @@ final class PrivatePostgres: @unchecked Sendable {
     static let shared: PrivatePostgres = {
         do {
             let postgres = try PrivatePostgres()
+            isSharedStarted.store(true, ordering: .relaxed)
             RunFolder.shared.atEnd { postgres.stop() }
             return postgres
         } catch {
             fatalError("PostgreSQL did not start: \(error)")
         }
     }()
+
+    static let isSharedStarted = Atomic<Bool>(false)
 
     let port: UInt16
     /// The folder of its Unix socket.

@@ -1,0 +1,25 @@
+// Behind each test: the shared server has logged no cancel that came when its backend had left already.
+
+import Testing
+
+/// Looks into the shared server's log when a test has ended.
+struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
+    var isRecursive: Bool { true }
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        let before = lines.count
+        try await function()
+        for line in lines.dropFirst(before) { Issue.record("a stray cancel in the server's log: \(line)") }
+    }
+
+    private var lines: [Substring] {
+        PrivatePostgres.isSharedStarted.load(ordering: .relaxed) ? PrivatePostgres.shared.strayCancelLines : []
+    }
+}
+
+extension Trait where Self == NoStrayCancels {
+    /// The shared server logs no cancel that matches no process.
+    static var noStrayCancels: Self { Self() }
+}
