@@ -16,11 +16,14 @@ import PostgresWire
 /// ```
 ///
 /// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
-/// too few leaves an orphan.
+/// too few leaves an orphan. That is so for an open batch of which nothing has run, and behind a copy of the extended
+/// protocol that failed with a Sync between its data.
 package struct Owed: Hashable, Sendable {
     private struct Segment: Hashable, Sendable {
         var unanswered: UInt32 = 0
         var end: End
+        /// Its Sync stands behind copy data.
+        var isBehindData = false
 
         /// Stays at the largest number rather than trap: a client may send without end.
         mutating func add(_ count: UInt32) { unanswered = unanswered.addingClamped(count) }
@@ -54,6 +57,11 @@ package struct Owed: Hashable, Sendable {
     private var skipping = false
     /// The server takes copy data and ignores Sync, until the client ends the copy.
     private var copying = false
+    /// Copy data was sent behind the last message that is no part of a copy.
+    private var hasSentData = false
+    /// A Sync behind copy data was taken for ignored. Where the data made the copy fail it is answered after all, and
+    /// ends the skipping of so many messages: those of the batch that began the copy.
+    private var doubtfulSync: UInt32?
     /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
     private var hasAnswered = false
 
@@ -74,7 +82,9 @@ package struct Owed: Hashable, Sendable {
     }
 
     /// An extended message failed and no Sync was sent behind it: until one comes, the server does nothing.
-    package var isHalted: Bool { skipping && !segments[head...].contains { $0.end == .sync } }
+    package var isHalted: Bool {
+        skipping && doubtfulSync == nil && !segments[head...].contains { $0.end == .sync }
+    }
 
     /// So much is owed that the client had better wait.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
@@ -87,8 +97,8 @@ extension Owed {
         switch kind {
         case FrontendKind.query: close(.query)
         case FrontendKind.functionCall: close(.functionCall)
-        case FrontendKind.sync:
-            if !copying { close(.sync) }
+        case FrontendKind.sync: clientSynced()
+        case FrontendKind.copyData: hasSentData = true
         case FrontendKind.copyDone, FrontendKind.copyFail: clientEndedCopy()
         case FrontendKind.bind, FrontendKind.close, FrontendKind.describe, FrontendKind.execute, FrontendKind.parse:
             countExtended()
@@ -96,9 +106,16 @@ extension Owed {
         }
     }
 
+    private mutating func clientSynced() {
+        guard copying else { return close(.sync) }
+        // Ignored, if the copy is still alive when the server comes to it.
+        if hasSentData, head < segments.count { doubtfulSync = segments[segments.count - 1].unanswered }
+    }
+
     private mutating func countExtended() {
         // The server breaks off at it, or the copy has failed already.
         copying = false
+        hasSentData = false
         if head < segments.count, segments[segments.count - 1].end == .open {
             segments[segments.count - 1].add(1)
         } else {
@@ -113,9 +130,12 @@ extension Owed {
         } else {
             segments.append(Segment(end: end))
         }
+        segments[segments.count - 1].isBehindData = hasSentData
+        if end != .sync { hasSentData = false }
     }
 
     private mutating func clientEndedCopy() {
+        hasSentData = false
         if copying {
             copying = false
         } else if head < segments.count {
@@ -148,6 +168,7 @@ extension Owed {
         hasAnswered = true
         guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
         segments[head].unanswered -= 1
+        doubtfulSync = nil
         dropEndedCopies()
     }
 
@@ -177,8 +198,24 @@ extension Owed {
     /// which was thought ignored until the copy failed before it.
     private mutating func finishSkipping() {
         skipping = false
+        if let skipped = doubtfulSync {
+            doubtfulSync = nil
+            return endBatch(skipping: skipped)
+        }
         let sync = segments[head...].firstIndex { $0.end == .sync } ?? head
         advance(by: min(sync + 1, segments.count) - head)
+    }
+
+    /// The batch at the head was ended by a Sync that is not in the record; what was sent behind that Sync is owed yet.
+    /// If an earlier Sync than the one that was meant has been counted here, this leans to busy.
+    private mutating func endBatch(skipping count: UInt32) {
+        guard head < segments.count else { return }
+        segments[head].unanswered -= min(count, segments[head].unanswered)
+        if segments[head].unanswered == 0, segments[head].end.isWithinBatch {
+            advance(by: 1)
+        } else {
+            dropEndedCopies()
+        }
     }
 
     /// Whether a ReadyForQuery can be the end of `segment`. A Sync sent while the server took copy data is thought
@@ -203,6 +240,9 @@ extension Owed {
         copying = next == segments.count || segments[next].end == .open && standsWithinCopy(next)
         if next < segments.count, segments[next].end.isCopyEnd, standsWithinCopy(next) { next += 1 }
         let carried = segments[first..<next].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) }
+        if carried > 0, segments[first..<next].contains(where: { $0.isBehindData && $0.end == .sync }) {
+            doubtfulSync = carried
+        }
         segments.removeSubrange(first..<next)
         guard carried > 0 else { return }
         if first < segments.count {

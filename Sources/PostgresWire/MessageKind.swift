@@ -5,6 +5,7 @@
 package enum FrontendKind {
     package static let bind = UInt8(ascii: "B")
     package static let close = UInt8(ascii: "C")
+    package static let copyData = UInt8(ascii: "d")
     package static let copyDone = UInt8(ascii: "c")
     package static let copyFail = UInt8(ascii: "f")
     package static let describe = UInt8(ascii: "D")

@@ -35,6 +35,8 @@ package struct MessageScanner: Sendable {
     private var header: UInt64 = 0
     private var headerCount: UInt8 = 0
     private var bodyLeft: UInt32 = 0
+    /// The last noted message was CopyData.
+    private var isWithinData = false
     /// A noted message whose wanted prefix was cut; nil nearly always.
     private var gathering: Gathering?
 
@@ -53,7 +55,8 @@ package struct MessageScanner: Sendable {
     package var isAtBoundary: Bool { headerCount == 0 && bodyLeft == 0 }
 
     /// Reads on through `bytes`, which continue where the last call's ended, and calls `note` for each noted message,
-    /// in order, with its type and the wanted first bytes of its body (most often none).
+    /// in order, with its type and the wanted first bytes of its body (most often none). Of several CopyData in a row
+    /// only the first is noted.
     ///
     /// - Throws: `MalformedMessage` at a length outside of 4 to 2,147,483,647; the stream can't be followed from there.
     package mutating func scan(
@@ -91,6 +94,9 @@ package struct MessageScanner: Sendable {
         messageCount &+= 1
         bodyLeft = length - 4
         guard noted.contains(kind) else { return }
+        // Of many in a row, as in a bulk load, the first tells all.
+        if isWithinData, kind == FrontendKind.copyData { return }
+        isWithinData = kind == FrontendKind.copyData
         let wanted = min(wantedPrefix(of: kind), Int(bodyLeft))
         if wanted == 0 {
             note(kind, Span())
@@ -131,9 +137,9 @@ package struct MessageScanner: Sendable {
     }
 
     private static let notedFrontend = KindSet(
-        FrontendKind.bind, FrontendKind.close, FrontendKind.copyDone, FrontendKind.copyFail, FrontendKind.describe,
-        FrontendKind.execute, FrontendKind.functionCall, FrontendKind.parse, FrontendKind.query, FrontendKind.sync,
-        FrontendKind.terminate
+        FrontendKind.bind, FrontendKind.close, FrontendKind.copyData, FrontendKind.copyDone, FrontendKind.copyFail,
+        FrontendKind.describe, FrontendKind.execute, FrontendKind.functionCall, FrontendKind.parse,
+        FrontendKind.query, FrontendKind.sync, FrontendKind.terminate
     )
 
     private static let notedBackend = KindSet(

@@ -56,6 +56,29 @@ extension IntegrationTests {
                 if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
             }
         }
+
+        /// A Sync within a copy is ignored by the server, but not when the copy has failed before it.
+        private static let syncInFailedCopy = [
+            Move(
+                name: "Parse, Bind, Execute (COPY copied FROM STDIN)",
+                bytes: Frontend.extended("COPY copied FROM STDIN")
+            ),
+            Move(name: "CopyData(bad)", bytes: Frontend.copyData("not a number\n")),
+            Move(name: "Sync", bytes: Frontend.sync),
+            // What waits for its client without an end.
+            Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
+        ]
+
+        @Test("A copy that fails before a Sync within it, cut anywhere", arguments: 1...4)
+        func syncInFailedCopy(length: Int) throws {
+            let postgres = PrivatePostgres.shared
+            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
+            for seed in 0..<20 as Range<UInt64> {
+                let trial = try OwedTrial(postgres, seed: seed)
+                try trial.say(Array(Self.syncInFailedCopy[..<length]))
+                if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
+            }
+        }
     }
 }
 
@@ -87,7 +110,8 @@ private struct Tally: CustomStringConvertible {
 private final class OwedTrial {
     enum Verdict {
         case agrees(isBusy: Bool)
-        /// The server thinks itself idle, waiting for the Sync of a batch of which nothing ran.
+        /// The server thinks itself idle, waiting for the Sync of a batch of which nothing ran; or behind a copy that
+        /// failed with a Sync between its data, which may or may not have been answered.
         case leansToBusy
         /// The server broke off, as it does at messages that can't stand within a copy.
         case ended
@@ -163,7 +187,7 @@ private final class OwedTrial {
     private func verdict(serverState: String) -> Verdict {
         let serverIsBusy = serverState == "active" || serverState == "fastpath function call"
         if state.isBusy == serverIsBusy { return .agrees(isBusy: serverIsBusy) }
-        if state.isBusy, hasOpenBatch { return .leansToBusy }
+        if state.isBusy, hasOpenBatch || hasSyncBehindData { return .leansToBusy }
         let words = "we say \(state.isBusy ? "busy" : "idle"), the server says \(serverState)"
         return .disagrees("\(words) after \(moves), answered with \(answers)")
     }
@@ -174,6 +198,11 @@ private final class OwedTrial {
         let start = moves.lastIndex { $0 == "Sync" || $0.hasPrefix("Batch") }.map { $0 + 1 } ?? 0
         let extended = ["Parse", "Bind", "Describe", "Execute", "Close"]
         return moves[start...].contains { move in extended.contains { move.hasPrefix($0) } }
+    }
+
+    /// No driver sends such a thing.
+    private var hasSyncBehindData: Bool {
+        zip(moves, moves.dropFirst()).contains { $0.hasPrefix("CopyData") && $1 == "Sync" }
     }
 
     /// Reads what the server says within so many milliseconds, until it says nothing for as long.

@@ -58,7 +58,8 @@ let frontendConversation: [UInt8] = join(
     ]
 )
 
-let frontendNotes: [Note] = "QPDBESCSFQcQfX".map { Note($0) }
+/// Of several CopyData in a row the first alone.
+let frontendNotes: [Note] = "QPDBESCSFQdcQdfX".map { Note($0) }
 let frontendMessageCount: UInt64 = 20
 
 /// The server's half: SCRAM, parameters, a key of 32 bytes, answers, errors, COPY in both directions, a notice.

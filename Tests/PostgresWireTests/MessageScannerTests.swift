@@ -113,7 +113,7 @@ import Testing
     }
 
     @Test func `passes what it does not note`() {
-        let frontendNoted = Set("BCDEFPQSXcf".utf8)
+        let frontendNoted = Set("BCDEFPQSXcdf".utf8)
         let backendNoted = Set("RK23CGIEVn1sZTV".utf8)
         for kind in UInt8.min...UInt8.max {
             let bytes = [kind] + bigEndian(6) + [1, 2]

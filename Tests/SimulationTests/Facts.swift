@@ -66,7 +66,9 @@ final class Facts: @unchecked Sendable {
         if target.client?.isLeftOut == true { cancelsToExcluded.append(target) }
         guard !hasRetried else { return }
         if let closed = target.closedAt, closed < cancel.dialledAt { cancelsAfterEnd.append(target) }
-        if let idle = target.idleSince, idle < cancel.dialledAt, !hasThrownAway(target, world) {
+        if let idle = target.idleSince, idle < cancel.dialledAt, !target.hasIgnoredDoubtfulSync,
+            !hasThrownAway(target, world)
+        {
             cancelsWhileIdle.append(target)
         }
     }

@@ -56,10 +56,11 @@ final class FakeBackend: Actor {
     /// Something has begun that a cancel is to end.
     var isRunning = false
     var cancelPending = false
-    /// A copy over the extended protocol has failed, and the client has not ended it yet.
-    var copyHasFailed = false
-    /// A Sync sent within a copy was answered, as the copy had failed before it.
-    var hasAnsweredSyncWithinCopy = false
+    /// Copy data was read in the copy under way.
+    var hasReadData = false
+    /// A Sync was ignored within a copy, behind data of it. If that copy fails, pgleash takes the next ReadyForQuery
+    /// for this Sync's, as it might be, and leans to busy from there on. No driver sends such a thing.
+    var hasIgnoredDoubtfulSync = false
     private var hasStarted = false
     private var input: [UInt8] = []
     private var output: [UInt8] = []

@@ -29,13 +29,11 @@ extension FakeBackend {
         switch kind {
         case UInt8(ascii: "X"): return exit(.terminated)
         case UInt8(ascii: "S"):
-            if copyHasFailed { hasAnsweredSyncWithinCopy = true }
-            (ignoresTillSync, isExtended, hasOpenBatch, copyHasFailed) = (false, false, false, false)
+            (ignoresTillSync, isExtended, hasOpenBatch) = (false, false, false)
             work = [.beReady]
             return
         case UInt8(ascii: "Q"), UInt8(ascii: "F"), UInt8(ascii: "d"), UInt8(ascii: "c"), UInt8(ascii: "f"):
             isExtended = false
-            if kind == UInt8(ascii: "c") || kind == UInt8(ascii: "f") { copyHasFailed = false }
         case UInt8(ascii: "P"), UInt8(ascii: "B"), UInt8(ascii: "D"), UInt8(ascii: "E"), UInt8(ascii: "C"):
             (isExtended, hasOpenBatch) = (true, true)
         case UInt8(ascii: "H"): isExtended = true
@@ -189,6 +187,8 @@ extension FakeBackend {
             return false
         }
         guard let message = nextMessage() else { return receiveMore() }
+        if message.kind == UInt8(ascii: "S"), hasReadData { hasIgnoredDoubtfulSync = true }
+        hasReadData = "dHS".utf8.contains(message.kind) && (hasReadData || message.kind == UInt8(ascii: "d"))
         switch message.kind {
         case UInt8(ascii: "d") where message.body.first == UInt8(ascii: "!"): fail()
         case UInt8(ascii: "d") where cancelPending: fail()
@@ -207,10 +207,7 @@ extension FakeBackend {
         portal = nil
         say(Self.error)
         startFlush()
-        if isExtended {
-            ignoresTillSync = true
-            copyHasFailed = isCopying
-        }
+        if isExtended { ignoresTillSync = true }
         work = isExtended ? [] : [.beReady]
     }
 

@@ -174,11 +174,7 @@ struct Invariant: Sendable {
             case .gaveUp, .noKey, .excluded: return false
             default: break
             }
-            if orphan.backend.client?.isLeftOut == true { return false }
-            // A Sync sent within a copy, behind some of its data, is thought ignored; when the data before it was bad,
-            // its answer is taken for that of a later one. No driver sends such a thing. To know, each CopyData would
-            // have to be noted.
-            return !orphan.backend.hasAnsweredSyncWithinCopy
+            return orphan.backend.client?.isLeftOut != true
         }
         return list(findings.map { "backend \($0.backend.number) \($0.how)" })
     }

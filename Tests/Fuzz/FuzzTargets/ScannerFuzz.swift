@@ -49,7 +49,7 @@ private func scan(_ pieces: [[UInt8]], _ direction: MessageScanner.Direction) ->
 
 /// What is noted, and how much of the body.
 private let wantedPrefixes: [MessageScanner.Direction: [UInt8: Int]] = [
-    .frontend: Dictionary(uniqueKeysWithValues: "BCcfDEFPQSX".utf8.map { ($0, 0) }),
+    .frontend: Dictionary(uniqueKeysWithValues: "BCcdfDEFPQSX".utf8.map { ($0, 0) }),
     .backend: Dictionary(uniqueKeysWithValues: "23CGIEVn1sT".utf8.map { ($0, 0) })
         .merging([UInt8(ascii: "Z"): 1, UInt8(ascii: "R"): 4, UInt8(ascii: "K"): 261]) { $1 },
 ]
@@ -70,7 +70,10 @@ private func readPlainly(_ bytes: [UInt8], _ direction: MessageScanner.Direction
         result.messageCount += 1
         let (body, end) = (offset + 5, offset + 1 + Int(length))
         result.isAtBoundary = end <= bytes.count
-        if let wanted = wantedPrefixes[direction]?[kind].map({ min($0, end - body) }), body + wanted <= bytes.count {
+        let repeatsData = direction == .frontend && kind == FrontendKind.copyData && result.notes.last?.kind == kind
+        if !repeatsData, let wanted = wantedPrefixes[direction]?[kind].map({ min($0, end - body) }),
+            body + wanted <= bytes.count
+        {
             result.notes.append(Note(kind: kind, body: Array(bytes[body..<body + wanted])))
         }
         offset = end

@@ -1,0 +1,49 @@
+// A Sync between the data of a copy: ignored while the copy is alive, answered when the data before it was bad.
+
+import Testing
+
+@testable import Leash
+
+@Suite("A Sync within a copy over the extended protocol")
+struct OwedDoubtfulSyncTests {
+    /// What is owed when the client (`>`) and the server (`<`) have said these messages, by their types.
+    private func owed(_ transcript: String) -> Owed {
+        var owed = Owed()
+        owed.serverAnswered(UInt8(ascii: "Z"))
+        for word in transcript.split(separator: " ") {
+            for kind in word.utf8.dropFirst() {
+                word.first == ">" ? owed.clientSent(kind) : owed.serverAnswered(kind)
+            }
+        }
+        return owed
+    }
+
+    @Test(
+        "Behind bad data it is answered, and what was sent behind it is owed yet",
+        arguments: [
+            (">PBEdSQ <12GEZ", true), (">PBEdSQ <12GEZCZ", false),
+            (">PBE <12G >dSQ <EZ", true), (">PBE <12G >dSQ <EZCZ", false),
+            (">PBE <12G >dSPBES <EZ", true), (">PBE <12G >dSPBES <EZ12CZ", false),
+            (">PBEdS <12GEZ", false), (">PBE <12G >dS <EZ", false), (">PBE <12G >dS <E >c <Z", false),
+            (">PBEdSPBES <12GEZ12CZ", false), (">PBEdSPBES <12GEZ12", true),
+        ])
+    func badData(transcript: String, isBusy: Bool) {
+        #expect(owed(transcript).isBusy == isBusy)
+    }
+
+    @Test(
+        "Without data before it, or when the copy succeeds, it is ignored",
+        arguments: [
+            (">PBES <12G >d <E >cS <Z", false), (">PBE <12G >dScS <CZ", false), (">PBES <12G >dcS <CZ", false),
+            (">PBEdScS <12GCZ", false), (">PBE <12G >dS", true), (">PBE <12G >dSc", true),
+        ])
+    func ignored(transcript: String, isBusy: Bool) {
+        #expect(owed(transcript).isBusy == isBusy)
+    }
+
+    @Test("Where nobody can know, the record leans to busy")
+    func leaning() {
+        #expect(owed(">PBE <12G >dSdcS <EZ").isBusy)
+        #expect(!owed(">PBE <12G >dS <E").isHalted)
+    }
+}
