@@ -42,9 +42,9 @@ struct MatrixTable {
     /// When and with what the figures were taken.
     private func facts() throws -> String {
         let day = Date().formatted(.iso8601.year().month().day())
-        let kernel = (readText("/proc/sys/kernel/osrelease") ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+        let kernel = (readText("/proc/sys/kernel/osrelease") ?? "").prefix { $0.isNumber || $0 == "." }
         let processors = ProcessInfo.processInfo.activeProcessorCount
-        let version = try server.value("SHOW server_version")
+        let version = try server.value("SHOW server_version").prefix { $0 != " " }
         return "\(day), pgleash \(pgleashVersion), PostgreSQL \(version), Linux \(kernel), \(processors) processors."
     }
 
