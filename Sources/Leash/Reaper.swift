@@ -41,8 +41,9 @@ package struct Reaper: Hashable, Sendable {
     static let longestPause = Duration.seconds(1)
     /// The shortest pause when the server could not be reached.
     static let unreachablePause = Duration.milliseconds(25)
-    /// How long after the first cancel our half of the stream stays open. A pooler forgets the session, and with it the
-    /// key, as soon as it sees the end; by now it has passed the cancel on.
+    /// How long after a cancel without an answer our half of the stream stays open. A pooler forgets the session, and
+    /// with it the key, as soon as it sees the end; by now it has passed the cancel on. And a backend with more to do
+    /// would leave as soon as it is done, perhaps in the face of the next cancel.
     static let patience = Duration.milliseconds(25)
     /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
     /// leaves would match no process, and the server would log that.
@@ -61,6 +62,7 @@ package struct Reaper: Hashable, Sendable {
     /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
     package private(set) var hasBegun = false
     private var isCancelling = false
+    /// The first cancel since the last answer.
     private var firstSentAt: MonotonicTime?
     private var hasShutDown = false
     private var hasAnsweredMeanwhile = false
@@ -97,6 +99,7 @@ package struct Reaper: Hashable, Sendable {
             return isCancelling ? .withdrawCancel : .end(stopped)
         }
         stoppedAt = nil
+        firstSentAt = nil
         takeShortPauses()
         // The next statement begins while the next cancel is on its way.
         if !isCancelling { return cancel(at: now) }

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct MatrixTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct MatrixTests {
         @Test(arguments: Activity.all)
         func `nothing is left of an activity, however its client goes`(_ activity: Activity) throws {
             let route = try Route(.pgleash)

@@ -87,6 +87,18 @@ struct ReaperTests {
         #expect(reaper.cancelConcluded(.sent, at: at(5)) == .wake(at: at(7)))
     }
 
+    @Test("While answers come our half of the stream stays open, however long it takes")
+    func progress() {
+        var reaper = newReaper()
+        _ = reaper.begin(at: at(0))
+        for time in stride(from: 10, to: 200, by: 10) {
+            _ = reaper.cancelConcluded(.sent, at: at(time))
+            #expect(reaper.timePassed(at: at(time + 2)) == .cancel)
+            _ = reaper.cancelConcluded(.sent, at: at(time + 5))
+            #expect(reaper.serverAnswered(isBusy: true, at: at(time + 6)) == .cancel)
+        }
+    }
+
     @Test("The same while a cancel is under way: at its conclusion")
     func pipelineWhileCancelling() {
         var reaper = newReaper()

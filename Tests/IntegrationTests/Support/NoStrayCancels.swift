@@ -9,6 +9,7 @@ struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
+        guard !test.tags.contains(.toleratesStrayCancels) else { return try await function() }
         let before = lines.count
         try await function()
         for line in lines.dropFirst(before) { Issue.record("a stray cancel in the server's log: \(line)") }
@@ -17,6 +18,12 @@ struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
     private var lines: [Substring] {
         PrivatePostgres.isSharedStarted.load(ordering: .relaxed) ? PrivatePostgres.shared.strayCancelLines : []
     }
+}
+
+extension Tag {
+    /// Where so many clients leave that on a busy machine a backend may take longer to leave than it is given before
+    /// the next cancel; such a test counts for itself.
+    @Tag static var toleratesStrayCancels: Self
 }
 
 extension Trait where Self == NoStrayCancels {
