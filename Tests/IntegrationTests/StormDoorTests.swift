@@ -42,7 +42,7 @@ extension IntegrationTests {
             print("at most \(between.mostCancelsOpen) of \(between.cancels) cancels at once")
             #expect(between.mostCancelsOpen == limit)
             #expect(between.cancels >= Storm.size)
-            #expect(try postgres.backends(crowd.name) == 0)
+            try wait(for: "the end of all backends") { try postgres.backends(crowd.name) == 0 }
             pgleash.stop()
         }
 
