@@ -56,7 +56,7 @@ package struct Reaper: Hashable, Sendable {
 
     private let deadline: MonotonicTime
     /// Before this time no cancel is asked for.
-    private let graceEnd: MonotonicTime
+    private var graceEnd: MonotonicTime
     private var pause = shortPause
     private var shortPausesLeft = shortPauses
     /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
@@ -87,6 +87,13 @@ package struct Reaper: Hashable, Sendable {
     package mutating func begin(at now: MonotonicTime) -> Action {
         hasBegun = true
         return cancel(at: now)
+    }
+
+    /// pgleash stops, and nobody would be there to cancel when the grace is over.
+    package mutating func graceCutShort(at now: MonotonicTime) -> Action {
+        guard now < graceEnd else { return .none }
+        graceEnd = now
+        return hasBegun ? cancel(at: now) : .none
     }
 
     /// When `timePassed` must come at the latest.

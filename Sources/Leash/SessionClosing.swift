@@ -48,7 +48,7 @@ extension Session {
 }
 
 extension Session {
-    /// pgleash stops: idle sessions end, running queries are cancelled, reaping goes on.
+    /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
     func shutDown() {
         let goodbye = FatalError(.adminShutdown, "terminating connection due to administrator command")
         switch stage {
@@ -56,7 +56,8 @@ extension Session {
         case .relaying:
             tellClient(goodbye)
             clientDropped(.shutdown)
-        case .relayingCancel, .reaping, .closing, .ended: break
+        case .reaping: cutGraceShort()
+        case .relayingCancel, .closing, .ended: break
         }
     }
 }

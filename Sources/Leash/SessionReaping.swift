@@ -8,8 +8,10 @@ extension Session {
     /// The client of a relaying session is gone.
     func clientDropped(_ kind: DropKind) {
         let limits = worker.configuration.cancel
+        // When pgleash stops, nobody will be there to cancel after a grace.
+        let grace = kind == .shutdown ? .zero : limits.grace
         let action = state.clientDropped(
-            kind, isCutOff: !toServer.isAtBoundary, at: worker.loop.now, timeout: limits.timeout, grace: limits.grace
+            kind, isCutOff: !toServer.isAtBoundary, at: worker.loop.now, timeout: limits.timeout, grace: grace
         )
         switch action {
         case .none: break
@@ -67,6 +69,10 @@ extension Session {
         case .relayingCancel: end(result == .sent ? .cancelRelayed : .serverUnreachable)
         default: break
         }
+    }
+
+    func cutGraceShort() {
+        perform(state.graceCutShort(at: worker.loop.now))
     }
 
     private func perform(_ action: Reaper.Action) {

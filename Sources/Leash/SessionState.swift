@@ -111,6 +111,10 @@ package struct SessionState: Hashable, Sendable {
         reaper?.cancelConcluded(result, awaitsClient: isCutOff || owed.awaitsClient, at: now) ?? .none
     }
 
+    package mutating func graceCutShort(at now: MonotonicTime) -> Reaper.Action {
+        reaper?.graceCutShort(at: now) ?? .none
+    }
+
     package mutating func timePassed(at now: MonotonicTime) -> Reaper.Action {
         reaper?.timePassed(at: now) ?? .none
     }

@@ -56,6 +56,21 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `no grace outlives pgleash`() throws {
+            let pgleash = try PgleashProcess(configuration: ["cancel": ["grace = 20s"]])
+            let here = try pgleash.connectBusy(name: "here")
+            try pgleash.connectBusy(name: "left").close()
+            try pgleash.waitForReport("an orphan") { $0["orphans_active"] == 1 }
+            pgleash.process.send(SIGTERM)
+            #expect(try pgleash.process.wait(within: .seconds(8)) == .code(0))
+            for name in ["here", "left"] {
+                #expect(try postgres.timeUntilGone(name) < .seconds(1))
+                #expect(try pgleash.reapedLine(name)["outcome"] == "cancelled")
+            }
+            #expect(!pgleash.log.contains("not all sessions ended in time"))
+            withExtendedLifetime(here) {}
+        }
+
         @Test func `in the grace a query may end by itself, and behind it is cancelled`() throws {
             let pgleash = try PgleashProcess(configuration: ["cancel": ["grace = 400ms"]])
             let brief = try pgleash.connectBusy(name: "brief", bytes: Frontend.query("SELECT pg_sleep(0.3)"))

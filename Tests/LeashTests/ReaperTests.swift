@@ -132,6 +132,20 @@ struct ReaperTests {
         #expect(reaper.timePassed(at: at(100)) == .cancel)
     }
 
+    @Test("A grace that is cut short is over at once, and only once")
+    func graceCutShort() {
+        var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
+        _ = reaper.begin(at: at(0))
+        #expect(reaper.graceCutShort(at: at(50)) == .cancel)
+        #expect(reaper.graceCutShort(at: at(51)) == .none)
+        #expect(reaper.cancelConcluded(.sent, at: at(52)) == .wake(at: at(54)))
+
+        var keyless = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
+        _ = keyless.beginWithoutKey()
+        #expect(keyless.graceCutShort(at: at(50)) == .none)
+        #expect(keyless.begin(at: at(60)) == .cancel)
+    }
+
     @Test("A wake-up that comes early asks to be woken again")
     func earlyWakeup() {
         var reaper = newReaper()
