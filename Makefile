@@ -36,9 +36,8 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(SWIFT) test --skip-build --filter SimulationTests
 	$(SWIFT) test --skip-build --skip SimulationTests
 
-matrix: ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
+matrix: build ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
 	@scripts/install-dependencies test
-	$(COMPILE) -c release --product pgleash
 	$(COMPILE) --build-tests
 	PGLEASH_MATRIX=$(CURDIR)/.build/matrix.md PGLEASH_PROGRAM=$(CURDIR)/$(RELEASE) \
 		$(SWIFT) test --skip-build --filter MatrixTableTests >.build/matrix.log 2>&1 \
