@@ -56,7 +56,8 @@ extension Configuration {
         for entry in contents.entries { try apply(entry, file) }
         if cancel.grace >= cancel.timeout {
             let line = contents.entries.last { $0.section == "cancel" && $0.key == "grace" }?.line
-            throw ConfigurationError(file: file, line: line, "[cancel] grace must be less than timeout")
+            throw ConfigurationError(
+                file: file, line: line, "[cancel] grace must be less than timeout (\(cancel.timeout))")
         }
     }
 

@@ -40,6 +40,8 @@ extension Session {
     }
 
     func peerLost(_ side: Side) {
-        side == .client ? clientDropped(.timeout) : serverClosed()
+        if side == .client { return clientDropped(.timeout) }
+        worker.logThrottled(.warning, "no sign of life from the server's host", logMetadata)
+        serverClosed()
     }
 }

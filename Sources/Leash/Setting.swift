@@ -79,7 +79,8 @@ struct Setting: Sendable {
         Setting(section: "cancel", key: "exclude_application_name", allowed: nameList) { configuration, value in
             set(&configuration.cancel.exclusion.applicationNames, names(value))
         },
-        Setting(section: "cancel", key: "read_ahead", allowed: "0 to 1TB") { configuration, value in
+        Setting(section: "cancel", key: "read_ahead", allowed: "0 to 1TB, with a unit: B, kB, MB, GB, TB") {
+            configuration, value in
             set(&configuration.cancel.readAhead, size(value, 0...(1 << 40)))
         },
         Setting(section: "metrics", key: "file", allowed: "an absolute path") { configuration, value in
@@ -94,8 +95,9 @@ struct Setting: Sendable {
     ]
 
     static let logLevels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-    private static let hostList = "addresses, host names or socket directories, separated by commas"
-    private static let nameList = "names separated by commas"
+    private static let hostList =
+        "addresses, host names or socket directories, separated by commas; the port has a key of its own"
+    private static let nameList = "names separated by commas, without quotes"
     private static let wholeSeconds = "0 to 32767s, whole seconds"
 }
 
@@ -127,8 +129,11 @@ private func hosts(_ value: String) -> [String]? {
         // The brackets of an IPv6 address, as they stand before a port.
         return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
     }
-    return hosts.contains("") ? nil : hosts
+    return hosts.contains { $0.isEmpty || hasPort($0) } ? nil : hosts
 }
+
+/// As other programs write it; an IPv6 address has more than one colon.
+private func hasPort(_ host: String) -> Bool { !host.hasPrefix("/") && host.count { $0 == ":" } == 1 }
 
 private func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Value>) -> Value? {
     guard let value = Value(text), bounds.contains(value) else { return nil }
@@ -139,7 +144,7 @@ private func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedR
 private func names(_ value: String) -> Set<String>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
-    return names.contains("") ? nil : Set(names)
+    return names.contains { $0.isEmpty || $0.contains("\"") || $0.contains(" #") } ? nil : Set(names)
 }
 
 /// What the kernel counts in whole seconds, with its bound.

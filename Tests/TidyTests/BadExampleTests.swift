@@ -139,6 +139,16 @@ import Testing
         #expect(try places(rule, files) == ["README.md:5", "Sources/B/One.swift:1"])
     }
 
+    @Test func `finds seeded bugs whose text is not there, or more than once`() throws {
+        let bugs =
+            "rule: a\nfile: Sources/A/A.swift\ntext: one\nbug:\n\nrule: b\nfile: Sources/A/A.swift\ntext: two\nbug:\n"
+        let rule = "each seeded bug replaces a text that stands once in its file"
+        for (source, lines) in [("one\ntwo\n", [String]()), ("one\n", ["8"]), ("one\ntwo\none\n", ["3"])] {
+            let files = ["Tests/Mutants/seeded-bugs.txt": bugs, "Sources/A/A.swift": source]
+            #expect(try places(rule, files) == lines.map { "Tests/Mutants/seeded-bugs.txt:\($0)" })
+        }
+    }
+
     @Test func `finds a changelog of another version`() throws {
         let rule = "the changelog begins with the version"
         let version = "package let pgleashVersion = \"1.2.0\"\n"

@@ -18,6 +18,15 @@ let documentRules: [Rule] = [
         let files = tree.swiftFiles(below: "Sources").map { Name(file: $0.path, line: 1, name: $0.path) }
         return compare(files, laidOutFiles(tree), "file", readmePath)
     },
+    Rule("each seeded bug replaces a text that stands once in its file") { tree in
+        var file = ""
+        return tree.lines(of: bugsPath).enumerated().flatMap { offset, line -> [Finding] in
+            if line.hasPrefix("file: ") { file = String(line.dropFirst(6)) }
+            guard line.hasPrefix("text: ") else { return [] }
+            let count = tree.lines(of: file).count { $0.contains(line.dropFirst(6)) }
+            return count == 1 ? [] : [Finding(bugsPath, offset + 1, "stands \(count) times in \(file)")]
+        }
+    },
     Rule("the changelog begins with the version") { tree in
         let version = named(in: tree, versionPath) { line in
             line.firstMatch(of: /pgleashVersion\s*=\s*"([^"]*)"/).map { String($0.1) }
@@ -34,6 +43,7 @@ private let metricsPath = "Sources/Leash/Metrics.swift"
 private let versionPath = "Sources/Leash/Version.swift"
 private let configurationPath = "conf/pgleash.conf"
 private let readmePath = "README.md"
+private let bugsPath = "Tests/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
 
 nonisolated(unsafe) private let settingPattern = /section: "(\w+)", key: "(\w+)"/

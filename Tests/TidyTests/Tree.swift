@@ -13,7 +13,9 @@ struct Tree: Sendable {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         var files: [String: String] = [:]
-        for path in ["README.md", "CHANGELOG.md", "conf/pgleash.conf", "Package.swift"] {
+        for path in [
+            "README.md", "CHANGELOG.md", "conf/pgleash.conf", "Package.swift", "Tests/Mutants/seeded-bugs.txt",
+        ] {
             files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)
         }
         for directory in ["Sources", "Tests"] {
