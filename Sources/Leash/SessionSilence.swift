@@ -29,7 +29,11 @@ extension Session {
     ///
     /// - Returns: which side it is.
     func lostSide(at now: MonotonicTime) -> Side? {
-        guard case .relaying = stage, state.isBusy || state.isInTransaction else { return nil }
+        guard case .relaying = stage, state.isBusy || state.isInTransaction else {
+            // What was seen before is no part of the next silence, however long nobody looked.
+            (clientSilence, serverSilence) = (Silence(), Silence())
+            return nil
+        }
         let (listen, upstream) = (worker.configuration.listen.keepalive, worker.configuration.server.keepalive)
         // It began up to one pause before it was seen.
         let clientPatience = listen.patience - Self.silencePause
