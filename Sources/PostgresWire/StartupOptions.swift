@@ -28,7 +28,8 @@ enum StartupOptions {
         var isEscaped = false
         for byte in options {
             if isEscaped {
-                word = (word ?? []) + [byte]
+                word = word ?? []
+                word?.append(byte)
                 isEscaped = false
             } else if byte == UInt8(ascii: "\\") {
                 isEscaped = true
@@ -36,7 +37,8 @@ enum StartupOptions {
                 if let word { words.append(word) }
                 word = nil
             } else {
-                word = (word ?? []) + [byte]
+                word = word ?? []
+                word?.append(byte)
             }
         }
         if let word { words.append(word) }
