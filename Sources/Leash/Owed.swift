@@ -17,7 +17,7 @@ import PostgresWire
 ///
 /// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
 /// too few leaves an orphan. That is so for an open batch of which nothing has run, and behind a copy of the extended
-/// protocol that failed with a Sync between its data.
+/// protocol that failed with a Sync between its data, or with a Sync before them and none behind.
 package struct Owed: Hashable, Sendable {
     private struct Segment: Hashable, Sendable {
         var unanswered: UInt32 = 0
@@ -62,6 +62,9 @@ package struct Owed: Hashable, Sendable {
     /// A Sync behind copy data was taken for ignored. Where the data made the copy fail it is answered after all, and
     /// ends the skipping of so many messages: those of the batch that began the copy.
     private var doubtfulSync: UInt32?
+    /// So many messages stand before the first Sync of this batch that was taken for ignored. A copy can fail before it
+    /// is read at all, in a trigger or at a cancel, and then that Sync is answered.
+    private var ignoredSync: UInt32?
     /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
     private var hasAnswered = false
 
@@ -83,7 +86,7 @@ package struct Owed: Hashable, Sendable {
 
     /// An extended message failed and no Sync was sent behind it: until one comes, the server does nothing.
     package var isHalted: Bool {
-        skipping && doubtfulSync == nil && !segments[head...].contains { $0.end == .sync }
+        skipping && doubtfulSync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
     }
 
     /// So much is owed that the client had better wait.
@@ -108,8 +111,11 @@ extension Owed {
 
     private mutating func clientSynced() {
         guard copying else { return close(.sync) }
+        guard head < segments.count else { return }
         // Ignored, if the copy is still alive when the server comes to it.
-        if hasSentData, head < segments.count { doubtfulSync = segments[segments.count - 1].unanswered }
+        let skipped = segments[segments.count - 1].unanswered
+        if skipped > 0, ignoredSync == nil { ignoredSync = skipped }
+        if hasSentData { doubtfulSync = skipped }
     }
 
     private mutating func countExtended() {
@@ -169,6 +175,7 @@ extension Owed {
         guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
         segments[head].unanswered -= 1
         doubtfulSync = nil
+        ignoredSync = nil
         dropEndedCopies()
     }
 
@@ -198,12 +205,19 @@ extension Owed {
     /// which was thought ignored until the copy failed before it.
     private mutating func finishSkipping() {
         skipping = false
-        if let skipped = doubtfulSync {
-            doubtfulSync = nil
-            return endBatch(skipping: skipped)
-        }
-        let sync = segments[head...].firstIndex { $0.end == .sync } ?? head
-        advance(by: min(sync + 1, segments.count) - head)
+        defer { (doubtfulSync, ignoredSync) = (nil, nil) }
+        if let skipped = doubtfulSync { return endBatch(skipping: skipped) }
+        let sync = segments[head...].firstIndex { $0.end == .sync }
+        if let skipped = ignoredSync, hasRequests(between: skipped, and: sync) { return endBatch(skipping: skipped) }
+        advance(by: min((sync ?? head) + 1, segments.count) - head)
+    }
+
+    /// Behind an ignored Sync, and before the Sync in the record, something was sent that the end of the copy doesn't
+    /// explain; were the ignored one answered, it would run.
+    private func hasRequests(between ignored: UInt32, and sync: Int?) -> Bool {
+        guard let sync else { return true }
+        return segments[head..<sync].contains { !$0.end.isCopyEnd }
+            || segments[head...sync].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) } > ignored
     }
 
     /// The batch at the head was ended by a Sync that is not in the record; what was sent behind that Sync is owed yet.
@@ -240,8 +254,9 @@ extension Owed {
         copying = next == segments.count || segments[next].end == .open && standsWithinCopy(next)
         if next < segments.count, segments[next].end.isCopyEnd, standsWithinCopy(next) { next += 1 }
         let carried = segments[first..<next].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) }
-        if carried > 0, segments[first..<next].contains(where: { $0.isBehindData && $0.end == .sync }) {
-            doubtfulSync = carried
+        if carried > 0, let ignored = segments[first..<next].first(where: { $0.end == .sync }) {
+            ignoredSync = ignored.unanswered
+            if segments[first..<next].contains(where: { $0.isBehindData && $0.end == .sync }) { doubtfulSync = carried }
         }
         segments.removeSubrange(first..<next)
         guard carried > 0 else { return }
