@@ -9,7 +9,8 @@ import Reactor
 final class Departures {
     /// So many may be under way to their end without this being a storm.
     private static let few = 16
-    /// A connection waits this long at most; others may wait for what its backend holds.
+    /// When one has waited so long its turn has come, whatever the others do: its backend holds a place, and perhaps
+    /// advisory locks others wait for.
     private static let longestWait = Duration.seconds(1)
     private static let pause = Duration.milliseconds(1)
 

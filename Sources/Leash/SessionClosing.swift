@@ -20,6 +20,8 @@ extension Session {
     func beginClosing(_ reason: EndReason) {
         stage = .closing(reason)
         server?.close()
+        toServer.discard()
+        giveReadAheadBack()
         noteBusy(false)
         closeFurther(reason, .writable)
     }

@@ -26,7 +26,7 @@ extension Session {
 
     /// The server has just taken something, perhaps all.
     func serverTook() {
-        if readAhead.stalledSince == nil, !toServer.isStalled { return }
+        guard state.canBeReaped, toServer.isStalled || readAhead.stalledSince != nil else { return }
         readAhead.isOn = false
         giveReadAheadBack()
         guard toServer.isStalled else {
@@ -52,7 +52,7 @@ extension Session {
     }
 
     private var hasRoomToReadAhead: Bool {
-        state.canBeReaped && toServer.backlogCount < Self.longestReadAhead
+        toServer.backlogCount < Self.longestReadAhead
             && worker.readAheadLimit.hasRoom(for: worker.loop.receiveBuffer.size)
     }
 

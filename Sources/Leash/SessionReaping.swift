@@ -117,18 +117,27 @@ extension Session {
         metadata["attempts"] = "\(reaper.cancelsSent + (isCancelUnderWay ? 1 : 0))"
         metadata["outcome"] = "\(outcome.rawValue)"
         metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
-        if outcome.isConfirmed {
-            worker.log.info("orphan reaped", metadata: metadata)
-        } else if outcome == .excluded {
-            worker.log.info("excluded from cancelling, what it left may still run", metadata: metadata)
-        } else {
-            worker.log.warning("gave up, what it left may still run", metadata: metadata)
-        }
+        logReaping(outcome, metadata)
         // Where its backend holds a transaction, others may wait for the end of it.
         if state.isAtRest, !state.isInTransaction, let server {
             self.server = nil
             worker.departures.leave(server)
         }
         end(.reaped)
+    }
+
+    private func logReaping(_ outcome: Outcome, _ metadata: Logger.Metadata) {
+        let (level, message): (Logger.Level, Logger.Message) =
+            switch outcome {
+            case .cancelled, .finished, .serverClosed: (.info, "orphan reaped")
+            case .excluded: (.info, "excluded from cancelling, what it left may still run")
+            case .noKey, .gaveUp: (.warning, "gave up, what it left may still run")
+            }
+        // Who has not logged in is a stranger.
+        if state.owed.isStartingUp {
+            worker.logThrottled(level, message, metadata)
+        } else {
+            worker.log.log(level: level, message, metadata: metadata)
+        }
     }
 }

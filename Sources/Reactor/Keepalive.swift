@@ -44,8 +44,8 @@ package struct Keepalive: Equatable, Sendable {
         set(TCP_USER_TIMEOUT, userTimeout.wholeMilliseconds)
         // With bytes under way there is no keepalive: the kernel repeats them instead, and asks a peer that takes none
         // whether it would, with pauses of up to 2 minutes. Since Linux 6.15 these can be made shorter; older ones
-        // refuse, and notice later.
-        set(Self.longestRetransmissionPause, interval.wholeMilliseconds)
+        // refuse, and notice later. The kernel gives up after a number of them, which must not be before our patience.
+        if interval > .zero { set(Self.longestRetransmissionPause, max(interval, patience / 8).wholeMilliseconds) }
     }
 
     /// TCP_RTO_MAX_MS of linux/tcp.h, which is newer than most systems' headers.

@@ -41,6 +41,19 @@ struct OwedDoubtfulSyncTests {
         #expect(owed(transcript).isBusy == isBusy)
     }
 
+    @Test(
+        "When the copy fails before anything of it was read, as at a cancel, the Sync behind it is answered",
+        arguments: [
+            (">PBESQ <12GE", false, true), (">PBESQ <12GEZ", false, true), (">PBESQ <12GEZCZ", false, false),
+            (">PBESSQ <12GEZ", false, true), (">PBESPBES <12GEZ", false, true), (">PBES <12GEZ", true, false),
+        ])
+    func failedBeforehand(transcript: String, isIdle: Bool, isBusy: Bool) {
+        let owed = owed(transcript)
+        #expect(!owed.isHalted)
+        if isIdle { #expect(!owed.isBusy) }
+        if isBusy { #expect(owed.isBusy) }
+    }
+
     @Test("Where nobody can know, the record leans to busy")
     func leaning() {
         #expect(owed(">PBE <12G >dSdcS <EZ").isBusy)

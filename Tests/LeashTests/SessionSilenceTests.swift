@@ -34,6 +34,25 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
+    @Test("What was seen before an idle time is no part of the next silence")
+    func interrupted() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        client.isUnanswered = true
+        world.loop.settle()
+        world.loop.advance(by: .seconds(2))
+        client.isUnanswered = false
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        world.loop.advance(by: .seconds(3600))
+        client.isUnanswered = true
+        client.inbox += Bytes.query
+        world.loop.settle()
+        world.loop.advance(by: .seconds(2))
+        #expect(!client.isClosed)
+    }
+
     @Test("An idle one is left to the kernel")
     func idle() throws {
         let world = try SimulatedSession()
