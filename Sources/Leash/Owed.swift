@@ -44,8 +44,8 @@ package struct Owed: Hashable, Sendable {
         var isWithinBatch: Bool { self == .open || self == .copyEndInBatch }
     }
 
-    /// From how many segments on the client had better not be read for a while; it bounds what one session can make
-    /// us remember to 8 bytes × (this + one receive).
+    /// From how many segments on the client had better not be read for a while; but for reading ahead, it bounds what
+    /// one session can make us remember to 8 bytes × (this + one receive).
     package static let fullCount = 8192
 
     var segments: [Segment] = []
@@ -88,6 +88,9 @@ package struct Owed: Hashable, Sendable {
     package var isHalted: Bool {
         skipping && doubtfulSync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
     }
+
+    /// What the record takes; an array grows by doubling.
+    package var byteCount: Int { (segments.count - head) * 2 * MemoryLayout<Segment>.stride }
 
     /// So much is owed that the client had better wait.
     package var isFull: Bool { segments.count - head >= Self.fullCount }

@@ -98,7 +98,7 @@ final class Session: SocketOwner {
         client.close()
         server?.close()
         toServer.discard()
-        giveReadAheadBack()
+        endReadAhead()
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
         if let listedKey { worker.keys.leave(listedKey) }

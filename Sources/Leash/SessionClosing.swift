@@ -21,7 +21,7 @@ extension Session {
         stage = .closing(reason)
         server?.close()
         toServer.discard()
-        giveReadAheadBack()
+        endReadAhead()
         noteBusy(false)
         closeFurther(reason, .writable)
     }

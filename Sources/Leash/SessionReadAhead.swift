@@ -1,14 +1,14 @@
-// A client that has sent more than its server reads: its end stands behind those bytes, in its own kernel even, and
-// would not be seen. So when the server takes nothing for a while the client is read on, within bounds.
+// A client that has sent more than its server reads, or more requests than are answered: its end stands behind those
+// bytes, in its own kernel even, and would not be seen. So when nothing moves for a while it is read on, within bounds.
 
 import PostgresWire
 import Reactor
 
-/// What a session knows of a server that doesn't read.
+/// What a session knows of a client whose bytes have to wait.
 struct ReadAhead {
-    /// When the server last took something, if not all.
-    var stalledSince: MonotonicTime?
-    /// The client is read although its bytes can't go on.
+    /// Since when nothing has moved.
+    var since: MonotonicTime?
+    /// The client is read although its bytes have to wait.
     var isOn = false
     /// What was taken of the limit that all sessions have.
     var taken = 0
@@ -24,55 +24,56 @@ extension Session {
     /// defaults, a send buffer of 4 MiB and a receive buffer of 6 MiB, and room to spare.
     static let longestReadAhead = 16 * 1024 * 1024
 
-    /// The server has just taken something, perhaps all.
-    func serverTook() {
-        guard state.canBeReaped, toServer.isStalled || readAhead.stalledSince != nil else { return }
-        readAhead.isOn = false
-        giveReadAheadBack()
-        guard toServer.isStalled else {
-            readAhead.stalledSince = nil
-            return
-        }
-        readAhead.stalledSince = worker.loop.now
-        // A timer that is running looks at the time when it comes; stalls are often too short to make one each.
-        if timer == nil { considerReadAhead(after: Self.readAheadDelay) }
+    /// The client's further bytes have to wait: for the server to take those before them, or for room in the record.
+    var clientHasToWait: Bool { toServer.isStalled || state.owed.isFull }
+
+    /// Asked behind whatever can begin or end a wait.
+    func followWait() {
+        guard clientHasToWait else { return readAhead.since == nil ? () : endReadAhead() }
+        guard readAhead.since == nil, state.canBeReaped else { return }
+        readAhead.since = worker.loop.now
+        // A timer that is running looks at the time when it comes; waits are often too short to make one each.
+        if timer == nil { lookAgain(after: Self.readAheadDelay) }
     }
 
-    private func considerReadAhead(after delay: Duration) {
+    /// Something has moved: the server took some of what it was left over.
+    func restartWait() {
+        guard readAhead.since != nil else { return }
+        readAhead.since = worker.loop.now
+        readAhead.isOn = false
+        if timer == nil { lookAgain(after: Self.readAheadDelay) }
+    }
+
+    private func lookAgain(after delay: Duration) {
         setTimer(after: delay) { $0.considerReadAhead() }
     }
 
     private func considerReadAhead() {
         timer = nil
-        guard case .relaying = stage, let since = readAhead.stalledSince, !readAhead.isOn else { return }
+        guard case .relaying = stage, let since = readAhead.since, !readAhead.isOn else { return }
         let early = Self.readAheadDelay - worker.loop.now.since(since)
-        if early > .zero { return considerReadAhead(after: early) }
+        if early > .zero { return lookAgain(after: early) }
         readAhead.isOn = hasRoomToReadAhead
-        if readAhead.isOn { updateInterests() } else { considerReadAhead(after: Self.readAheadPause) }
+        if readAhead.isOn { updateInterests() } else { lookAgain(after: Self.readAheadPause) }
     }
 
     private var hasRoomToReadAhead: Bool {
-        toServer.backlogCount < Self.longestReadAhead
+        readAhead.taken < Self.longestReadAhead
             && worker.readAheadLimit.hasRoom(for: worker.loop.receiveBuffer.size)
     }
 
-    /// The client's bytes follow those the server has not taken.
-    func keepAhead(_ bytes: Span<UInt8>) {
-        worker.readAheadLimit.take(bytes.count)
-        readAhead.taken += bytes.count
-        toServer.keep(bytes)
-        if !hasRoomToReadAhead {
-            readAhead.isOn = false
-            considerReadAhead(after: Self.readAheadPause)
-        }
-        updateInterests()
+    /// So many bytes more are kept for a client that is read ahead.
+    func chargeReadAhead(_ count: Int) {
+        worker.readAheadLimit.take(count)
+        readAhead.taken += count
+        guard !hasRoomToReadAhead else { return }
+        readAhead.isOn = false
+        lookAgain(after: Self.readAheadPause)
     }
 
-    /// Gives back what was taken for bytes that have gone since.
-    func giveReadAheadBack() {
-        guard readAhead.taken > 0 else { return }
-        let left = min(readAhead.taken, toServer.backlogCount)
-        worker.readAheadLimit.giveBack(readAhead.taken - left)
-        readAhead.taken = left
+    /// Nothing has to wait any more, or nobody waits for it.
+    func endReadAhead() {
+        worker.readAheadLimit.giveBack(readAhead.taken)
+        readAhead = ReadAhead()
     }
 }

@@ -29,7 +29,6 @@ extension Session {
         worker.counters.orphansActive.add()
         client.close()
         toServer.discard()
-        giveReadAheadBack()
         toClient.discard()
         // The answers must be read: a backend that is blocked in a write serves no cancel.
         server?.interest = .read

@@ -27,6 +27,7 @@ extension Session {
     }
 
     private func passOnToServer(_ bytes: Span<UInt8>) {
+        let recorded = state.owed.byteCount
         do throws(MalformedMessage) {
             // The state comes first: the answer may be there before `send` returns.
             try toServer.follow(bytes) { kind, _ in state.clientSent(kind) }
@@ -34,7 +35,10 @@ extension Session {
             return breakOff(.client, error)
         }
         noteBusy(state.isBusy)
-        if toServer.isStalled { keepAhead(bytes) } else { deliverToServer(bytes) }
+        if readAhead.isOn {
+            chargeReadAhead((toServer.isStalled ? bytes.count : 0) + max(0, state.owed.byteCount - recorded))
+        }
+        deliverToServer(bytes)
     }
 
     private func relayFromServer() {
@@ -72,8 +76,11 @@ extension Session {
     /// what the server said before it left still goes to the client.
     func deliverToServer(_ bytes: Span<UInt8>) {
         guard let server else { return }
-        if !serverTakesNothing, case .failed = toServer.deliver(bytes, to: server) { serverTakesNothing = true }
-        serverTook()
+        if toServer.isStalled {
+            toServer.keep(bytes)
+        } else if !serverTakesNothing, case .failed = toServer.deliver(bytes, to: server) {
+            serverTakesNothing = true
+        }
         updateInterests()
     }
 
@@ -87,16 +94,17 @@ extension Session {
                 serverTakesNothing = true
                 toServer.discard()
             }
-            serverTook()
+            restartWait()
         }
         updateInterests()
     }
 
-    /// A side is read while what it said before has gone on to the other side, or the client is read ahead; and the
-    /// client only while the record of what it is owed has room. When it is not read, it is watched for its end, unless
-    /// what it sent before is to run whatever becomes of it.
+    /// A side is read while what it said before has gone on to the other side, and the client while the record of what
+    /// it is owed has room; or while it is read ahead. When it is not read, it is watched for its end, unless what it
+    /// sent before is to run whatever becomes of it.
     func updateInterests() {
-        let clientMustWait = toServer.isStalled && !readAhead.isOn || state.owed.isFull
+        followWait()
+        let clientMustWait = clientHasToWait && !readAhead.isOn
         let whileWaiting: Interest = state.canBeReaped ? .close : []
         client.interest = (clientMustWait ? whileWaiting : .read).union(toClient.isStalled ? .write : [])
         server?.interest = (toClient.isStalled ? [] : Interest.read).union(toServer.isStalled ? .write : [])

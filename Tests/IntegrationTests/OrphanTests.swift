@@ -26,6 +26,18 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `an end is seen behind more requests than the record has room for`() throws {
+            let pgleash = try PgleashProcess()
+            let client = try pgleash.connectBusy(name: "pipeline")
+            let requests = (0..<100_000).flatMap { _ in Frontend.query("SELECT 1") }
+            client.sendWhatFits(requests[...], within: 500)
+            client.close()
+            try pgleash.waitForReport("the drop", within: .seconds(2)) { $0["drops_total", "fin"] == 1 }
+            let time = try postgres.timeUntilGone("pipeline", within: .seconds(30))
+            print("left with 100,000 queries unanswered: gone after \([time].summary)")
+            pgleash.stop()
+        }
+
         @Test func `a hundred clients that die at once leave nothing, and others are served meanwhile`() throws {
             let pgleash = try PgleashProcess()
             let strayBefore = postgres.strayCancels

@@ -69,17 +69,39 @@ struct SessionReadAheadTests {
     func limit(bytes: Int) throws {
         var configuration = Configuration()
         configuration.cancel.readAhead = bytes
-        let stalled = try Stalled(configuration, bytes: Self.pipeline)
+        // One message, so that the record doesn't grow.
+        let message = Bytes.message("Q", Array(repeating: UInt8(ascii: "x"), count: 60_000))
+        let stalled = try Stalled(configuration, bytes: message)
         stalled.world.loop.advance(by: .seconds(1))
-        let read = Self.pipeline.count - stalled.client.inbox.count
+        let read = message.count - stalled.client.inbox.count
         #expect(read == 4096 * (1 + bytes / 4096))
         stalled.world.worker.readAheadLimit.giveBack(10_000)
         stalled.world.loop.advance(by: .seconds(1))
-        #expect(Self.pipeline.count - stalled.client.inbox.count == read + 10_000 / 4096 * 4096)
+        #expect(message.count - stalled.client.inbox.count == read + 10_000 / 4096 * 4096)
         stalled.client.error = .init(104)
         stalled.world.worker.receive(.drain {})
+        stalled.server.isEnded = true
+        stalled.world.loop.settle()
         #expect(!stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_001))
         #expect(stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_000), "all is given back")
+    }
+
+    @Test("A client that pipelines more than the record has room for is read on too, and its end seen")
+    func pipeline() throws {
+        let world = try SimulatedSession(receiveBufferSize: 65_536)
+        let (client, server) = world.logIn()
+        client.inbox += (0..<3 * Owed.fullCount).flatMap { _ in Bytes.message("S") }
+        world.loop.settle()
+        #expect(!client.inbox.isEmpty)
+        world.loop.advance(by: .milliseconds(60))
+        #expect(client.inbox.isEmpty && !world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead))
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.counters.drops[.fin].value == 1 && world.cancels.count == 1)
+        #expect(server.outbox.count == 3 * Owed.fullCount * 5)
+        server.isEnded = true
+        world.loop.settle()
+        #expect(world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead), "all is given back")
     }
 
     @Test("Not for a session that is left out: what its client sent is to run whatever becomes of it")
