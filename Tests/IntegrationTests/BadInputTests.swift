@@ -5,7 +5,7 @@ import PostgresWire
 import Testing
 
 extension IntegrationTests {
-    @Suite struct BadInputTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct BadInputTests {
         private let postgres = PrivatePostgres.shared
 
         /// A first packet, and how it is refused.

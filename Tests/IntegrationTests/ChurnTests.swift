@@ -5,7 +5,7 @@ import PostgresWire
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ChurnTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct ChurnTests {
         private let postgres = PrivatePostgres.shared
 
         @Test func `a thousand clients leave no descriptor, no backend and no memory behind`() throws {

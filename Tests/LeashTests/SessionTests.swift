@@ -85,7 +85,7 @@ struct SessionTests {
             world.loop.settle()
             world.loop.advance(by: .milliseconds(10))
         }
-        // 0, 2, 12, 22, 39, 48, 66, 102, 174, 308, 566 and 1082 ms: each is concluded at the next full 10 ms.
+        // Four within 25 ms, then the end of our half, and with pauses from 50 ms on that double, eight more.
         #expect(world.cancels.count == 12)
         #expect(server.isShutDown)
         world.loop.advance(by: .milliseconds(10))

@@ -21,8 +21,8 @@ struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Tag {
-    /// Where so many clients leave that on a busy machine a backend may take longer to leave than it is given before
-    /// the next cancel; such a test counts for itself.
+    /// Where so many clients leave in the middle of something that on a busy machine one of their backends may take
+    /// longer to leave than it is given before the next cancel.
     @Tag static var toleratesStrayCancels: Self
 }
 
