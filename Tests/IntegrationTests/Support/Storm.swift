@@ -66,7 +66,9 @@ struct StormCourse: CustomStringConvertible {
     /// As a floor: how long a bystander may have to wait. 50 ms where the server alone takes no longer than it does on
     /// two processors that have nothing else to do, or what one waits that has nothing to do with pgleash.
     var bystanderBound: Duration {
-        let load = max(1, stopped / Self.stoppedOnQuietMachine)
+        // A busy machine is not busy evenly.
+        let isBusy = stopped > Self.stoppedOnQuietMachine
+        let load = isBusy ? 1.5 * (stopped / Self.stoppedOnQuietMachine) : 1
         return max(.milliseconds(50) * load, slowestDirect)
     }
 
@@ -78,7 +80,7 @@ struct StormCourse: CustomStringConvertible {
 
     /// Whether the bystander waited no longer than the floor, or the direct one in this course, allows.
     func isKindToBystander(floor: StormCourse) -> Bool {
-        slowest < max(floor.bystanderBound, slowestDirect * 2)
+        slowest < max(floor.bystanderBound, slowestDirect * 3)
     }
 }
 
