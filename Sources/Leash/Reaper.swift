@@ -45,8 +45,8 @@ package struct Reaper: Hashable, Sendable {
     /// with it the key, as soon as it sees the end; by now it has passed the cancel on. And a backend with more to do
     /// would leave as soon as it is done, perhaps in the face of the next cancel.
     static let patience = Duration.milliseconds(25)
-    /// The time a backend that is idle after all, or by now, gets to leave at the end of the stream. A cancel that came
-    /// while it leaves would match no process, and the server would log that.
+    /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
+    /// leaves would match no process, and the server would log that.
     static let pauseAfterShutdown = Duration.milliseconds(50)
 
     package let droppedAt: MonotonicTime
@@ -166,7 +166,7 @@ package struct Reaper: Hashable, Sendable {
     }
 
     private mutating func tryAgain(at now: MonotonicTime) -> Action {
-        nextTry = now.advanced(by: hasShutDown ? max(pause, Self.pauseAfterShutdown) : pause)
+        nextTry = now.advanced(by: pause)
         shortPausesLeft -= 1
         if shortPausesLeft <= 0 { pause = min(pause * 2, Self.longestPause) }
         return .wake(at: wakeTime)

@@ -52,7 +52,7 @@ struct ReaperTests {
         var reaper = newReaper()
         _ = reaper.begin(at: at(0))
         var now = 0
-        for pause in [2, 2, 2, 4, 8, 16, 50, 64, 128, 256, 512, 1000, 1000] {
+        for pause in [2, 2, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000] {
             #expect(reaper.cancelConcluded(.sent, at: at(now)) == .wake(at: at(now + pause)))
             now += pause
             var next = reaper.timePassed(at: at(now))

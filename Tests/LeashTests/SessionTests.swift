@@ -85,7 +85,7 @@ struct SessionTests {
             world.loop.settle()
             world.loop.advance(by: .milliseconds(10))
         }
-        // Four within 25 ms, then the end of our half, and with pauses from 50 ms on that double, eight more.
+        // Four within 25 ms, then the end of our half, and with pauses that double, eight more.
         #expect(world.cancels.count == 12)
         #expect(server.isShutDown)
         world.loop.advance(by: .milliseconds(10))
