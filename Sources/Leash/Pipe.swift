@@ -29,9 +29,6 @@ struct Pipe {
     /// Something is left over to be sent.
     var isStalled: Bool { !backlog.isEmpty }
 
-    /// Bytes that are left over.
-    var backlogCount: Int { backlog.count }
-
     /// The destination has whole messages only, so one of our own may follow.
     var isAtBoundary: Bool { backlog.isEmpty && scanner.isAtBoundary }
 

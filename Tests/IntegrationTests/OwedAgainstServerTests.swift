@@ -36,6 +36,17 @@ extension IntegrationTests {
             #expect(tally.busy > Self.sequences / 20 && tally.idle > Self.sequences / 20, "both must have been seen")
         }
 
+        /// Says `moves`, cut at different places each time.
+        private func expectAgreement(after moves: ArraySlice<Move>) throws {
+            let postgres = PrivatePostgres.shared
+            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
+            for seed in 0..<20 as Range<UInt64> {
+                let trial = try OwedTrial(postgres, seed: seed)
+                try trial.say(Array(moves))
+                if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
+            }
+        }
+
         /// Messages that can't stand within a copy, with ends of it and a query behind them; once told idle too early.
         private static let brokenCopy = [
             Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
@@ -48,13 +59,7 @@ extension IntegrationTests {
 
         @Test("A copy broken off by other messages, cut anywhere", arguments: 1...8)
         func brokenOffCopy(length: Int) throws {
-            let postgres = PrivatePostgres.shared
-            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
-            for seed in 0..<20 as Range<UInt64> {
-                let trial = try OwedTrial(postgres, seed: seed)
-                try trial.say(Array(Self.brokenCopy[..<length]))
-                if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
-            }
+            try expectAgreement(after: Self.brokenCopy[..<length])
         }
 
         /// A Sync within a copy is ignored by the server, but not when the copy has failed before it.
@@ -71,13 +76,7 @@ extension IntegrationTests {
 
         @Test("A copy that fails before a Sync within it, cut anywhere", arguments: 1...4)
         func syncInFailedCopy(length: Int) throws {
-            let postgres = PrivatePostgres.shared
-            try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
-            for seed in 0..<20 as Range<UInt64> {
-                let trial = try OwedTrial(postgres, seed: seed)
-                try trial.say(Array(Self.syncInFailedCopy[..<length]))
-                if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
-            }
+            try expectAgreement(after: Self.syncInFailedCopy[..<length])
         }
     }
 }
