@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite(.enabled(if: MatrixTable.file != nil, "make matrix runs it"))
+    @Suite(.enabled(if: MatrixTable.file != nil, "make matrix runs it"), .tags(.toleratesStrayCancels))
     struct MatrixTableTests {
         @Test func `the matrix is measured on all routes and written down`() throws {
             let namespace = try NetworkNamespace.isWanted ? NetworkNamespace() : nil
