@@ -6,6 +6,7 @@ import Glibc
 /// The real StreamSocket: one descriptor and one event.
 @safe package final class KernelSocket: EventSource, StreamSocket {
     private(set) var descriptor: Int32
+    private var watchedFor: Interest = []
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
 
     /// Takes over `descriptor`, which must be non-blocking.
@@ -24,10 +25,12 @@ import Glibc
         set { unsafe unretainedOwner = newValue }
     }
 
-    package var interest: Interest = [] {
-        didSet {
-            guard interest != oldValue, descriptor >= 0 else { return }
-            change(descriptor: descriptor, events: Self.events(for: interest))
+    package var interest: Interest {
+        get { watchedFor }
+        set {
+            guard newValue != watchedFor else { return }
+            watchedFor = newValue
+            if descriptor >= 0 { change(descriptor: descriptor, events: Self.events(for: newValue)) }
         }
     }
 
@@ -44,11 +47,11 @@ import Glibc
     }
 
     override func fire(_ events: Int16) {
-        var readiness: Readiness = []
+        var readiness = Readiness(rawValue: 0)
         if events & Int16(EV_WRITE) != 0 { readiness.insert(.writable) }
-        if interest.contains(.read) {
+        if watchedFor.contains(.read) {
             if events & Int16(EV_READ) != 0 { readiness.insert(.readable) }
-        } else if interest.contains(.close), events & Int16(EV_CLOSED) != 0 || hasFailed {
+        } else if watchedFor.contains(.close), events & Int16(EV_CLOSED) != 0 || hasFailed {
             readiness.insert(.closed)
         }
         guard !readiness.isEmpty else { return }
@@ -78,7 +81,9 @@ import Glibc
     package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
         while true {
             let count = buffer.fill { bytes in
-                unsafe recv(descriptor, &bytes, min(limit, bytes.count), 0)
+                unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+                    unsafe recv(descriptor, bytes.baseAddress, min(limit, bytes.count), 0)
+                }
             }
             if count > 0 { return .bytes(count) }
             if count == 0 { return .endOfStream }

@@ -1,5 +1,5 @@
 // What the rest of the program may ask of a connected socket. KernelSocket is the real one; a simulation brings
-// its own.
+// its own. What every byte passes is inlinable, so that the rooms' borders cost it nothing.
 
 /// What a receive brought.
 package enum Received: Equatable, Sendable {
@@ -21,23 +21,29 @@ package enum Sent: Equatable, Sendable {
 /// What a socket is watched for.
 package struct Interest: OptionSet, Sendable {
     package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    package static let read = Interest(rawValue: 1)
-    package static let write = Interest(rawValue: 2)
+    /// OptionSet's own is a call by way of a witness table in other rooms.
+    @inlinable package func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
+
+    @inlinable package static var read: Interest { Interest(rawValue: 1) }
+    @inlinable package static var write: Interest { Interest(rawValue: 2) }
     /// The end of the peer's stream, or a reset, also while unread bytes stand before it. Implied by `.read`.
-    package static let close = Interest(rawValue: 4)
+    @inlinable package static var close: Interest { Interest(rawValue: 4) }
 }
 
 /// What a socket has become.
 package struct Readiness: OptionSet, Sendable {
     package let rawValue: UInt8
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    package static let readable = Readiness(rawValue: 1)
-    package static let writable = Readiness(rawValue: 2)
+    /// As for Interest.
+    @inlinable package func contains(_ other: Readiness) -> Bool { rawValue & other.rawValue == other.rawValue }
+
+    @inlinable package static var readable: Readiness { Readiness(rawValue: 1) }
+    @inlinable package static var writable: Readiness { Readiness(rawValue: 2) }
     /// Told only under `Interest.close`; whether it was an orderly end tells `takeError`.
-    package static let closed = Readiness(rawValue: 4)
+    @inlinable package static var closed: Readiness { Readiness(rawValue: 4) }
 }
 
 /// A non-blocking stream socket on an event loop; used on the loop's thread alone.
@@ -50,6 +56,9 @@ package protocol StreamSocket: AnyObject {
 
     /// Whom the socket is connected to, or nil when it isn't.
     var peerAddress: SocketAddress? { get }
+
+    /// The connection stands, as it may as soon as `connect` returns: on the same machine there is nobody to wait for.
+    var isConnected: Bool { get }
 
     /// What was sent to the peer goes without an answer of its host at this moment.
     var isUnanswered: Bool { get }
@@ -70,11 +79,13 @@ package protocol StreamSocket: AnyObject {
 }
 
 extension StreamSocket {
+    package var isConnected: Bool { peerAddress != nil }
+
     /// Where the peer can't be lost without notice.
     package var isUnanswered: Bool { false }
 
     /// Receives as many bytes as the buffer holds.
-    package func receive(into buffer: ReceiveBuffer) -> Received {
+    @inlinable package func receive(into buffer: ReceiveBuffer) -> Received {
         receive(into: buffer, limit: buffer.size)
     }
 
@@ -86,33 +97,4 @@ extension StreamSocket {
 /// Who is told what becomes of a socket.
 package protocol SocketOwner: AnyObject {
     func socket(_ socket: any StreamSocket, became readiness: Readiness)
-}
-
-/// The bytes every receive of a loop goes into; one for all its sockets, as each is dealt with before the next.
-package final class ReceiveBuffer {
-    private var bytes: [UInt8]
-
-    /// - Parameter size: in bytes, more than 0.
-    package init(size: Int) {
-        precondition(size > 0)
-        bytes = [UInt8](repeating: 0, count: size)
-    }
-
-    package var size: Int { bytes.count }
-
-    /// Lends the first `count` bytes, those that were just received.
-    package func withReceived<Result, Failure: Error>(
-        _ count: Int,
-        _ body: (Span<UInt8>) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        // A span of a class's property can't leave the access to it; that of a local reference can. The reference must
-        // be gone before the next receive, or that would copy the storage.
-        let bytes = bytes
-        return try body(bytes.span.extracting(0..<count))
-    }
-
-    /// Lets `fill` write to the storage, as a receive does.
-    package func fill<Result>(_ fill: (inout [UInt8]) -> Result) -> Result {
-        fill(&bytes)
-    }
 }

@@ -150,7 +150,7 @@ struct SessionStartupTests {
         world.loop.settle()
         client.isEnded = true
         world.loop.settle()
-        world.loop.connections[0].isConnected = true
+        world.loop.connections[0].isAnswered = true
         world.loop.settle()
         #expect(world.loop.connections[0].takeOutbox() == Bytes.cancelRequest)
     }

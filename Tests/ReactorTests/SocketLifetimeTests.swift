@@ -81,10 +81,10 @@ extension RealLoop {
                         fresh.value?.owner = freshOwner
                         fresh.value?.interest = .read
                     }
-                    second.owner = stale
-                    second.interest = .close
                     first.owner = closer
                     first.interest = interest
+                    second.owner = stale
+                    second.interest = .close
                     // Both in one wake-up, and the order of the two is the kernel's: the first one's event came first.
                     firstPeer.finish()
                     usleep(2_000)
@@ -96,6 +96,9 @@ extension RealLoop {
                     freshPeer.write([1])
                     loop.run(for: .milliseconds(20))
                     #expect(freshOwner.told.first == .readable)
+                    // The kernel is told before the next round, so that its order there is that of the interests.
+                    fresh.value?.close()
+                    loop.run(for: .milliseconds(1))
                 }
             }
         }

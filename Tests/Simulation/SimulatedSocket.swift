@@ -14,7 +14,10 @@ package final class SimulatedSocket: StreamSocket {
     package weak var peer: (any SocketPeer)?
     package var interest: Interest = []
     package let peerAddress: SocketAddress?
-    package var isConnected = true
+    /// The peer's host takes notice of us; before, the socket is nothing.
+    package var isAnswered = true
+    /// The connection stood as soon as it was made.
+    package var isConnected = false
     /// What the connection broke with, until it is taken; from then on the socket is as the kernel leaves it behind a
     /// reset: ended for receives, broken for sends.
     package var error: SystemError? {
@@ -76,7 +79,7 @@ package final class SimulatedSocket: StreamSocket {
             if let portion { count = portion(count) }
             if count == 0 { return .wouldBlock }
             let inbox = inbox
-            buffer.fill { bytes in bytes.replaceSubrange(0..<count, with: inbox[..<count]) }
+            buffer.fill { bytes in for index in 0..<count { bytes[index] = inbox[inbox.startIndex + index] } }
             self.inbox.removeFirst(count)
             receivedCount += count
             peer?.socketChanged(self)
@@ -111,7 +114,7 @@ package final class SimulatedSocket: StreamSocket {
     }
 
     private var readiness: Readiness {
-        guard !isClosed, isConnected else { return [] }
+        guard !isClosed, isAnswered else { return [] }
         var readiness: Readiness = []
         let hasEnded = isEnded || error != nil || isBroken
         if interest.contains(.read), !inbox.isEmpty || hasEnded { readiness.insert(.readable) }

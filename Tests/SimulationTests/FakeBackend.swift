@@ -106,7 +106,7 @@ final class FakeBackend: Actor {
 
     override func step() {
         guard !hasExited else { return }
-        socket.isConnected = true
+        socket.isAnswered = true
         if world.now >= diesAt { return die() }
         if diesAt != never { sleep(until: diesAt) }
         while !hasExited {

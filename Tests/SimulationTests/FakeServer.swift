@@ -32,7 +32,7 @@ final class FakeServer {
         let backend = FakeBackend(world, socket: socket, number: backends.count)
         backends.append(backend)
         world.join(backend)
-        return .hangs
+        return standing()
     }
 
     /// A connection by the dispatcher.
@@ -45,8 +45,11 @@ final class FakeServer {
         }
         if chance.mishap(32) { socket.portion = { min($0, 5) } }
         world.join(cancel)
-        return .hangs
+        return standing()
     }
+
+    /// The connection stands at once, or when the other side comes to it.
+    private func standing() -> SimulatedLoop.Network { chance.oneIn(2) ? .accepts : .hangs }
 
     private func trouble() -> SimulatedLoop.Network {
         switch chance.below(6) {
@@ -118,7 +121,7 @@ final class FakeCancel: Actor {
 
     override func step() {
         guard !isDone else { return }
-        socket.isConnected = true
+        socket.isAnswered = true
         if socket.outboxCount > 0 { packet += socket.takeOutbox(socket.outboxCount) }
         guard packet.count >= 16 else { return socket.isClosed ? isDone = true : () }
         if !isDelayed, trouble == .delays || trouble == .hangs {

@@ -77,7 +77,7 @@ private final class PieceSocket: StreamSocket {
     func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
         let received = inbox.prefix(min(limit, buffer.size))
         if received.isEmpty { return .wouldBlock }
-        buffer.fill { $0.replaceSubrange(0..<received.count, with: received) }
+        buffer.fill { bytes in for (index, byte) in received.enumerated() { bytes[index] = byte } }
         inbox.removeFirst(received.count)
         return .bytes(received.count)
     }
