@@ -7,14 +7,19 @@
 package struct CancelKey: Hashable, Sendable {
     /// The process ID of the backend, as in `pg_stat_activity.pid`.
     package let processID: UInt32
-    private let secret: [UInt8]
+    /// The secret's first 4 bytes, most often all of it; then a key needs no memory of its own.
+    private let secretStart: UInt32
+    private let secretRest: [UInt8]
 
     /// - Parameter body: the body of a BackendKeyData message.
     /// - Returns: nil when the secret would not have 4 to 256 bytes.
     package init?(backendKeyData body: Span<UInt8>) {
-        guard let processID = body.bigEndianUInt32(at: 0), (8...260).contains(body.count) else { return nil }
+        guard (8...260).contains(body.count), let processID = body.bigEndianUInt32(at: 0),
+            let secretStart = body.bigEndianUInt32(at: 4)
+        else { return nil }
         self.processID = processID
-        secret = body.extracting(4..<body.count).copied()
+        self.secretStart = secretStart
+        secretRest = body.extracting(8..<body.count).copied()
     }
 
     /// - Parameter packet: a whole CancelRequest.
@@ -27,11 +32,12 @@ package struct CancelKey: Hashable, Sendable {
     /// The bytes of a CancelRequest with this key.
     package var cancelRequest: [UInt8] {
         var packet: [UInt8] = []
-        packet.reserveCapacity(12 + secret.count)
-        packet.appendBigEndian(UInt32(12 + secret.count))
+        packet.reserveCapacity(16 + secretRest.count)
+        packet.appendBigEndian(UInt32(16 + secretRest.count))
         packet.appendBigEndian(StartupPacket.cancelRequestCode)
         packet.appendBigEndian(processID)
-        packet += secret
+        packet.appendBigEndian(secretStart)
+        packet += secretRest
         return packet
     }
 }

@@ -16,7 +16,9 @@ package struct MalformedMessage: Error, Equatable, Sendable {
 ///       ├────┼────┬────┬────┬────┼──────────────────────┤
 ///         header ≤ 5 collected     prefix, then skipped
 /// ```
-package struct MessageScanner: Sendable {
+///
+/// A session has two of these, so the small fields stand together.
+package struct MessageScanner: Hashable, Sendable {
     /// Which end speaks.
     package enum Direction: Sendable { case frontend, backend }
 
@@ -30,25 +32,21 @@ package struct MessageScanner: Sendable {
     /// Messages whose header has been seen.
     package private(set) var messageCount: UInt64 = 0
 
-    private let direction: Direction
-    private let noted: KindSet
+    /// What has come of a header that was cut.
     private var header: UInt64 = 0
-    private var headerCount: UInt8 = 0
+    /// What has come of a noted message's wanted prefix that was cut; empty nearly always.
+    private var prefix: [UInt8] = []
     private var bodyLeft: UInt32 = 0
+    /// How long that prefix will be; 0 when none is awaited.
+    private var prefixWanted: UInt16 = 0
+    private var prefixKind: UInt8 = 0
+    private var headerCount: UInt8 = 0
+    private let direction: Direction
     /// The last noted message was CopyData.
     private var isWithinData = false
-    /// A noted message whose wanted prefix was cut; nil nearly always.
-    private var gathering: Gathering?
-
-    private struct Gathering {
-        let kind: UInt8
-        let wanted: Int
-        var bytes: [UInt8] = []
-    }
 
     package init(_ direction: Direction) {
         self.direction = direction
-        noted = direction == .frontend ? Self.notedFrontend : Self.notedBackend
     }
 
     /// Nothing of a message is outstanding: the next byte is a type byte.
@@ -66,64 +64,103 @@ package struct MessageScanner: Sendable {
         var offset = 0
         while offset < bytes.count {
             if bodyLeft > 0 {
-                passBody(of: bytes, from: &offset, note: note)
+                offset = passBody(of: bytes, from: offset, note)
             } else if headerCount == 0, bytes.count - offset >= Self.headerLength {
-                let kind = bytes[offset]
-                // Five bytes are there, so the length can be read.
-                let length = bytes.bigEndianUInt32(at: offset + 1) ?? 0
-                offset += Self.headerLength
-                try begin(kind, length, note)
+                offset = try scanWholeHeaders(of: bytes, from: offset, note)
             } else {
-                header = header << 8 | UInt64(bytes[offset])
-                headerCount += 1
+                try collectHeader(bytes[offset], note)
                 offset += 1
-                if headerCount == Self.headerLength {
-                    headerCount = 0
-                    try begin(UInt8(truncatingIfNeeded: header >> 32), UInt32(truncatingIfNeeded: header), note)
-                }
             }
         }
     }
 
-    private mutating func begin(
-        _ kind: UInt8,
-        _ length: UInt32,
+    /// Goes from header to header for as long as they are not cut: nearly all of a stream. Returns where the rest
+    /// begins.
+    private mutating func scanWholeHeaders(
+        of bytes: Span<UInt8>,
+        from start: Int,
+        _ note: (UInt8, Span<UInt8>) -> Void
+    ) throws(MalformedMessage) -> Int {
+        var offset = start
+        let noted = noted
+        while bytes.count - offset >= Self.headerLength {
+            let kind = bytes[offset]
+            // Five bytes are there, so the length can be read.
+            let length = bytes.bigEndianUInt32(at: offset + 1) ?? 0
+            try countMessage(kind, length)
+            let body = offset + Self.headerLength
+            let end = offset + 1 + Int(length)
+            if noted.contains(kind), isNew(kind) {
+                let wanted = min(wantedPrefix(of: kind), end - body)
+                if body + wanted <= bytes.count {
+                    note(kind, bytes.extracting(body..<body + wanted))
+                } else {
+                    awaitPrefix(of: kind, wanted)
+                    bodyLeft = length - 4
+                    return body
+                }
+            }
+            if end > bytes.count {
+                bodyLeft = UInt32(end - bytes.count)
+                return bytes.count
+            }
+            offset = end
+        }
+        return offset
+    }
+
+    /// Takes one byte of a header that was cut.
+    private mutating func collectHeader(
+        _ byte: UInt8,
         _ note: (UInt8, Span<UInt8>) -> Void
     ) throws(MalformedMessage) {
+        header = header << 8 | UInt64(byte)
+        headerCount += 1
+        guard headerCount == Self.headerLength else { return }
+        headerCount = 0
+        let (kind, length) = (UInt8(truncatingIfNeeded: header >> 32), UInt32(truncatingIfNeeded: header))
+        try countMessage(kind, length)
+        bodyLeft = length - 4
+        guard noted.contains(kind), isNew(kind) else { return }
+        let wanted = min(wantedPrefix(of: kind), Int(bodyLeft))
+        if wanted == 0 { note(kind, Span()) } else { awaitPrefix(of: kind, wanted) }
+    }
+
+    private mutating func countMessage(_ kind: UInt8, _ length: UInt32) throws(MalformedMessage) {
         guard length >= 4, length <= Int32.max else { throw MalformedMessage(kind: kind, length: length) }
         messageCount &+= 1
-        bodyLeft = length - 4
-        guard noted.contains(kind) else { return }
-        // Of many in a row, as in a bulk load, the first tells all.
-        if isWithinData, kind == FrontendKind.copyData { return }
-        isWithinData = kind == FrontendKind.copyData
-        let wanted = min(wantedPrefix(of: kind), Int(bodyLeft))
-        if wanted == 0 {
-            note(kind, Span())
-        } else {
-            gathering = Gathering(kind: kind, wanted: wanted)
-        }
+    }
+
+    private mutating func awaitPrefix(of kind: UInt8, _ wanted: Int) {
+        prefixKind = kind
+        prefixWanted = UInt16(wanted)
     }
 
     private mutating func passBody(
         of bytes: Span<UInt8>,
-        from offset: inout Int,
-        note: (UInt8, Span<UInt8>) -> Void
-    ) {
-        let start = offset
+        from offset: Int,
+        _ note: (UInt8, Span<UInt8>) -> Void
+    ) -> Int {
         let passed = min(Int(bodyLeft), bytes.count - offset)
-        offset += passed
         bodyLeft -= UInt32(passed)
-        guard var prefix = gathering else { return }
-        let missing = prefix.wanted - prefix.bytes.count
-        if prefix.bytes.isEmpty, passed >= missing {
-            gathering = nil
-            note(prefix.kind, bytes.extracting(start..<start + missing))
-            return
-        }
-        prefix.bytes += bytes.extracting(start..<start + min(missing, passed)).copied()
-        gathering = prefix.bytes.count < prefix.wanted ? prefix : nil
-        if gathering == nil { note(prefix.kind, prefix.bytes.span) }
+        if prefixWanted > 0 { gatherPrefix(bytes.extracting(offset..<offset + passed), note) }
+        return offset + passed
+    }
+
+    private mutating func gatherPrefix(_ bytes: Span<UInt8>, _ note: (UInt8, Span<UInt8>) -> Void) {
+        let missing = Int(prefixWanted) - prefix.count
+        prefix += bytes.extracting(0..<min(missing, bytes.count)).copied()
+        guard prefix.count == Int(prefixWanted) else { return }
+        note(prefixKind, prefix.span)
+        prefixWanted = 0
+        prefix = []
+    }
+
+    /// Of many CopyData in a row, as in a bulk load, the first tells all.
+    private mutating func isNew(_ kind: UInt8) -> Bool {
+        let isData = kind == FrontendKind.copyData
+        defer { isWithinData = isData }
+        return !isData || !isWithinData
     }
 
     private func wantedPrefix(of kind: UInt8) -> Int {
@@ -135,6 +172,8 @@ package struct MessageScanner: Sendable {
         default: return 0
         }
     }
+
+    private var noted: KindSet { direction == .frontend ? Self.notedFrontend : Self.notedBackend }
 
     private static let notedFrontend = KindSet(
         FrontendKind.bind, FrontendKind.close, FrontendKind.copyData, FrontendKind.copyDone, FrontendKind.copyFail,

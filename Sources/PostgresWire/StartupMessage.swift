@@ -19,57 +19,59 @@ package struct StartupMessage: Equatable, Sendable {
     /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
     init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
         var offset = 0
-        var options: [UInt8] = []
-        var cancel: [UInt8]?
+        var options = 0..<0
+        var cancel: Range<Int>?
         while true {
             guard let name = Self.string(in: parameters, from: &offset) else { throw .parameters }
             // The empty name is the terminator, and it must be the last byte.
             if name.isEmpty { break }
             guard let value = Self.string(in: parameters, from: &offset) else { throw .parameters }
-            keep(name, value)
-            if name == Array("options".utf8) { options = value }
-            if Self.isCancelSetting(name) { cancel = value }
+            let nameBytes = parameters.extracting(name)
+            keep(nameBytes, parameters.extracting(value))
+            if nameBytes.spell("options") { options = value }
+            if nameBytes.spellIgnoringCase(Self.cancelSetting) { cancel = value }
         }
-        // PostgreSQL sets what stands in the options first, parameters over it.
-        if cancel == nil {
-            cancel = StartupOptions.settings(in: options).last { Self.isCancelSetting($0.name) }?.value
-        }
-        isCancelOff = cancel.map { !$0.isEmpty && Self.isFalse($0) } ?? false
         guard offset == parameters.count else { throw .parameters }
         guard !user.isEmpty else { throw .noUser }
         if database.isEmpty { database = user }
-    }
-
-    private mutating func keep(_ name: [UInt8], _ value: [UInt8]) {
-        switch name {
-        case Array("user".utf8): user = Self.clipped(value)
-        case Array("database".utf8): database = Self.clipped(value)
-        case Array("application_name".utf8): applicationName = Self.clipped(value)
-        case Array("replication".utf8): isReplication = !Self.isFalse(value)
-        default: break
+        // PostgreSQL sets what stands in the options first, parameters over it.
+        if let cancel {
+            isCancelOff = Self.isOff(parameters.extracting(cancel))
+        } else if let setting = StartupOptions.settings(in: parameters.extracting(options).copied())
+            .last(where: { $0.name.span.spellIgnoringCase(Self.cancelSetting) })
+        {
+            isCancelOff = Self.isOff(setting.value.span)
         }
     }
 
+    private mutating func keep(_ name: Span<UInt8>, _ value: Span<UInt8>) {
+        if name.spell("user") {
+            user = Self.clipped(value)
+        } else if name.spell("database") {
+            database = Self.clipped(value)
+        } else if name.spell("application_name") {
+            applicationName = Self.clipped(value)
+        } else if name.spell("replication") {
+            isReplication = !Self.isFalse(value)
+        }
+    }
+
+    /// Names of settings don't mind the case.
+    private static let cancelSetting: String = "pgleash.cancel"
+
     /// What PostgreSQL's `parse_bool`, which doesn't mind the case, takes for false.
-    private static let falseWords = Set(
-        ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"].map { Array($0.utf8) }
-    )
+    private static let falseWords: [String] = ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"]
 
-    private static func isFalse(_ value: [UInt8]) -> Bool { falseWords.contains(value.map(lowercased)) }
+    private static func isFalse(_ value: Span<UInt8>) -> Bool { falseWords.contains { value.spellIgnoringCase($0) } }
 
-    /// Names of settings don't mind the case either.
-    private static func isCancelSetting(_ name: [UInt8]) -> Bool {
-        name.map(lowercased) == Array("pgleash.cancel".utf8)
-    }
+    private static func isOff(_ value: Span<UInt8>) -> Bool { value.count > 0 && isFalse(value) }
 
-    private static func lowercased(_ byte: UInt8) -> UInt8 {
-        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
-    }
-
-    private static func clipped(_ value: [UInt8]) -> String {
+    private static func clipped(_ value: Span<UInt8>) -> String {
+        let bytes = value.extracting(0..<min(value.count, longestName)).copied()
+        // Names come from anybody who can connect; none shall write lines of its own into a log.
+        guard bytes.contains(where: { $0 < 0x20 || $0 >= 0x7f }) else { return String(decoding: bytes, as: UTF8.self) }
         var name = String.UnicodeScalarView()
-        for scalar in String(decoding: value.prefix(longestName), as: UTF8.self).unicodeScalars {
-            // Names come from anybody who can connect; none shall write lines of its own into a log.
+        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
             switch scalar.properties.generalCategory {
             case .control, .lineSeparator, .paragraphSeparator: name.append("?")
             default: name.append(scalar)
@@ -78,11 +80,34 @@ package struct StartupMessage: Equatable, Sendable {
         return String(name)
     }
 
-    private static func string(in bytes: Span<UInt8>, from offset: inout Int) -> [UInt8]? {
+    /// Where the string that begins at `offset` stands, which moves behind its zero.
+    private static func string(in bytes: Span<UInt8>, from offset: inout Int) -> Range<Int>? {
         var end = offset
         while end < bytes.count, bytes[end] != 0 { end += 1 }
         guard end < bytes.count else { return nil }
         defer { offset = end + 1 }
-        return bytes.extracting(offset..<end).copied()
+        return offset..<end
+    }
+}
+
+extension Span<UInt8> {
+    /// The bytes are those of `text`, which is ASCII.
+    fileprivate func spell(_ text: String) -> Bool {
+        spell(text, normalized: { $0 })
+    }
+
+    /// The same for `text` in lower case, whatever the case of the bytes.
+    fileprivate func spellIgnoringCase(_ text: String) -> Bool {
+        spell(text, normalized: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
+    }
+
+    private func spell(_ text: String, normalized: (UInt8) -> UInt8) -> Bool {
+        guard count == text.utf8.count else { return false }
+        var offset = 0
+        for byte in text.utf8 {
+            guard normalized(self[offset]) == byte else { return false }
+            offset += 1
+        }
+        return true
     }
 }
