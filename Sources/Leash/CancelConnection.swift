@@ -23,7 +23,7 @@ final class CancelConnection: SocketOwner {
     ///   - addresses: tried in turn until one takes the connection.
     ///   - packet: a CancelRequest.
     ///   - timeout: for all of it.
-    ///   - report: called once or twice, never before `start` returns.
+    ///   - report: called once or twice; never with the conclusion before `start` returns.
     init(
         loop: any EventLoop,
         addresses: [SocketAddress],
@@ -53,7 +53,11 @@ final class CancelConnection: SocketOwner {
         self.socket = socket
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use.
-        guard socket.send(packet) == .bytes(packet.count) else { return conclude() }
+        guard socket.send(packet) == .bytes(packet.count) else {
+            // Not at once: who starts a row of connections would be called back from within, deeper and deeper.
+            timer = loop.schedule(after: .zero) { [unowned self] in conclude() }
+            return
+        }
         isSent = true
         socket.interest = .read
         report(.sent)

@@ -37,7 +37,7 @@ final class ServerConnector: SocketOwner {
     /// - Parameters:
     ///   - addresses: at least one.
     ///   - timeout: for each address.
-    ///   - completion: never called before `start` returns. It takes over the socket.
+    ///   - completion: takes over the socket. It may be called before `start` returns, but then with a success.
     init(loop: any EventLoop, addresses: [SocketAddress], timeout: Duration, _ completion: @escaping Completion) {
         precondition(!addresses.isEmpty)
         self.loop = loop
@@ -72,6 +72,7 @@ final class ServerConnector: SocketOwner {
         guard let address = addresses.first else { return }
         do throws(SystemError) {
             let socket = try loop.connect(to: address)
+            if socket.isConnected { return completion(.success(socket)) }
             socket.owner = self
             socket.interest = .write
             self.socket = socket

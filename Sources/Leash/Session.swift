@@ -26,7 +26,8 @@ final class Session: SocketOwner {
     }
 
     let id: SessionID
-    unowned let worker: Worker
+    /// Kept, as a count is cheaper to keep than to ask for; the worker lets go of a session at its end.
+    let worker: Worker
     let client: any StreamSocket
     let clientAddress: SocketAddress
     let openedAt: MonotonicTime
@@ -34,36 +35,38 @@ final class Session: SocketOwner {
     var stage = Stage.startup(StartupReader())
     var server: (any StreamSocket)?
     var identity: StartupMessage?
-    var state = SessionState(isReplication: false)
-    var toServer: Pipe
-    var toClient: Pipe
-    /// The server closed its receiving half, or the connection broke; what it said before may still be read.
-    var serverTakesNothing = false
+    var conversation = Conversation()
+    /// By what the interests of the sockets were set last.
+    var flow: Conversation.Flow?
+    var hasPlace = false
+    /// Other clients' cancels find this session's server by its key.
+    var isListed = false
+    var sslRefused = false
+    var gssRefused = false
     var readAhead = ReadAhead()
-    var clientSilence = Silence()
-    var serverSilence = Silence()
+    /// Since when a peer's host has not answered.
+    var silences: [Side: MonotonicTime] = [:]
     /// Since when the server owes something.
     var busySince: MonotonicTime?
     /// The one thing this session waits for in time: which one, the stage tells.
     var timer: (any ScheduledTimer)?
     var cancelOrder: CancelOrder?
-    var hasPlace = false
-    /// The key by which other clients' cancels find this session's server.
-    var listedKey: CancelKey?
-    var sslRefused = false
-    var gssRefused = false
 
     init(id: SessionID, worker: Worker, client accepted: AcceptedSocket) {
         self.id = id
         self.worker = worker
         clientAddress = accepted.peer
         openedAt = worker.loop.now
-        toServer = Pipe(.frontend, worker.counters.client)
-        toClient = Pipe(.backend, worker.counters.server)
         client = worker.loop.adopt(accepted)
         client.owner = self
         worker.counters.sessionsOpened.add()
         worker.counters.sessionsActive.add()
+    }
+
+    /// What is known of the session from what was said.
+    var state: SessionState {
+        get { conversation.state }
+        set { conversation.state = newValue }
     }
 
     /// Begins to listen to the client.
@@ -73,6 +76,8 @@ final class Session: SocketOwner {
             session.end(.authenticationTimeout)
         }
         client.interest = .read
+        // It's the client that speaks first, and most often it has.
+        readStartup()
     }
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
@@ -97,11 +102,11 @@ final class Session: SocketOwner {
         _ = cancelOrder?.withdraw()
         client.close()
         server?.close()
-        toServer.discard()
+        conversation.toServer.discard()
         endReadAhead()
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
-        if let listedKey { worker.keys.leave(listedKey) }
+        if isListed, let key = state.cancelKey { worker.keys.leave(key) }
         worker.counters.sessionsActive.add(-1)
         worker.counters.sessionsEnded[reason].add()
         worker.log.debug("session ended", metadata: logMetadata.merging(["reason": "\(reason.rawValue)"]) { $1 })

@@ -12,7 +12,7 @@ extension Session {
 
     /// Ends a session that can't be served, and tells the client why.
     func refuse(_ error: FatalError, _ reason: EndReason) {
-        _ = toClient.deliver(error.bytes.span, to: client)
+        _ = conversation.toClient.deliver(error.bytes.span, to: client)
         beginClosing(reason)
     }
 
@@ -20,7 +20,7 @@ extension Session {
     func beginClosing(_ reason: EndReason) {
         stage = .closing(reason)
         server?.close()
-        toServer.discard()
+        conversation.toServer.discard()
         endReadAhead()
         noteBusy(false)
         closeFurther(reason, .writable)
@@ -29,12 +29,11 @@ extension Session {
     /// Sends what is left, then throws away what still comes until the client closes.
     func closeFurther(_ reason: EndReason, _ readiness: Readiness) {
         if readiness.contains(.writable) {
-            switch toClient.flush(to: client) {
-            case .failed: return end(reason)
-            case .stalled:
+            if conversation.toClient.flush(to: client) != nil { return end(reason) }
+            if conversation.toClient.isStalled {
                 client.interest = [.close, .write]
                 setTimer(after: Self.stalledTimeout) { $0.end(reason) }
-            case .done:
+            } else {
                 client.shutdownSending()
                 client.interest = .read
                 setTimer(after: Self.lingerTimeout) { $0.end(reason) }
@@ -42,7 +41,7 @@ extension Session {
         }
         if readiness.contains(.closed) { return end(reason) }
         guard readiness.contains(.readable) else { return }
-        switch client.receive(into: worker.loop.receiveBuffer) {
+        switch client.receive(into: worker.receiveBuffer) {
         case .bytes, .wouldBlock: break
         case .endOfStream, .failed: end(reason)
         }

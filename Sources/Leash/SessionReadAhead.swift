@@ -24,11 +24,8 @@ extension Session {
     /// defaults, a send buffer of 4 MiB and a receive buffer of 6 MiB, and room to spare.
     static let longestReadAhead = 16 * 1024 * 1024
 
-    /// The client's further bytes have to wait: for the server to take those before them, or for room in the record.
-    var clientHasToWait: Bool { toServer.isStalled || state.owed.isFull }
-
-    /// Asked behind whatever can begin or end a wait.
-    func followWait() {
+    /// Asked behind whatever can begin or end a wait of the client's bytes.
+    func followWait(_ clientHasToWait: Bool) {
         guard clientHasToWait else { return readAhead.since == nil ? () : endReadAhead() }
         guard readAhead.since == nil, state.canBeReaped else { return }
         readAhead.since = worker.loop.now
@@ -54,7 +51,7 @@ extension Session {
         let early = Self.readAheadDelay - worker.loop.now.since(since)
         if early > .zero { return lookAgain(after: early) }
         readAhead.isOn = hasRoomToReadAhead
-        if readAhead.isOn { updateInterests() } else { lookAgain(after: Self.readAheadPause) }
+        if readAhead.isOn { updateInterests(conversation.flow) } else { lookAgain(after: Self.readAheadPause) }
     }
 
     private var hasRoomToReadAhead: Bool {

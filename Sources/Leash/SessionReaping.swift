@@ -11,7 +11,8 @@ extension Session {
         // When pgleash stops, nobody will be there to cancel after a grace.
         let grace = kind == .shutdown ? .zero : limits.grace
         let action = state.clientDropped(
-            kind, isCutOff: !toServer.isAtBoundary, at: worker.loop.now, timeout: limits.timeout, grace: grace
+            kind, isCutOff: !conversation.toServer.isAtBoundary,
+            at: worker.loop.now, timeout: limits.timeout, grace: grace
         )
         switch action {
         case .none: break
@@ -28,8 +29,8 @@ extension Session {
         if let kind = state.dropKind { worker.counters.drops[kind].add() }
         worker.counters.orphansActive.add()
         client.close()
-        toServer.discard()
-        toClient.discard()
+        conversation.toServer.discard()
+        conversation.toClient.discard()
         // The answers must be read: a backend that is blocked in a write serves no cancel.
         server?.interest = .read
     }
@@ -37,7 +38,7 @@ extension Session {
     /// Reads what the server still says and throws it away.
     func reap() {
         guard let server else { return }
-        let buffer = worker.loop.receiveBuffer
+        let buffer = worker.receiveBuffer
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosedWhileReaping()
@@ -47,7 +48,7 @@ extension Session {
 
     private func throwAway(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
-            try toClient.follow(bytes) { kind, body in state.serverAnswered(kind, body) }
+            try conversation.serverSent(bytes, worker.counters.server)
         } catch {
             worker.counters.protocolErrors[.server].add()
             return serverClosedWhileReaping()

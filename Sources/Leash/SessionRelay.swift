@@ -17,7 +17,7 @@ extension Session {
     }
 
     private func relayFromClient() {
-        let buffer = worker.loop.receiveBuffer
+        let buffer = worker.receiveBuffer
         switch client.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream: clientDropped(.fin)
@@ -27,23 +27,19 @@ extension Session {
     }
 
     private func passOnToServer(_ bytes: Span<UInt8>) {
-        let recorded = state.owed.byteCount
+        guard let server else { return }
         do throws(MalformedMessage) {
-            // The state comes first: the answer may be there before `send` returns.
-            try toServer.follow(bytes) { kind, _ in state.clientSent(kind) }
+            // If the server takes no more, the client's further bytes go nowhere, and what the server said before it
+            // left still goes to the client.
+            follow(try conversation.clientSent(bytes, to: server, worker.counters.client))
         } catch {
-            return breakOff(.client, error)
+            breakOff(.client, error)
         }
-        noteBusy(state.isBusy)
-        if readAhead.isOn {
-            chargeReadAhead((toServer.isStalled ? bytes.count : 0) + max(0, state.owed.byteCount - recorded))
-        }
-        deliverToServer(bytes)
     }
 
     private func relayFromServer() {
         guard let server else { return }
-        let buffer = worker.loop.receiveBuffer
+        let buffer = worker.receiveBuffer
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosed()
@@ -53,61 +49,58 @@ extension Session {
 
     private func passOnToClient(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
-            // Here too: the client may act on a ReadyForQuery before `send` returns.
-            try toClient.follow(bytes) { kind, body in state.serverAnswered(kind, body) }
+            let step = try conversation.serverSent(bytes, to: client, worker.counters.server)
+            if worker.listsKeys, !isListed { listKey() }
+            follow(step)
+            if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
-            return breakOff(.server, error)
+            breakOff(.server, error)
         }
-        if listedKey == nil, worker.listsKeys { listKey() }
-        noteBusy(state.isBusy)
-        if case .failed(let error) = toClient.deliver(bytes, to: client) {
-            return clientDropped(DropKind(error))
-        }
-        updateInterests()
     }
 
     private func listKey() {
         guard let key = state.cancelKey, let address = server?.peerAddress else { return }
-        listedKey = key
+        isListed = true
         worker.keys.enter(key, address)
     }
 
-    /// Sends bytes of the client's to the server. If it takes no more, the client's further bytes go nowhere, and
-    /// what the server said before it left still goes to the client.
-    func deliverToServer(_ bytes: Span<UInt8>) {
-        guard let server else { return }
-        if toServer.isStalled {
-            toServer.keep(bytes)
-        } else if !serverTakesNothing, case .failed = toServer.deliver(bytes, to: server) {
-            serverTakesNothing = true
-        }
-        updateInterests()
+    private func follow(_ step: Conversation.Step) {
+        noteBusy(step.isBusy)
+        if readAhead.isOn { chargeReadAhead(step.growth) }
+        updateInterests(step.flow)
+    }
+
+    /// Sends the client's start-up packet, the first bytes for a new server.
+    func open(_ server: any StreamSocket, with packet: [UInt8]) {
+        _ = conversation.toServer.deliver(packet.span, to: server)
+        updateInterests(conversation.flow)
     }
 
     private func flush(to side: Side) {
         switch side {
         case .client:
-            if case .failed(let error) = toClient.flush(to: client) { return clientDropped(DropKind(error)) }
+            if let error = conversation.toClient.flush(to: client) { return clientDropped(DropKind(error)) }
         case .server:
             guard let server else { return }
-            if case .failed = toServer.flush(to: server) {
-                serverTakesNothing = true
-                toServer.discard()
-            }
+            _ = conversation.toServer.flush(to: server)
             restartWait()
         }
-        updateInterests()
+        updateInterests(conversation.flow)
     }
 
     /// A side is read while what it said before has gone on to the other side, and the client while the record of what
     /// it is owed has room; or while it is read ahead. When it is not read, it is watched for its end, unless what it
     /// sent before is to run whatever becomes of it.
-    func updateInterests() {
-        followWait()
-        let clientMustWait = clientHasToWait && !readAhead.isOn
+    func updateInterests(_ flow: Conversation.Flow) {
+        var flow = flow
+        flow.isReadAhead = readAhead.isOn
+        guard flow != self.flow else { return }
+        self.flow = flow
+        followWait(flow.clientHasToWait)
+        let clientMustWait = flow.clientHasToWait && !flow.isReadAhead
         let whileWaiting: Interest = state.canBeReaped ? .close : []
-        client.interest = (clientMustWait ? whileWaiting : .read).union(toClient.isStalled ? .write : [])
-        server?.interest = (toClient.isStalled ? [] : Interest.read).union(toServer.isStalled ? .write : [])
+        client.interest = (clientMustWait ? whileWaiting : .read).union(flow.toClientIsStalled ? .write : [])
+        server?.interest = (flow.toClientIsStalled ? [] : Interest.read).union(flow.toServerIsStalled ? .write : [])
     }
 
     /// The server ended the session; what it said last goes to the client first.
@@ -129,7 +122,7 @@ extension Session {
 
     /// Says something of our own to the client, where a message of the server's isn't under way.
     func tellClient(_ error: FatalError) {
-        guard toClient.isAtBoundary else { return }
-        _ = toClient.deliver(error.bytes.span, to: client)
+        guard conversation.toClient.isAtBoundary else { return }
+        _ = conversation.toClient.deliver(error.bytes.span, to: client)
     }
 }

@@ -2,24 +2,6 @@
 
 import Reactor
 
-/// Since when what was sent to a peer has gone without an answer.
-struct Silence {
-    private var since: MonotonicTime?
-
-    /// - Returns: whether it has lasted for `patience`.
-    mutating func note(_ isUnanswered: Bool, at now: MonotonicTime, patience: Duration) -> Bool {
-        guard isUnanswered else {
-            since = nil
-            return false
-        }
-        guard let since else {
-            self.since = now
-            return false
-        }
-        return now.since(since) >= patience
-    }
-}
-
 extension Session {
     /// How often sessions are looked at: often enough that a host is noticed about a second after its time.
     static let silencePause = Duration.seconds(1)
@@ -31,16 +13,26 @@ extension Session {
     func lostSide(at now: MonotonicTime) -> Side? {
         guard case .relaying = stage, state.isBusy || state.isInTransaction else {
             // What was seen before is no part of the next silence, however long nobody looked.
-            (clientSilence, serverSilence) = (Silence(), Silence())
+            silences = [:]
             return nil
         }
         let (listen, upstream) = (worker.configuration.listen.keepalive, worker.configuration.server.keepalive)
         // It began up to one pause before it was seen.
         let clientPatience = listen.patience - Self.silencePause
-        if clientSilence.note(client.isUnanswered, at: now, patience: clientPatience) { return .client }
-        let isServerUnanswered = server?.isUnanswered ?? false
+        if note(.client, client.isUnanswered, at: now, patience: clientPatience) { return .client }
         let serverPatience = upstream.patience - Self.silencePause
-        return serverSilence.note(isServerUnanswered, at: now, patience: serverPatience) ? .server : nil
+        return note(.server, server?.isUnanswered ?? false, at: now, patience: serverPatience) ? .server : nil
+    }
+
+    /// - Returns: whether the host of `side` has been silent for `patience`.
+    private func note(_ side: Side, _ isUnanswered: Bool, at now: MonotonicTime, patience: Duration) -> Bool {
+        guard isUnanswered else {
+            silences[side] = nil
+            return false
+        }
+        let since = silences[side] ?? now
+        silences[side] = since
+        return now.since(since) >= patience
     }
 
     func peerLost(_ side: Side) {

@@ -7,7 +7,7 @@ extension Session {
     /// Reads on in the client's first packet.
     func readStartup() {
         guard case .startup(var reader) = stage else { return }
-        let progress = reader.read(from: client, into: worker.loop.receiveBuffer)
+        let progress = reader.read(from: client, into: worker.receiveBuffer)
         stage = .startup(reader)
         switch progress {
         case .incomplete: break
@@ -109,7 +109,7 @@ extension Session {
             socket.owner = self
             stage = .relaying
             noteBusy(true)
-            deliverToServer(packet.span)
+            open(socket, with: packet)
         }
     }
 

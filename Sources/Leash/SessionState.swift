@@ -14,9 +14,15 @@ package struct SessionState: Hashable, Sendable {
         case reap(Reaper.Action)
     }
 
+    /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
+    private indirect enum Reaping: Hashable, Sendable {
+        case none
+        case begun(Reaper)
+    }
+
     package private(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
-    package private(set) var reaper: Reaper?
+    private var reaping = Reaping.none
     package private(set) var isInTransaction = false
     package private(set) var dropKind: DropKind?
 
@@ -43,6 +49,12 @@ package struct SessionState: Hashable, Sendable {
 
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !isReplication && !isExcluded }
+
+    /// Set at the drop.
+    package private(set) var reaper: Reaper? {
+        get { if case .begun(let reaper) = reaping { reaper } else { nil } }
+        set { reaping = newValue.map { .begun($0) } ?? .none }
+    }
 
     package mutating func clientSent(_ kind: UInt8) {
         if kind == FrontendKind.terminate { hasTerminated = true }
@@ -108,7 +120,8 @@ package struct SessionState: Hashable, Sendable {
     }
 
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: MonotonicTime) -> Reaper.Action {
-        reaper?.cancelConcluded(result, awaitsClient: isCutOff || owed.awaitsClient, at: now) ?? .none
+        let awaitsClient = isCutOff || owed.awaitsClient
+        return reaper?.cancelConcluded(result, awaitsClient: awaitsClient, at: now) ?? .none
     }
 
     package mutating func graceCutShort(at now: MonotonicTime) -> Reaper.Action {

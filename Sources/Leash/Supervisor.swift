@@ -9,7 +9,7 @@ package struct StartError: Error, CustomStringConvertible {
     package let description: String
 }
 
-/// Runs on the main thread, with the cancel dispatcher beside it; sessions are the workers'.
+/// Runs on the main thread, with the cancel dispatcher and the first of the workers beside it.
 package final class Supervisor {
     /// Within which SIGTERM ends the process; a second less than what is promised.
     private static let drainTimeout = Duration.seconds(4)
@@ -18,14 +18,14 @@ package final class Supervisor {
 
     private let configuration: Configuration
     private let log: Logger
-    private let loop = LibeventLoop(receiveBufferSize: 1024)
+    private let loop: LibeventLoop
     private let counters = Counters()
     private let startedAt = MonotonicTime.now
     private let letters = Mailbox<SupervisorLetter>()
     private let orders = Mailbox<CancelOrder>()
     private let dispatcher: CancelDispatcher
     private let limit: SessionLimit
-    private var workers: [WorkerHandle] = []
+    private var workers: WorkerPool?
     private var listeners: [Listener] = []
     private var signals: [SignalWatch] = []
     private var timer: (any ScheduledTimer)?
@@ -39,6 +39,7 @@ package final class Supervisor {
     package init(_ configuration: Configuration, log: Logger) {
         self.configuration = configuration
         self.log = log
+        loop = LibeventLoop(configuration)
         dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, counters: counters)
         limit = SessionLimit(configuration.listen.maxSessions)
     }
@@ -65,29 +66,31 @@ package final class Supervisor {
     private func receive(_ letter: SupervisorLetter) {
         switch letter {
         case .sessions(let sessions): collect(sessions)
+        case .reported:
+            collection = nil
+            stopOnceDone()
         case .drained:
             undrained -= 1
-            if undrained == 0 { loop.stop() }
+            stopOnceDone()
         case .workerFailed(let error):
             log.critical("worker could not start", metadata: ["reason": "\(error)"])
             exitCode = 1
             loop.stop()
         }
     }
+
+    /// All sessions have ended, and a report that was asked for before is written.
+    private func stopOnceDone() {
+        if isDraining, undrained == 0, collection == nil { loop.stop() }
+    }
 }
 
 /// What other threads tell the supervisor.
 enum SupervisorLetter: Sendable {
     case sessions([SessionSnapshot])
+    case reported
     case drained
     case workerFailed(SystemError)
-}
-
-/// A worker, as the other threads see it.
-struct WorkerHandle: Sendable {
-    let mailbox = Mailbox<WorkerLetter>()
-    let counters = Counters()
-    let load = WorkerLoad()
 }
 
 /// The workers' answers to one SIGUSR1.
@@ -149,25 +152,8 @@ extension Supervisor {
             dispatcher: orders,
             log: log
         )
-        for index in 0..<configuration.workers {
-            let handle = WorkerHandle()
-            try startThread(named: "worker-\(index)") { [letters] in
-                let loop = LibeventLoop(
-                    receiveBufferSize: Configuration.receiveBufferSize,
-                    keepalive: environment.configuration.server.keepalive
-                )
-                let worker = Worker(
-                    loop: loop, mailbox: handle.mailbox, counters: handle.counters, load: handle.load,
-                    environment: environment
-                )
-                do throws(SystemError) {
-                    try handle.mailbox.open(on: loop) { worker.receive($0) }
-                    loop.run()
-                } catch {
-                    letters.post(.workerFailed(error))
-                }
-            }
-            workers.append(handle)
+        workers = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
+            letters.post(.workerFailed($0))
         }
     }
 
@@ -229,14 +215,11 @@ extension Supervisor {
     /// Clients above the limit are told so by their session, once they have said what they want (a CancelRequest is
     /// always welcome). There may be as many of those again, as with PostgreSQL's postmaster; then the door is shut.
     private func handOut(_ client: AcceptedSocket) {
-        let count = workers.reduce(0) { $0 + $1.load.count }
-        let idlest = workers.min { $0.load.count < $1.load.count }
-        guard count < 2 * configuration.listen.maxSessions, let worker = idlest else {
+        guard let workers, workers.sessionCount < 2 * configuration.listen.maxSessions else {
             counters.clientsRejected.add()
             return closeDescriptor(client.descriptor)
         }
-        worker.load.enter()
-        worker.mailbox.post(.client(client))
+        workers.serve(client)
     }
 }
 
@@ -245,28 +228,38 @@ extension Supervisor {
 extension Supervisor {
     private func beginReport() {
         // One that is under way serves both.
-        guard collection == nil else { return }
+        guard collection == nil, let workers else { return }
         collection = ReportCollection(missing: workers.count)
-        for worker in workers { worker.mailbox.post(.report { [letters] in letters.post(.sessions($0)) }) }
+        workers.post(.report { [letters] in letters.post(.sessions($0)) })
     }
 
     private func collect(_ sessions: [SessionSnapshot]) {
         collection?.sessions += sessions
         collection?.missing -= 1
         guard let collection, collection.missing == 0 else { return }
-        self.collection = nil
         let facts = ProcessFacts(
             version: pgleashVersion,
             uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
             maxSessions: Int64(configuration.listen.maxSessions)
         )
-        let metrics = Metric.all(of: [counters] + workers.map(\.counters), facts)
-        do {
-            try Report(metrics: metrics, sessions: collection.sessions).write(to: configuration.metricsFile)
-        } catch {
-            let file = configuration.metricsFile ?? ""
-            log.error(
-                "could not write the report", metadata: ["file": "\(file)", "reason": "\(Report.reason(of: error))"])
+        let counters = [counters] + (workers?.counters ?? [])
+        let (file, log, letters) = (configuration.metricsFile, log, letters)
+        // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
+        let thread = Result { () throws(SystemError) in
+            try startThread(named: "report") {
+                do {
+                    let metrics = Metric.all(of: counters, facts)
+                    try Report(metrics: metrics, sessions: collection.sessions).write(to: file)
+                } catch {
+                    let reason = "\(Report.reason(of: error))"
+                    log.error("could not write the report", metadata: ["file": "\(file ?? "")", "reason": "\(reason)"])
+                }
+                letters.post(.reported)
+            }
+        }
+        if case .failure(let error) = thread {
+            log.error("could not write the report", metadata: ["reason": "\(error)"])
+            self.collection = nil
         }
     }
 
@@ -277,8 +270,8 @@ extension Supervisor {
         isDraining = true
         log.notice("stopping", metadata: ["signal": "\(signal)"])
         listeners = []
-        undrained = workers.count
-        for worker in workers { worker.mailbox.post(.drain { [letters] in letters.post(.drained) }) }
+        undrained = workers?.count ?? 0
+        workers?.post(.drain { [letters] in letters.post(.drained) })
         timer = loop.schedule(after: Self.drainTimeout) { [unowned self] in
             log.warning("not all sessions ended in time")
             loop.stop()

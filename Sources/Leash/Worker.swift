@@ -44,6 +44,7 @@ package struct WorkerEnvironment: Sendable {
 /// Serves the sessions it is given on its event loop.
 package final class Worker {
     let loop: any EventLoop
+    let receiveBuffer: ReceiveBuffer
     let configuration: Configuration
     let counters: Counters
     let limit: SessionLimit
@@ -76,6 +77,7 @@ package final class Worker {
         environment: WorkerEnvironment
     ) {
         self.loop = loop
+        receiveBuffer = loop.receiveBuffer
         self.mailbox = mailbox
         self.counters = counters
         self.load = load
