@@ -1,0 +1,141 @@
+"""The ways to the server that are compared, each a program with one thread that relays. `direct` is no program at all."""
+
+import os
+import pathlib
+import shutil
+import string
+
+from harness.programs import ROOT, Program, compile_c, fail, free_port, version
+
+CONFIGURATIONS = ROOT / "Benchmarks/configurations"
+
+
+class Contender:
+    """A way to the server: from start() to stop() its port leads there. Start and stop may follow each other again."""
+
+    name = None
+    reuses_server_connections = False
+
+    def __init__(self):
+        self.port = None
+        self.pid = None  # None as well for one that is no program
+        self._program = None
+
+    def start(self, server_port, folder):
+        """Starts it in front of the server. Nothing reserves a port, so this tries several."""
+        for _ in range(10):
+            self.port = free_port()
+            self._program = Program(folder, *self.command(server_port, folder))
+            if self._program.wait_for_port(self.port):
+                self.pid = self._program.pid
+                return self
+            self._program.stop()
+        fail(f"{self.name} did not start\n{self._program.log.read_text()}")
+
+    def stop(self):
+        self._program.stop()
+        self.port = self.pid = self._program = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def command(self, server_port, folder):
+        """The words that start it at `self.port`."""
+        raise NotImplementedError
+
+    def version(self):
+        """None for what has none."""
+        return None
+
+    def configure(self, template, server_port, folder):
+        """Fills in the ports in a file of the folder `configurations`, and returns the path of the result."""
+        text = string.Template((CONFIGURATIONS / template).read_text())
+        path = pathlib.Path(folder, template)
+        path.write_text(text.substitute(port=self.port, server=server_port))
+        return path
+
+
+class Direct(Contender):
+    """The server itself."""
+
+    name = "direct"
+
+    def start(self, server_port, folder):
+        self.port = server_port
+        return self
+
+    def stop(self):
+        self.port = None
+
+
+class Pgleash(Contender):
+    """The program of `make build`, or another."""
+
+    name = "pgleash"
+
+    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1")):
+        super().__init__()
+        self.program = program
+        self.options = options
+
+    def command(self, server_port, folder):
+        if not os.access(self.program, os.X_OK):
+            fail(f"there is no {self.program}; make build builds it")
+        configuration = pathlib.Path(folder, "pgleash.conf")  # not /etc/pgleash/pgleash.conf
+        configuration.touch()
+        addresses = ["--listen", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{server_port}"]
+        return [self.program, "--config", configuration, *addresses, *self.options]
+
+    def version(self):
+        return version(self.program, "--version")
+
+
+class NullRelay(Contender):
+    """The floor: null-relay.c."""
+
+    name = "null relay"
+
+    def command(self, server_port, folder):
+        return [compile_c(ROOT / "Benchmarks/null-relay.c"), str(self.port), str(server_port)]
+
+
+class PgBouncer(Contender):
+    """In session mode. It runs as nobody where we are root, since it refuses to be root."""
+
+    name = "PgBouncer"
+    reuses_server_connections = True
+
+    def command(self, server_port, folder):
+        identity = ["-u", "nobody"] if os.geteuid() == 0 else []
+        return [find("pgbouncer"), *identity, self.configure("pgbouncer.ini", server_port, folder)]
+
+    def version(self):
+        return version(find("pgbouncer"), "--version")
+
+
+class HAProxy(Contender):
+    """In TCP mode, with splice-auto."""
+
+    name = "HAProxy"
+
+    def command(self, server_port, folder):
+        return [find("haproxy"), "-db", "-f", self.configure("haproxy.cfg", server_port, folder)]
+
+    def version(self):
+        return version(find("haproxy"), "-v")
+
+
+def find(program):
+    """The path of a program of one of Debian's packages."""
+    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
+    if path is None:
+        fail(f"there is no {program}; scripts/install-dependencies bench installs it")
+    return path
+
+
+def all_contenders():
+    """One of each."""
+    return [Direct(), Pgleash(), NullRelay(), PgBouncer(), HAProxy()]
