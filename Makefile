@@ -13,7 +13,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup test matrix lint format sanitize fuzz mutants install uninstall clean
+.PHONY: build help demo pileup bench growth test matrix lint format sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -28,6 +28,14 @@ demo: ## show what becomes of an orphaned query with pgleash and without
 pileup: build ## measure how orphaned queries pile up with pgleash and without, and draw docs/pileup.svg
 	@scripts/install-dependencies test
 	@scripts/pileup
+
+bench: build ## compare, in 25 minutes, what a query costs through pgleash and other proxies; into Benchmarks/results
+	@scripts/install-dependencies bench
+	@Benchmarks/bench
+
+growth: build ## measure, in 10 minutes, how that grows with sessions, results and pipelines; into Benchmarks/results
+	@scripts/install-dependencies bench
+	@Benchmarks/growth
 
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test

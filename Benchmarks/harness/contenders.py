@@ -136,6 +136,9 @@ def find(program):
     return path
 
 
+CONTENDERS = (Direct, Pgleash, NullRelay, PgBouncer, HAProxy)
+
+
 def all_contenders():
     """One of each."""
-    return [Direct(), Pgleash(), NullRelay(), PgBouncer(), HAProxy()]
+    return [contender() for contender in CONTENDERS]

@@ -102,13 +102,20 @@ class Program:
 
 
 class PrivatePostgres(Program):
-    """A throw-away PostgreSQL with these settings beside its own; everybody may connect as the user postgres."""
+    """A throw-away PostgreSQL with these settings beside its own; everybody may connect as the user postgres.
+
+    Its psql and pgbench are those of its version, without Debian's wrappers around them."""
 
     def __init__(self, folder, *settings):
         options = [word for setting in settings for word in ("-c", setting)]
         super().__init__(folder, ROOT / "scripts/private-postgres", *options)
         match = self.wait_for(r"port=(\d+) socket=(\S+) pid=(\d+)")
         self.port, self.socket, self.postmaster = int(match[1]), match[2], int(match[3])
+        self.bin = pathlib.Path(os.readlink(f"/proc/{self.postmaster}/exe")).parent
+
+    def client(self, name, port, *options):
+        """The words that start a client program at the port."""
+        return [self.bin / name, "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", *options, "postgres"]
 
 
 def free_port():

@@ -1,0 +1,75 @@
+"""Has contenders carry workloads, round by round, so that what drifts with time drifts for all of them."""
+
+import fnmatch
+import pathlib
+
+from harness.contenders import Pgleash
+from harness.machine import note
+from harness.programs import ROOT, PrivatePostgres, fail, measurement
+from harness.results import Results
+from harness.workloads import SETTINGS, prepare
+
+
+def add_options(parser, rounds, seconds):
+    """The options of every comparison, with these defaults."""
+    parser.add_argument("--rounds", type=positive, default=rounds, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--seconds", type=positive, default=seconds, metavar="N", help="for each run of pgbench (%(default)s)"
+    )
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help="names, or patterns as simple-*")
+    parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help="names, or patterns")
+    parser.add_argument("--pgleash", type=pathlib.Path, metavar="FILE", help="the program to measure")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", metavar="FOLDER")
+
+
+def positive(word):
+    number = int(word)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def compare(arguments, contenders, workloads, write):
+    """Measures, and has the results written after each round, so that they outlive a run that is stopped."""
+    contenders = chosen(contenders, arguments.contenders)
+    workloads = chosen(workloads, arguments.only)
+    for contender in contenders:
+        if isinstance(contender, Pgleash) and arguments.pgleash:
+            contender.program = arguments.pgleash
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with measurement() as folder, PrivatePostgres(folder, *SETTINGS) as server:
+        prepare(server)
+        results = Results(note(server, contenders))
+        for number in range(1, arguments.rounds + 1):
+            print(f"Round {number} of {arguments.rounds}", flush=True)
+            for workload in workloads:
+                measure(results, number, workload, contenders, server, folder, arguments.seconds)
+            write(arguments.output, results)
+
+
+def chosen(things, patterns):
+    """Those with a name one of the patterns matches; each pattern has to match one."""
+    names = [thing.name for thing in things]
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            fail(f"{pattern} is none of: {', '.join(names)}")
+    return [thing for thing in things if any(fnmatch.fnmatch(thing.name, pattern) for pattern in patterns)]
+
+
+def measure(results, number, workload, contenders, server, folder, seconds):
+    """One workload with all contenders. Who comes first changes from round to round."""
+    first = number % len(contenders)
+    for contender in contenders[first:] + contenders[:first]:
+        if workload.is_fair_to(contender):
+            figures = workload.measure(contender, server, folder, seconds)
+            results.add(number, workload.name, contender.name, figures)
+            said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            print(f"  {workload.name}, {contender.name}: {said}", flush=True)
+
+
+def read_results(path):
+    """What a comparison has written."""
+    try:
+        return Results.read(path)
+    except (OSError, ValueError) as error:
+        fail(error)

@@ -1,0 +1,49 @@
+"""A client that reads answers as fast as they come and throws them away, or connects and stays idle. psql and pgbench
+keep results in memory; 1 GB of them would measure that."""
+
+import socket
+import struct
+
+READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery outside of a transaction, the end of each answer
+PROTOCOL = 3 << 16
+
+
+class Session:
+    """A session of the user postgres."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = bytearray(1 << 20)
+        parameters = b"user\0postgres\0database\0postgres\0\0"
+        self.socket.sendall(struct.pack("!ii", 8 + len(parameters), PROTOCOL) + parameters)
+        self.discard(b"R")
+
+    def query(self, text):
+        """Runs a query with a result, and returns how many bytes it brought."""
+        body = text.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", 4 + len(body)) + body)
+        return self.discard(b"T")
+
+    def discard(self, expected):
+        """Reads an answer, the first message of which must be of the expected type, and returns its bytes."""
+        count, tail = 0, b""
+        while tail != READY:
+            received = self.socket.recv_into(self.buffer)
+            if received == 0:
+                raise ConnectionError("the server closed the connection")
+            if count == 0 and self.buffer[:1] != expected:
+                raise RuntimeError(f"unexpected answer: {bytes(self.buffer[:received])!r}")
+            count += received
+            tail = (tail + bytes(self.buffer[max(0, received - len(READY)) : received]))[-len(READY) :]
+        return count
+
+    def close(self):
+        self.socket.sendall(b"X\x00\x00\x00\x04")
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
