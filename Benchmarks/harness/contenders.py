@@ -15,6 +15,7 @@ class Contender:
 
     name = None
     reuses_server_connections = False
+    is_for_bulk_only = False
 
     def __init__(self):
         self.port = None
@@ -50,11 +51,11 @@ class Contender:
         """None for what has none."""
         return None
 
-    def configure(self, template, server_port, folder):
-        """Fills in the ports in a file of the folder `configurations`, and returns the path of the result."""
+    def configure(self, template, server_port, folder, **settings):
+        """Fills in a file of the folder `configurations`, and returns the path of the result."""
         text = string.Template((CONFIGURATIONS / template).read_text())
         path = pathlib.Path(folder, template)
-        path.write_text(text.substitute(port=self.port, server=server_port))
+        path.write_text(text.substitute(settings, port=self.port, server=server_port))
         return path
 
 
@@ -120,12 +121,22 @@ class HAProxy(Contender):
     """In TCP mode, with splice-auto."""
 
     name = "HAProxy"
+    splice = "option splice-auto"
 
     def command(self, server_port, folder):
-        return [find("haproxy"), "-db", "-f", self.configure("haproxy.cfg", server_port, folder)]
+        return [find("haproxy"), "-db", "-f", self.configure("haproxy.cfg", server_port, folder, splice=self.splice)]
 
     def version(self):
         return version(find("haproxy"), "-v")
+
+
+class SplicingHAProxy(HAProxy):
+    """The same with splice() for every byte: where splice-auto thinks too little of it, that shows. For bulk alone, since
+    it takes more system calls for what is small."""
+
+    name = "HAProxy splicing"
+    splice = "option splice-request\n    option splice-response"
+    is_for_bulk_only = True
 
 
 def find(program):
@@ -136,7 +147,7 @@ def find(program):
     return path
 
 
-CONTENDERS = (Direct, Pgleash, NullRelay, PgBouncer, HAProxy)
+CONTENDERS = (Direct, Pgleash, NullRelay, PgBouncer, HAProxy, SplicingHAProxy)
 
 
 def all_contenders():

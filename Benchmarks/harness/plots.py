@@ -18,8 +18,9 @@ COLORS = {
     "null relay": ("#57606b", "#9198a2"),
     "PgBouncer": ("#0969da", "#58a6ff"),
     "HAProxy": ("#cf222e", "#ff7b72"),
+    "HAProxy splicing": ("#bc4c00", "#f0883e"),
 }
-MARKERS = {"pgleash": "o", "null relay": "s", "PgBouncer": "^", "HAProxy": "D"}
+MARKERS = {"pgleash": "o", "null relay": "s", "PgBouncer": "^", "HAProxy": "D", "HAProxy splicing": "v"}
 PAIRS = [PAPER, INK, QUIET, GRID, *COLORS.values()]
 
 matplotlib.use("svg")

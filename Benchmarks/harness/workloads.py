@@ -54,7 +54,8 @@ class Transactions(Workload):
     is_connecting: bool = False
 
     def is_fair_to(self, contender):
-        return not (self.is_connecting and contender.reuses_server_connections)
+        is_reusing = self.is_connecting and contender.reuses_server_connections
+        return not (is_reusing or contender.is_for_bulk_only)
 
     def run(self, contender, server, folder, seconds):
         options = [*self.options, *self.program(folder)]
