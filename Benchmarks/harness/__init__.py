@@ -1,1 +1,1 @@
-"""What the measurements share: programs, contenders, accounting, workloads, results. README.md has the list of files."""
+"""What the measurements share: programs, contenders, accounting, workloads, results. README.md lists the files."""

@@ -1,10 +1,11 @@
-"""The ways to the server that are compared, each a program with one thread that relays. `direct` is no program at all."""
+"""The ways to the server that are compared: programs with one thread that relays, and `direct`, no program at all."""
 
 import os
 import pathlib
 import shutil
 import string
 
+from harness.accounting import cpu_seconds
 from harness.programs import ROOT, Program, compile_c, fail, free_port, version
 
 CONFIGURATIONS = ROOT / "Benchmarks/configurations"
@@ -46,6 +47,10 @@ class Contender:
     def command(self, server_port, folder):
         """The words that start it at `self.port`."""
         raise NotImplementedError
+
+    def cpu_seconds(self):
+        """CPU time so far, 0 for one that is no program."""
+        return 0.0 if self.pid is None else cpu_seconds(self.pid)
 
     def version(self):
         """None for what has none."""
@@ -131,8 +136,8 @@ class HAProxy(Contender):
 
 
 class SplicingHAProxy(HAProxy):
-    """The same with splice() for every byte: where splice-auto thinks too little of it, that shows. For bulk alone, since
-    it takes more system calls for what is small."""
+    """The same with splice() for every byte, since splice-auto hardly uses it. For bulk alone: for what is small it takes
+    more system calls."""
 
     name = "HAProxy splicing"
     splice = "option splice-request\n    option splice-response"

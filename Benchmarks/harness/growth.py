@@ -1,6 +1,7 @@
 """How the proxy's CPU time for a transaction grows with active sessions, with the size of results and with the depth of
 pipelines: what is measured at growing levels, and the line that fits it best."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy
@@ -19,7 +20,7 @@ class Growth:
     name: str
     title: str
     levels: tuple
-    workload: callable
+    workload: Callable
     step: int
     unit: str
 
@@ -65,7 +66,7 @@ def document(results):
     yield ""
     yield results.note
     yield ""
-    yield "CPU time of the proxy for a transaction: a constant, and a slope for each step. `make growth` writes this file."
+    yield "CPU time of the proxy for a transaction: a constant and a slope. `make growth` writes this file."
     yield ""
     yield from row("", *NAMES)
     yield from row("---", *["---"] * len(NAMES))

@@ -124,5 +124,5 @@ def save(figure, title, note, path):
         for light, dark in PAIRS
         for kind in ("fill", "stroke")
     )
-    style = f"<style>svg {{ color-scheme: light dark }}\n@media (prefers-color-scheme: dark) {{\n{rules}}}</style>\n</svg>"
-    path.write_text(text.getvalue().replace("</svg>", style))
+    style = f"svg {{ color-scheme: light dark }}\n@media (prefers-color-scheme: dark) {{\n{rules}}}"
+    path.write_text(text.getvalue().replace("</svg>", f"<style>{style}</style>\n</svg>"))

@@ -140,6 +140,15 @@ def compile_c(source):
     return program
 
 
+def run(command):
+    """Runs a program to its end; its output is of interest only if it fails."""
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode != 0:
+        fail(f"{pathlib.Path(command[0]).name} failed\n{done.stderr}")
+
+
 def version(*command):
     """The first thing a program says that looks like a version."""
     return re.search(r"\d+\.[\d.]*\w*", subprocess.check_output(command, text=True, stderr=subprocess.STDOUT))[0]

@@ -1,4 +1,4 @@
-"""Keeps what was measured, as a file too: a figure for each round, workload and contender. Contenders are compared within
+"""Keeps what was measured, as a file too: figures for each round, workload and contender. Contenders are compared within
 a round, since the machine drifts from one to the next."""
 
 import csv

@@ -1,14 +1,14 @@
-"""What the contenders have to carry: pgbench's transactions, and bulk in both directions. Each measurement begins with a
-contender that has just been started."""
+"""What the contenders have to carry: pgbench's transactions, and bulk in both directions. Each measurement starts its
+contender anew."""
 
 import contextlib
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness import pgbench
-from harness.accounting import cpu_seconds
-from harness.programs import fail
+from harness.programs import fail, run
 from harness.wire import Session
 
 # Of the server: room for all sessions, and nothing that it does at times of its own choice.
@@ -35,11 +35,13 @@ class Workload:
         return True
 
     def measure(self, contender, server, folder, seconds):
-        """Starts the contender, and returns figures by their names."""
+        """Starts the contender, and returns figures by their names; no CPU time of one that is no program."""
         with contender.start(server.port, folder):
-            return self.run(contender, server, folder, seconds)
+            figures = self.run(contender, server, folder, seconds)
+            return {name: value for name, value in figures.items() if name != "cpu" or contender.pid is not None}
 
     def run(self, contender, server, folder, seconds):
+        """What measure() returns, with a contender that has been started."""
         raise NotImplementedError
 
 
@@ -76,23 +78,22 @@ class Transactions(Workload):
 class Bulk(Workload):
     """A call that carries many bytes through a port and returns how many; they are what the figures refer to."""
 
-    carry: callable
+    carry: Callable
 
     def run(self, contender, server, folder, seconds):
         Session(contender.port).close()  # what is done once is not part of the figures
-        before = 0.0 if contender.pid is None else cpu_seconds(contender.pid)
+        before = contender.cpu_seconds()
         start = time.monotonic()
         count = self.carry(server, contender.port)
         elapsed = time.monotonic() - start
-        after = 0.0 if contender.pid is None else cpu_seconds(contender.pid)
-        return {"MB/s": count / 1e6 / elapsed, "cpu": (after - before) * 1000 / (count / 1e8)}
+        spent = contender.cpu_seconds() - before
+        return {"MB/s": count / 1e6 / elapsed, "cpu": spent * 1000 / (count / 1e8)}
 
 
 def copy_out(server, port):
     """COPY to psql, which throws it away."""
     query = f"COPY (SELECT repeat('x', {len(ROW) - 1}) FROM generate_series(1, {COPY_BYTES // len(ROW)})) TO STDOUT"
-    command = server.client("psql", port, "--no-psqlrc", "--command", query)
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    run(server.client("psql", port, "--no-psqlrc", "--command", query))
     return COPY_BYTES
 
 
@@ -101,9 +102,10 @@ def copy_in(server, port):
     rows = ROW * ROWS_AT_ONCE
     command = server.client("psql", port, "--no-psqlrc", "--quiet", "--command", "COPY sink FROM STDIN WHERE false")
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        for _ in range(COPY_BYTES // len(rows)):
-            process.stdin.write(rows)
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # psql says what is wrong
+            for _ in range(COPY_BYTES // len(rows)):
+                process.stdin.write(rows)
+            process.stdin.close()
         if process.wait() != 0:
             fail("COPY FROM STDIN failed")
     return COPY_BYTES
@@ -162,7 +164,5 @@ WORKLOADS = [
 
 def prepare(server):
     """Makes the tables the workloads need."""
-    pgbench_tables = server.client("pgbench", server.port, "--initialize", "--quiet")
-    sink = server.client("psql", server.port, "--no-psqlrc", "--quiet", "--command", "CREATE TABLE sink (line text)")
-    for command in (pgbench_tables, sink):
-        subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    run(server.client("pgbench", server.port, "--initialize", "--quiet"))
+    run(server.client("psql", server.port, "--no-psqlrc", "--command", "CREATE TABLE sink (line text)"))
