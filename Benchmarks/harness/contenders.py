@@ -1,5 +1,6 @@
 """The ways to the server that are compared: programs with one thread that relays, and `direct`, no program at all."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -28,10 +29,12 @@ class Contender:
         for _ in range(10):
             self.port = free_port()
             self._program = Program(folder, *self.command(server_port, folder))
-            if self._program.wait_for_port(self.port):
-                self.pid = self._program.pid
-                return self
-            self._program.stop()
+            with contextlib.ExitStack() as otherwise:
+                otherwise.callback(self._program.stop)
+                if self._program.wait_for_port(self.port):
+                    otherwise.pop_all()
+                    self.pid = self._program.pid
+                    return self
         fail(f"{self.name} did not start\n{self._program.log.read_text()}")
 
     def stop(self):
@@ -136,8 +139,8 @@ class HAProxy(Contender):
 
 
 class SplicingHAProxy(HAProxy):
-    """The same with splice() for every byte, since splice-auto hardly uses it. For bulk alone: for what is small it takes
-    more system calls."""
+    """The same with splice() for every byte, since splice-auto hardly uses it. For bulk alone: for what is small it
+    takes more system calls."""
 
     name = "HAProxy splicing"
     splice = "option splice-request\n    option splice-response"

@@ -1,5 +1,5 @@
-"""Keeps what was measured, as a file too: figures for each round, workload and contender. Contenders are compared within
-a round, since the machine drifts from one to the next."""
+"""Keeps what was measured, as a file too: figures for each round, workload and contender. Contenders are compared
+within a round, since the machine drifts from one to the next."""
 
 import csv
 import statistics

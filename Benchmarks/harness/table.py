@@ -19,8 +19,8 @@ def document(results):
     yield ""
     yield results.note
     yield ""
-    yield f"Medians of {len(results.rounds())} rounds, and in brackets the least and the most; ratios are taken within a"
-    yield "round. `make bench` writes this file; the [README](../README.md) says how it is measured and how to read it."
+    yield f"Medians of {len(results.rounds())} rounds, and in brackets the least and the most. Ratios are taken within"
+    yield "a round. `make bench` writes this file; the [README](../README.md) says how it measures and how to read it."
     yield from section("Goals", goals(results))
     yield from section(
         "CPU time of the proxy: pgleash relative to the others", ratios(results, TRANSACTIONS + BULK, OTHERS, "cpu")
