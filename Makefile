@@ -40,9 +40,10 @@ growth: build ## measure, in 10 minutes, how that grows with sessions, results a
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests
-	$(SWIFT) test --skip-build --skip SimulationTests
+	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests
 
 matrix: build ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
 	@scripts/install-dependencies test

@@ -15,12 +15,14 @@ final class PgleashProcess {
     ///   - listen: where it listens; `PORT` stands for the port it gets.
     ///   - configuration: lines of the configuration file by section.
     ///   - launcher: a command that starts it, such as one with a limit; put before it.
+    ///   - program: another build than the one under test.
     init(
         server: String?,
         listen: String? = "127.0.0.1:PORT",
         configuration: [String: [String]] = [:],
         arguments: [String] = [],
         launcher: [String] = [],
+        program: String = Programs.pgleash,
         hasMetricsFile: Bool = true
     ) throws {
         metricsFile = RunFolder.shared.newFolder("metrics") + "/pgleash.prom"
@@ -32,7 +34,7 @@ final class PgleashProcess {
             let port = try freePort()
             let text = sections.map { "[\($0.key)]\n" + $0.value.joined(separator: "\n") + "\n" }.joined()
                 .replacingOccurrences(of: "PORT", with: "\(port)")
-            var words = launcher + [Programs.pgleash, "--config", try RunFolder.shared.newFile("pgleash.conf", text)]
+            var words = launcher + [program, "--config", try RunFolder.shared.newFile("pgleash.conf", text)]
             words += listen.map { ["--listen", $0.replacingOccurrences(of: "PORT", with: "\(port)")] } ?? []
             words += server.map { ["--server", $0] } ?? []
             words += arguments

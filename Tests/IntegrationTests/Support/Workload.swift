@@ -1,0 +1,60 @@
+// What clients do again and again, for counting what one more time of it costs pgleash.
+
+import Testing
+
+/// Something a real client does a given number of times.
+enum Workload: String, CustomTestStringConvertible {
+    case simpleTransaction = "simple transaction"
+    case preparedTransaction = "prepared transaction"
+
+    var testDescription: String { rawValue }
+
+    /// Does it so many times, over one connection where it is not about connections.
+    func run(_ times: Int, through pgleash: PgleashProcess) throws {
+        switch self {
+        case .simpleTransaction: try pgbench("SELECT 1;", times, ["--protocol=simple"], pgleash)
+        case .preparedTransaction: try pgbench("SELECT 1;", times, ["--protocol=prepared"], pgleash)
+        }
+    }
+
+    private func pgbench(_ script: String, _ times: Int, _ options: [String], _ pgleash: PgleashProcess) throws {
+        let file = try RunFolder.shared.newFile("script.sql", script + "\n")
+        try run("pgbench", ["--no-vacuum", "--transactions=\(times)", "--file=\(file)"] + options, pgleash)
+    }
+
+    /// Returns when the sockets are closed, too.
+    private func run(_ program: String, _ arguments: [String], _ pgleash: PgleashProcess) throws {
+        let descriptors = pgleash.descriptors
+        let run = try ChildProcess.run(
+            Programs.postgres(program), arguments,
+            environment: [
+                "PGHOST": "127.0.0.1", "PGPORT": "\(pgleash.port)", "PGUSER": "postgres", "PGDATABASE": "postgres",
+                "PGSSLMODE": "disable", "PGGSSENCMODE": "disable",
+            ],
+            within: .seconds(120)
+        )
+        guard run.exit == .code(0) else { throw TimedOut(description: "\(program): \(run.error)") }
+        try wait(for: "the end of \(program)'s sessions") { pgleash.descriptors == descriptors }
+    }
+}
+
+extension Workload {
+    /// What is counted each time more, by name. What comes once, such as the connection's beginning, cancels out.
+    ///
+    /// - Parameters:
+    ///   - pgleash: serves nobody else.
+    ///   - few: how many times it is done first, and before that uncounted: the first time ever costs more.
+    ///   - many: how many times it is done then.
+    ///   - count: counts what pgleash does during the call.
+    func cost(
+        of pgleash: PgleashProcess, few: Int, many: Int, _ count: (() throws -> Void) throws -> [String: Int]
+    ) throws -> [String: Double] {
+        // Until then it has a connection of its own.
+        try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+        try run(few, through: pgleash)
+        let less = try count { try run(few, through: pgleash) }
+        let more = try count { try run(many, through: pgleash) }
+        let difference = more.merging(less.mapValues { -$0 }) { $0 + $1 }
+        return difference.mapValues { Double($0) / Double(many - few) }
+    }
+}
