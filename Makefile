@@ -13,14 +13,14 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench growth test matrix lint format sanitize fuzz mutants install uninstall clean
+.PHONY: build help demo pileup bench growth test record-counts matrix lint format sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
 	$(COMPILE) -c release --static-swift-stdlib --product pgleash
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 demo: ## show what becomes of an orphaned query with pgleash and without
 	@scripts/demo
@@ -44,6 +44,11 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests
 	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests
+
+record-counts: build ## count what pgleash costs, and record it in Tests/Recorded
+	@scripts/install-dependencies test
+	$(COMPILE) --build-tests
+	PGLEASH_RECORD_COUNTS=1 PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --filter CostTests
 
 matrix: build ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
 	@scripts/install-dependencies test

@@ -6,6 +6,11 @@ import Testing
 enum Workload: String, CustomTestStringConvertible {
     case simpleTransaction = "simple transaction"
     case preparedTransaction = "prepared transaction"
+    /// A connection that is opened and closed, and used for nothing else.
+    case connection = "connection"
+    /// A megabyte of COPY out in rows so short that each message's header is what costs. With long rows it is each
+    /// receive, and how many of those there are is a matter of time.
+    case copiedMegabyte = "megabyte of COPY out"
 
     var testDescription: String { rawValue }
 
@@ -14,6 +19,11 @@ enum Workload: String, CustomTestStringConvertible {
         switch self {
         case .simpleTransaction: try pgbench("SELECT 1;", times, ["--protocol=simple"], pgleash)
         case .preparedTransaction: try pgbench("SELECT 1;", times, ["--protocol=prepared"], pgleash)
+        case .connection: try pgbench("\\set nothing 0", times, ["--connect"], pgleash)
+        case .copiedMegabyte:
+            // The row is "1\n"; its CopyData has 5 bytes more.
+            let copy = "COPY (SELECT 1 FROM generate_series(1, \(times * 1_000_000 / 7))) TO STDOUT"
+            try run("psql", ["--no-psqlrc", "--quiet", "--output=/dev/null", "--command=\(copy)"], pgleash)
         }
     }
 
