@@ -22,8 +22,18 @@ def cpu_seconds(pid):
 
 def pss_kib(pid):
     """Memory of a process in KiB, what it shares with others divided by their number."""
+    return memory_kib(pid, "Pss")
+
+
+def anonymous_kib(pid):
+    """The part of it that comes from no file: heaps and stacks. For what the rest counts, that changes whenever another
+    program that shares a library comes or goes."""
+    return memory_kib(pid, "Pss_Anon")
+
+
+def memory_kib(pid, name):
     rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Pss: +(\d+) kB$", rollup, re.MULTILINE)[1])
+    return int(re.search(rf"^{name}: +(\d+) kB$", rollup, re.MULTILINE)[1])
 
 
 def descriptors(pid):

@@ -81,20 +81,21 @@ class Direct(Contender):
 
 
 class Pgleash(Contender):
-    """The program of `make build`, or another."""
+    """The program of `make build`, or another, with these lines in its configuration file."""
 
     name = "pgleash"
 
-    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1")):
+    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
         super().__init__()
         self.program = program
         self.options = options
+        self.settings = settings
 
     def command(self, server_port, folder):
         if not os.access(self.program, os.X_OK):
             fail(f"there is no {self.program}; make build builds it")
         configuration = pathlib.Path(folder, "pgleash.conf")  # not /etc/pgleash/pgleash.conf
-        configuration.touch()
+        configuration.write_text(self.settings)
         addresses = ["--listen", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{server_port}"]
         return [self.program, "--config", configuration, *addresses, *self.options]
 

@@ -6,24 +6,35 @@ import struct
 
 READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery outside of a transaction, the end of each answer
 PROTOCOL = 3 << 16
+TIMEOUT = 60.0  # seconds without a byte of an answer
+TERMINATE = b"X\x00\x00\x00\x04"
+
+
+def message(kind, body):
+    """A message of the protocol."""
+    return kind + struct.pack("!i", 4 + len(body)) + body
 
 
 class Session:
     """A session of the user postgres."""
 
+    buffer = bytearray(1 << 20)  # one for all, since nothing stays in it
+
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = bytearray(1 << 20)
         parameters = b"user\0postgres\0database\0postgres\0\0"
         self.socket.sendall(struct.pack("!ii", 8 + len(parameters), PROTOCOL) + parameters)
         self.discard(b"R")
 
     def query(self, text):
         """Runs a query with a result, and returns how many bytes it brought."""
-        body = text.encode() + b"\0"
-        self.socket.sendall(b"Q" + struct.pack("!i", 4 + len(body)) + body)
+        self.send_query(text)
         return self.discard(b"T")
+
+    def send_query(self, text):
+        """Asks, and leaves the answer to others."""
+        self.socket.sendall(message(b"Q", text.encode() + b"\0"))
 
     def discard(self, expected):
         """Reads an answer, the first message of which must be of the expected type, and returns its bytes."""
@@ -38,8 +49,18 @@ class Session:
             tail = (tail + bytes(self.buffer[max(0, received - len(READY)) : received]))[-len(READY) :]
         return count
 
+    def has_ended(self):
+        """Whether an idle session's other end has closed it."""
+        self.socket.setblocking(False)
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+
     def close(self):
-        self.socket.sendall(b"X\x00\x00\x00\x04")
+        self.socket.sendall(TERMINATE)
         self.socket.close()
 
     def __enter__(self):
