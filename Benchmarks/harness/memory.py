@@ -1,0 +1,136 @@
+"""What memory the contenders take: pgleash with no session, each idle session, and sessions that are stalled."""
+
+import contextlib
+import resource
+import select
+import subprocess
+import time
+
+from harness.accounting import anonymous_kib, pss_kib
+from harness.figures import Figure
+from harness.programs import fail
+from harness.wire import Session, message
+
+SETTLE_SECONDS = 1.0
+STARTS = 5
+SPARE_DESCRIPTORS = 200  # for active sessions, libraries, listeners and event loops
+
+STALLED_SESSIONS = 64
+KEPT_KIB = 64  # in each direction, of what the other side does not take: one receive's worth
+# Each session asks for 1 GB, reads nothing of it, and sends on.
+RESULT = "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"
+REQUEST = message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0")
+STILL_SECONDS = 2.0  # when nothing has moved for so long, all is stalled that can be
+STALL_TIMEOUT = 60.0
+SAMPLE_SECONDS = 0.05
+
+
+def idle_counts():
+    """1,000 sessions, and 10,000 or as many as the limit of open files allows: a proxy needs two for each."""
+    most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS) // 2
+    if most < 1000:
+        fail("the limit of open files does not allow 1,000 sessions; ulimit -n shows and sets it")
+    return sorted({1000, min(10000, most // 100 * 100)})
+
+
+def measure_base(make_pgleash, server, folder):
+    """Pss with one worker, before the first session."""
+    values = []
+    for _ in range(STARTS):
+        with make_pgleash().start(server.port, folder) as pgleash:
+            time.sleep(SETTLE_SECONDS)
+            values.append(pss_kib(pgleash.pid) / 1024)
+    return [Figure("pgleash: memory with no session and one worker", "MiB", tuple(values), at_most=10)]
+
+
+def measure_idle(contender, server, folder, counts, at_most=None):
+    """By how much memory grows with each idle session."""
+    figures = []
+    opened = 0
+    with contender.start(server.port, folder), contextlib.ExitStack() as sessions:
+        Session(contender.port).close()  # what is done once is not part of the figures
+        time.sleep(SETTLE_SECONDS)
+        before = anonymous_kib(contender.pid)
+        for count in counts:
+            for opened in range(opened + 1, count + 1):
+                sessions.enter_context(Session(contender.port))
+            time.sleep(SETTLE_SECONDS)
+            growth = (anonymous_kib(contender.pid) - before) / count
+            title = f"{contender.name}: memory of an idle session, of {count:,}"
+            figures.append(Figure(title, "KiB", (growth,), at_most=at_most))
+    return figures
+
+
+def measure_stalled(make_pgleash, server, folder, read_ahead_mib):
+    """By how much memory grows at most while neither clients nor servers of many sessions read, and others work."""
+    bound = read_ahead_mib + STALLED_SESSIONS * 2 * KEPT_KIB / 1024
+    pgleash = make_pgleash(settings=f"[cancel]\nread_ahead = {read_ahead_mib}MB\n")
+    with pgleash.start(server.port, folder), contextlib.ExitStack() as stack:
+        sessions = [Session(pgleash.port) for _ in range(STALLED_SESSIONS)]
+        for session in sessions:
+            stack.enter_context(session.socket)
+        load = stack.enter_context(Load(server, pgleash.port, folder))
+        time.sleep(SETTLE_SECONDS)
+        before = anonymous_kib(pgleash.pid)
+        sent, highest = stall(sessions, pgleash.pid)
+        rates = load.stop()
+    title = f"pgleash: memory for {STALLED_SESSIONS} stalled sessions, read_ahead = {read_ahead_mib}MB"
+    return [
+        Figure(title, "MiB", ((highest - before) / 1024,), at_most=bound),
+        Figure("– what each of their clients could send", "MB", (sent / 1e6 / STALLED_SESSIONS,)),
+        Figure("– transactions/s of 8 other sessions, second by second", "", rates, at_least=1),
+    ]
+
+
+def stall(sessions, pid):
+    """Lets clients send until nothing moves: returns how much they sent, and the highest memory."""
+    poll = select.poll()
+    unsent = {}
+    for session in sessions:
+        session.send_query(RESULT)
+        session.socket.setblocking(False)
+        poll.register(session.socket, select.POLLOUT)
+        unsent[session.socket.fileno()] = session.socket, memoryview(REQUEST)
+    sent = highest = 0
+    start = moved_at = sampled_at = time.monotonic()
+    while time.monotonic() < moved_at + STILL_SECONDS:
+        if time.monotonic() > start + STALL_TIMEOUT:
+            fail(f"clients that read nothing could still send after {STALL_TIMEOUT:.0f} s")
+        for descriptor, _ in poll.poll(100):
+            socket, rest = unsent[descriptor]
+            with contextlib.suppress(BlockingIOError):
+                count = socket.send(rest)
+                sent += count
+                unsent[descriptor] = socket, rest[count:] or memoryview(REQUEST)
+                moved_at = time.monotonic()
+        if time.monotonic() > sampled_at + SAMPLE_SECONDS:
+            highest = max(highest, anonymous_kib(pid))
+            sampled_at = time.monotonic()
+    return sent, highest
+
+
+class Load:
+    """8 sessions of pgbench that work until they are stopped."""
+
+    def __init__(self, server, port, folder):
+        script = folder / "load.sql"
+        script.write_text("SELECT 1;\n")
+        options = ["--no-vacuum", "--client", "8", "--file", script, "--time", "600", "--progress", "1"]
+        self.process = subprocess.Popen(
+            server.client("pgbench", port, *options), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def stop(self):
+        """Transactions per second, of each second."""
+        self.process.terminate()
+        lines = self.process.communicate()[1].splitlines()
+        # progress: 1.0 s, 2345.6 tps, lat ...
+        return tuple(float(line.split()[3]) for line in lines if line.startswith("progress:"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
