@@ -13,7 +13,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench growth test record-counts matrix lint format sanitize fuzz mutants install uninstall clean
+.PHONY: build help demo pileup bench growth limits soak test record-counts matrix lint format sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -36,6 +36,14 @@ bench: build ## compare, in 25 minutes, what a query costs through pgleash and o
 growth: build ## measure, in 10 minutes, how that grows with sessions, results and pipelines; into Benchmarks/results
 	@scripts/install-dependencies bench
 	@Benchmarks/growth
+
+limits: build ## measure, in 5 minutes, memory, idle sessions, workers and start-up; into Benchmarks/results
+	@scripts/install-dependencies bench
+	@Benchmarks/limits
+
+soak: build ## send 1,000,000 transactions, 100,000 connects and 10,000 drops through one pgleash, in 10 minutes
+	@scripts/install-dependencies demo
+	@Benchmarks/soak
 
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test
