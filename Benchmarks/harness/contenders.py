@@ -92,15 +92,19 @@ class Pgleash(Contender):
         self.settings = settings
 
     def command(self, server_port, folder):
-        if not os.access(self.program, os.X_OK):
-            fail(f"there is no {self.program}; make build builds it")
+        self.require_program()
         configuration = pathlib.Path(folder, "pgleash.conf")  # not /etc/pgleash/pgleash.conf
         configuration.write_text(self.settings)
         addresses = ["--listen", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{server_port}"]
         return [self.program, "--config", configuration, *addresses, *self.options]
 
     def version(self):
+        self.require_program()
         return version(self.program, "--version")
+
+    def require_program(self):
+        if not os.access(self.program, os.X_OK):
+            fail(f"there is no {self.program}; make build builds it")
 
 
 class NullRelay(Contender):
