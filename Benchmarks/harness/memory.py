@@ -83,7 +83,7 @@ def measure_stalled(make_pgleash, server, folder, read_ahead_mib):
     return [
         Figure(title, "MiB", ((highest - before) / 1024,), at_most=bound),
         Figure("– what each of their clients could send", "MB", (sent / 1e6 / STALLED_SESSIONS,)),
-        Figure("– transactions of 8 other sessions in the worst second", "", (min(rates),), at_least=1),
+        Figure("– transactions of 8 other sessions in the worst second", "", (min(rates, default=0),), at_least=1),
     ]
 
 
@@ -122,13 +122,20 @@ class Load:
         script.write_text("SELECT 1;\n")
         options = ["--no-vacuum", "--client", "8", "--file", script, "--time", "600", "--progress", "1"]
         self.process = subprocess.Popen(
-            server.client("pgbench", port, *options), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            server.client("pgbench", port, *options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def stop(self):
         """Transactions per second, of each second."""
+        has_failed = self.process.poll() is not None
         self.process.terminate()
         lines = self.process.communicate()[1].splitlines()
+        if has_failed:
+            fail("pgbench failed beside stalled sessions\n" + "\n".join(lines))
         # progress: 1.0 s, 2345.6 tps, lat ...
         return tuple(float(line.split()[3]) for line in lines if line.startswith("progress:"))
 
