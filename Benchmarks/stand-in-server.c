@@ -89,6 +89,7 @@ static void watch(struct loop *loop, struct session *session, int operation, uin
 static void accept_session(void) {
     static int next;
     int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (descriptor < 0 && errno != EAGAIN && errno != ECONNABORTED) err(1, "accept4");
     if (descriptor < 0) return;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     struct session *session = calloc(1, sizeof *session);
