@@ -13,7 +13,8 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench growth limits soak test record-counts matrix lint format sanitize fuzz mutants install uninstall clean
+.PHONY: build help demo pileup bench growth limits soak test record-counts matrix lint format sanitize fuzz mutants \
+	install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build

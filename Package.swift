@@ -14,6 +14,13 @@ let strict: [SwiftSetting] = [
 /// built as ever, with all its checks.
 let fast: [SwiftSetting] = [.unsafeFlags(["-O"])]
 
+/// Nobody links against the program, and half of what a dynamic linker would do at its start is the same addition:
+/// without a table for either it is 1 MB smaller. The second asks for glibc 2.36, Debian 12's, on the machine it runs on.
+let small = LinkerSetting.unsafeFlags(
+    ["-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"],
+    .when(platforms: [.linux], configuration: .release)
+)
+
 let package = Package(
     name: "pgleash",
     products: [
@@ -46,7 +53,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: [small]
         ),
         .target(
             name: "FuzzTargets",

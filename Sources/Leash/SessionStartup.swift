@@ -70,8 +70,11 @@ extension Session {
     private func findServer() {
         timer?.cancel()
         timer = nil
-        client.interest = .close
         worker.findServer(for: self)
+        switch stage {
+        case .connecting, .relayingCancel: client.interest = .close
+        default: break
+        }
     }
 
     /// The addresses the server's name stands for now.

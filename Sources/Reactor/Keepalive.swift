@@ -32,16 +32,21 @@ package struct Keepalive: Equatable, Sendable {
             + (interval == .zero ? .seconds(75) : interval) * (count == 0 ? 9 : Int(count))
     }
 
-    /// Sets the options of a TCP socket; of a listening one, for all it accepts.
-    func apply(to descriptor: Int32) {
+    /// Sets the options of a TCP socket to or from `address`; of a listening one, for all it accepts.
+    ///
+    /// A peer on the same machine has no host to lose, the kernel ends its connections with it. To probe it does harm:
+    /// the probes of thousands of sessions that began together fall due together, and are more packets at once than
+    /// the loopback device takes (net.core.netdev_max_backlog); sessions that live are then taken for lost.
+    func apply(to descriptor: Int32, _ address: SocketAddress) {
         func set(_ name: Int32, _ value: Int64) {
             if value > 0 { setOption(descriptor, Int32(IPPROTO_TCP), name, Int32(clamping: value)) }
         }
+        set(TCP_USER_TIMEOUT, userTimeout.wholeMilliseconds)
+        if address.isLoopback { return }
         setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
         set(TCP_KEEPIDLE, idle.components.seconds)
         set(TCP_KEEPINTVL, interval.components.seconds)
         set(TCP_KEEPCNT, Int64(count))
-        set(TCP_USER_TIMEOUT, userTimeout.wholeMilliseconds)
         // With bytes under way there is no keepalive: the kernel repeats them instead, and asks a peer that takes none
         // whether it would, with pauses of up to 2 minutes. Since Linux 6.15 these can be made shorter; older ones
         // refuse, and notice later. The kernel gives up after a number of them, which must not be before our patience.

@@ -16,9 +16,9 @@ import Glibc
         let configuration = unsafe event_config_new()
         // The base is used on one thread; others reach it through a Wakeup.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
-        // What is changed and changed back between two waits costs no system call, and other changes one. It forbids
-        // copies of descriptors (dup), of which there are none.
-        unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST.rawValue))
+        // EVENT_EPOLL_USE_CHANGELIST in somebody's environment would leave sockets unread for ever: with it, a watch
+        // that was edge-triggered remains so.
+        unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_IGNORE_ENV.rawValue))
         let newBase = unsafe event_base_new_with_config(configuration)
         unsafe event_config_free(configuration)
         guard let newBase = unsafe newBase else { preconditionFailure("libevent offers no way to wait for sockets") }

@@ -65,6 +65,8 @@ package final class Listener: EventSource {
             if client >= 0 {
                 // A client on a Unix socket may have bound its own to any path; of no use, and it could hold anything.
                 let peer = address.isUnix ? nil : SocketAddress(storage, length: length)
+                // What listens on all addresses is probed by what it hands down.
+                if !address.isLoopback, peer?.isLoopback == true { setOption(client, SOL_SOCKET, SO_KEEPALIVE, 0) }
                 handler(.success(AcceptedSocket(descriptor: client, peer: peer ?? .unix(path: ""))))
                 continue
             }

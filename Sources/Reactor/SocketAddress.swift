@@ -26,6 +26,15 @@ package enum SocketAddress: Hashable, Sendable {
 
     package var isUnix: Bool { if case .unix = self { true } else { false } }
 
+    /// The other end is on this machine, as 127.0.0.0/8 and ::1 say; ::ffff:127.0.0.1 too.
+    package var isLoopback: Bool {
+        switch self {
+        case .ipv4(let address, _): address >> 24 == 127
+        case .ipv6(let high, let low, _, _): high == 0 && (low == 1 || low >> 24 == 0xffff_7f)
+        case .unix: true
+        }
+    }
+
     var family: Int32 {
         switch self {
         case .ipv4: AF_INET

@@ -11,7 +11,7 @@ func makeStreamSocket(for address: SocketAddress, keepalive: Keepalive = .system
     if !address.isUnix {
         // Small messages go at once.
         setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-        keepalive.apply(to: descriptor)
+        keepalive.apply(to: descriptor, address)
     }
     return descriptor
 }

@@ -1,4 +1,5 @@
-// The keepalive options of sockets: set on those a loop makes, and handed down to those a listener accepts.
+// The keepalive options of sockets: set on those a loop makes, handed down to those a listener accepts, and left out
+// between two ends of one machine.
 
 import Glibc
 import Reactor
@@ -10,13 +11,13 @@ extension RealLoop {
             idle: .seconds(7), interval: .seconds(3), count: 4, userTimeout: .milliseconds(1500)
         )
 
-        /// The value of a TCP option in each of the process's sockets that has this one as its local or remote port.
-        private func values(of option: Int32, port: UInt16) -> [Int32] {
+        /// The value of an option in each of the process's sockets that has this one as its local or remote port.
+        private func values(of option: Int32, at level: Int32 = Int32(IPPROTO_TCP), port: UInt16) -> [Int32] {
             (3..<1024).compactMap { descriptor -> Int32? in
                 guard hasPort(Int32(descriptor), port) else { return nil }
                 var value: Int32 = -1
                 var length = socklen_t(MemoryLayout<Int32>.size)
-                getsockopt(Int32(descriptor), Int32(IPPROTO_TCP), option, &value, &length)
+                getsockopt(Int32(descriptor), level, option, &value, &length)
                 return value
             }
         }
@@ -32,24 +33,52 @@ extension RealLoop {
             }
         }
 
-        @Test func `are set on the listener, on what it accepts, and on what a loop connects`() throws {
+        /// The options of a listener on `address` and of both ends of a connection to it over 127.0.0.1.
+        private func withConnection(to address: (UInt16) -> SocketAddress, _ body: (UInt16) -> Void) throws {
             let loop = LibeventLoop(receiveBufferSize: 1024, keepalive: Self.some)
             let port = try freePort()
             let accepted = Box<[AcceptedSocket]>([])
-            let listener = try Listener(loop: loop, address: .ipv4(0x7f00_0001, port: port), keepalive: Self.some) {
+            let listener = try Listener(loop: loop, address: address(port), keepalive: Self.some) {
                 if case .success(let socket) = $0 { accepted.value.append(socket) }
                 loop.stop()
             }
             listener.resume()
-            let client = try loop.connect(to: listener.address)
+            let client = try loop.connect(to: .ipv4(0x7f00_0001, port: port))
             loop.runUntilStopped()
-            #expect(values(of: TCP_KEEPIDLE, port: port) == [7, 7, 7])
-            #expect(values(of: TCP_KEEPINTVL, port: port) == [3, 3, 3])
-            #expect(values(of: TCP_KEEPCNT, port: port) == [4, 4, 4])
             #expect(values(of: TCP_USER_TIMEOUT, port: port) == [1500, 1500, 1500])
             #expect(values(of: TCP_NODELAY, port: port) == [1, 1, 1])
+            body(port)
             accepted.value.forEach { closeDescriptor($0.descriptor) }
             withExtendedLifetime((loop, listener, client)) {}
+        }
+
+        @Test func `are handed down by a listener, but not to a client of the same machine`() throws {
+            try withConnection(to: { .ipv4(0, port: $0) }) { port in
+                #expect(values(of: SO_KEEPALIVE, at: SOL_SOCKET, port: port) == [1, 0, 0])
+                #expect(values(of: TCP_KEEPIDLE, port: port).first == 7)
+                #expect(values(of: TCP_KEEPINTVL, port: port).first == 3)
+                #expect(values(of: TCP_KEEPCNT, port: port).first == 4)
+            }
+        }
+
+        @Test func `are left out on the loopback device`() throws {
+            try withConnection(to: { .ipv4(0x7f00_0001, port: $0) }) { port in
+                #expect(values(of: SO_KEEPALIVE, at: SOL_SOCKET, port: port) == [0, 0, 0])
+            }
+        }
+
+        @Test func `know the machine's own addresses`() {
+            let loopback: [SocketAddress] = [
+                .ipv4(0x7f00_0001, port: 1), .ipv4(0x7fff_fffe, port: 1), .unix(path: "/s"),
+                .ipv6(high: 0, low: 1, port: 1, scope: 0), .ipv6(high: 0, low: 0xffff_7f00_0001, port: 1, scope: 0),
+            ]
+            let others: [SocketAddress] = [
+                .ipv4(0x7e00_0001, port: 1), .ipv4(0x8000_0001, port: 1), .ipv4(0, port: 1),
+                .ipv6(high: 0, low: 0, port: 1, scope: 0), .ipv6(high: 1, low: 1, port: 1, scope: 0),
+                .ipv6(high: 0, low: 0xffff_0a00_0001, port: 1, scope: 0),
+            ]
+            #expect(loopback.allSatisfy { $0.isLoopback })
+            #expect(!others.contains { $0.isLoopback })
         }
 
         @Test func `make a connection wait for all probes, and for the system's where it says nothing`() {

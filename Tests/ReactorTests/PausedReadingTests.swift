@@ -66,6 +66,29 @@ extension RealLoop {
             }
         }
 
+        /// The watch for the end is edge-triggered, and none of that may stay behind in the kernel.
+        @Test(arguments: Transport.allCases) func `is told of what it leaves unread once it is read again`(
+            _ transport: Transport
+        ) throws {
+            try withLoop { loop in
+                let (socket, peer) = try makePair(on: loop, transport)
+                var received = 0
+                let owner = Recorder { socket, _ in
+                    guard case .bytes(let count) = socket.receive(into: loop.receiveBuffer, limit: 1) else { return }
+                    received += count
+                }
+                socket.owner = owner
+                socket.interest = .read
+                loop.run(for: .milliseconds(10))
+                socket.interest = .close
+                loop.run(for: .milliseconds(10))
+                peer.write([1, 2, 3, 4, 5])
+                socket.interest = .read
+                loop.run(for: .milliseconds(50))
+                #expect(received == 5)
+            }
+        }
+
         @Test(arguments: Transport.allCases) func `is told of a reset behind an orderly end, and then rests`(
             _ transport: Transport
         ) throws {
