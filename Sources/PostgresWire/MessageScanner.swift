@@ -83,13 +83,14 @@ package struct MessageScanner: Hashable, Sendable {
     ) throws(MalformedMessage) -> Int {
         var offset = start
         let noted = noted
-        while bytes.count - offset >= Self.headerLength {
-            let kind = bytes[offset]
+        while bytes.count &- offset >= Self.headerLength {
+            let header = bytes.extracting(offset..<offset &+ Self.headerLength)
+            let kind = header[0]
             // Five bytes are there, so the length can be read.
-            let length = bytes.bigEndianUInt32(at: offset + 1) ?? 0
+            let length = header.bigEndianUInt32(at: 1) ?? 0
             try countMessage(kind, length)
-            let body = offset + Self.headerLength
-            let end = offset + 1 + Int(length)
+            let body = offset &+ Self.headerLength
+            let end = offset &+ 1 &+ Int(length)
             if noted.contains(kind), isNew(kind) {
                 let wanted = min(wantedPrefix(of: kind), end - body)
                 if body + wanted <= bytes.count {
