@@ -15,7 +15,7 @@ package final class Listener: EventSource {
     private var isPaused = false
 
     /// Clients accepted in one wake-up, so that a storm of them leaves time for the rest.
-    private static let batch = 64
+    private static let batch = 16
 
     /// Binds and listens; accepting begins with `resume`.
     ///
