@@ -26,7 +26,7 @@ final class Session: SocketOwner {
     }
 
     let id: SessionID
-    /// Kept, as a count is cheaper to keep than to ask for; the worker lets go of a session at its end.
+    /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
     let worker: Worker
     let client: any StreamSocket
     let clientAddress: SocketAddress
@@ -69,7 +69,7 @@ final class Session: SocketOwner {
         set { conversation.state = newValue }
     }
 
-    /// Begins to listen to the client.
+    /// Begins to listen to the client, and takes what it has said already; the session may have ended behind this.
     func start() {
         setTimer(after: worker.configuration.listen.authenticationTimeout) { session in
             session.worker.logThrottled(.info, "no start-up packet in time", session.logMetadata)

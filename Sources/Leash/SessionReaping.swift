@@ -31,6 +31,7 @@ extension Session {
         client.close()
         conversation.toServer.discard()
         conversation.toClient.discard()
+        endReadAhead()
         // The answers must be read: a backend that is blocked in a write serves no cancel.
         server?.interest = .read
     }

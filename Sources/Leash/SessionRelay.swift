@@ -92,11 +92,11 @@ extension Session {
     /// it is owed has room; or while it is read ahead. When it is not read, it is watched for its end, unless what it
     /// sent before is to run whatever becomes of it.
     func updateInterests(_ flow: Conversation.Flow) {
+        followWait(flow.clientHasToWait)
         var flow = flow
         flow.isReadAhead = readAhead.isOn
         guard flow != self.flow else { return }
         self.flow = flow
-        followWait(flow.clientHasToWait)
         let clientMustWait = flow.clientHasToWait && !flow.isReadAhead
         let whileWaiting: Interest = state.canBeReaped ? .close : []
         client.interest = (clientMustWait ? whileWaiting : .read).union(flow.toClientIsStalled ? .write : [])

@@ -64,7 +64,9 @@ package struct SessionState: Hashable, Sendable {
     /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
     package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
-        case BackendKind.backendKeyData: cancelKey = CancelKey(backendKeyData: body)
+        // The first one, and only where it belongs: others are told by it.
+        case BackendKind.backendKeyData where cancelKey == nil && owed.isStartingUp:
+            cancelKey = CancelKey(backendKeyData: body)
         case BackendKind.readyForQuery:
             isInTransaction = body.count > 0 && body[0] != UInt8(ascii: "I")
             hasBecomeReady = true

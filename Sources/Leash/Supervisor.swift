@@ -29,7 +29,10 @@ package final class Supervisor {
     private var listeners: [Listener] = []
     private var signals: [SignalWatch] = []
     private var timer: (any ScheduledTimer)?
+    /// The report under way, until it is written.
     private var collection: ReportCollection?
+    /// Another was asked for meanwhile.
+    private var isReportWanted = false
     private var undrained = 0
     private var isDraining = false
     /// The last client could not be accepted; the log has said so.
@@ -66,9 +69,7 @@ package final class Supervisor {
     private func receive(_ letter: SupervisorLetter) {
         switch letter {
         case .sessions(let sessions): collect(sessions)
-        case .reported:
-            collection = nil
-            stopOnceDone()
+        case .reported: reportEnded()
         case .drained:
             undrained -= 1
             stopOnceDone()
@@ -152,8 +153,12 @@ extension Supervisor {
             dispatcher: orders,
             log: log
         )
-        workers = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
-            letters.post(.workerFailed($0))
+        do throws(SystemError) {
+            workers = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
+                letters.post(.workerFailed($0))
+            }
+        } catch {
+            throw StartError(description: "could not start a worker: \(error)")
         }
     }
 
@@ -227,8 +232,9 @@ extension Supervisor {
 
 extension Supervisor {
     private func beginReport() {
-        // One that is under way serves both.
-        guard collection == nil, let workers else { return }
+        // One that is under way may have looked before this was asked for.
+        guard collection == nil else { return isReportWanted = true }
+        guard let workers else { return }
         collection = ReportCollection(missing: workers.count)
         workers.post(.report { [letters] in letters.post(.sessions($0)) })
     }
@@ -259,8 +265,17 @@ extension Supervisor {
         }
         if case .failure(let error) = thread {
             log.error("could not write the report", metadata: ["reason": "\(error)"])
-            self.collection = nil
+            reportEnded()
         }
+    }
+
+    private func reportEnded() {
+        collection = nil
+        if isReportWanted {
+            isReportWanted = false
+            beginReport()
+        }
+        stopOnceDone()
     }
 
     /// Stops accepting, lets the workers end their sessions and cancel what is running, and ends; at once when told
@@ -273,7 +288,7 @@ extension Supervisor {
         undrained = workers?.count ?? 0
         workers?.post(.drain { [letters] in letters.post(.drained) })
         timer = loop.schedule(after: Self.drainTimeout) { [unowned self] in
-            log.warning("not all sessions ended in time")
+            log.warning(undrained > 0 ? "not all sessions ended in time" : "the report was not written in time")
             loop.stop()
         }
     }

@@ -1,5 +1,5 @@
 // What the rest of the program may ask of a connected socket. KernelSocket is the real one; a simulation brings
-// its own. What every byte passes is inlinable, so that the rooms' borders cost it nothing.
+// its own. What every byte passes is inlinable, so that the borders of modules cost it nothing.
 
 /// What a receive brought.
 package enum Received: Equatable, Sendable {
@@ -23,7 +23,7 @@ package struct Interest: OptionSet, Sendable {
     package let rawValue: UInt8
     @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// OptionSet's own is a call by way of a witness table in other rooms.
+    /// OptionSet's own is a call by way of a witness table in other modules.
     @inlinable package func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
 
     @inlinable package static var read: Interest { Interest(rawValue: 1) }

@@ -58,8 +58,8 @@ package final class SimulatedLoop: EventLoop {
     package var networks: [SocketAddress: Network] = [:]
     /// Decides for each connection, in place of both.
     package var route: ((SimulatedSocket) -> Network)?
-    /// Whether the next connection that is accepted stands as soon as it is made.
-    package var connectsAtOnce: () -> Bool = { false }
+    /// A connection that is accepted stands as soon as it is made.
+    package var connectsAtOnce = false
     /// All connections ever made, oldest first.
     package private(set) var connections: [SimulatedSocket] = []
     package private(set) var adopted: [SimulatedSocket] = []
@@ -85,7 +85,7 @@ package final class SimulatedLoop: EventLoop {
         let socket = SimulatedSocket(peer: address)
         switch route?(socket) ?? networks[address] ?? network {
         case .fails(let error): throw error
-        case .accepts: socket.isConnected = connectsAtOnce()
+        case .accepts: socket.isConnected = connectsAtOnce
         case .refuses: socket.error = SystemError(111)
         case .hangs: socket.isAnswered = false
         }
@@ -161,7 +161,7 @@ package final class SimulatedLoop: EventLoop {
     /// Lets go of everything, so that mailboxes and those who open them don't keep one another for ever.
     package func tearDown() {
         wakeups.forEach { $0.body = nil }
-        (wakeups, entries, open, route, connectsAtOnce) = ([], [], [], nil, { false })
+        (wakeups, entries, open, route) = ([], [], [], nil)
     }
 
     private func tellReady(from start: Int) -> Bool {

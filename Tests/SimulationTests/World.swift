@@ -99,7 +99,7 @@ final class World {
             socket.portion = portion
             return server.takeSession(socket)
         }
-        for loop in [workerLoop, dispatcherLoop] { loop.connectsAtOnce = { true } }
+        for loop in [workerLoop, dispatcherLoop] { loop.connectsAtOnce = true }
         dispatcherLoop.route = { [unowned self] socket in server.takeCancel(socket) }
         for number in 0..<clientCount {
             let role: FakeClient.Role =
