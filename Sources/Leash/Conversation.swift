@@ -31,11 +31,9 @@ struct Conversation {
     var toServer = Pipe(.frontend)
     var toClient = Pipe(.backend)
 
-    var clientHasToWait: Bool { toServer.isStalled || state.owed.isFull }
-
     var flow: Flow {
         Flow(
-            clientHasToWait: clientHasToWait,
+            clientHasToWait: toServer.isStalled || state.owed.isFull,
             toServerIsStalled: toServer.isStalled,
             toClientIsStalled: toClient.isStalled
         )

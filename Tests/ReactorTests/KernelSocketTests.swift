@@ -141,13 +141,20 @@ extension RealLoop {
     }
 
     @Suite struct `The receive buffer of a loop` {
-        @Test func `lends what was received last`() {
+        @Test func `is not copied from one receive to the next`() {
             let buffer = ReceiveBuffer(size: 1_000)
             #expect(buffer.size == 1_000)
+            var places: Set<UInt> = []
             for value in UInt8(1)...3 {
-                buffer.fill { $0[0] = value }
+                buffer.fill { bytes in
+                    bytes.withUnsafeMutableBufferPointer { storage in
+                        _ = places.insert(UInt(bitPattern: storage.baseAddress))
+                        storage[0] = value
+                    }
+                }
                 #expect(buffer.withReceived(1) { $0.copiedBytes } == [value])
             }
+            #expect(places.count == 1)
         }
     }
 }
