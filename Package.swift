@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The rooms of pgleash. Imports run one way: pgleash → Leash → { PostgresWire, Reactor, Probe }.
+// The rooms of pgleash. Imports run one way: pgleash → Leash → { PostgresWire, Reactor }.
 
 import PackageDescription
 
@@ -32,16 +32,13 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
-        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "PostgresWire", swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
-        .target(name: "Probe", dependencies: ["CLibpq"], swiftSettings: strict),
         .target(
             name: "Leash",
             dependencies: [
                 "PostgresWire",
                 "Reactor",
-                "Probe",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -80,6 +77,12 @@ let package = Package(
                 "Leash", "PostgresWire", "Reactor", "Simulation", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: fast
+        ),
+        .systemLibrary(
+            name: "CLibpq",
+            path: "Tests/CLibpq",
+            pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]
         ),
         .testTarget(
             name: "IntegrationTests",

@@ -1,16 +1,6 @@
 // `pgleash --ping`: is pgleash there, and is the server behind it?
 
-import Probe
 import Reactor
-
-extension Endpoint {
-    /// Seconds the probe waits for each address.
-    private static let probeTimeout = 3
-
-    func probe() -> ServerStatus {
-        probeServer(host: host, port: port, timeout: Self.probeTimeout)
-    }
-}
 
 /// Probes the first address pgleash listens on, and, since pgleash takes clients also when the server doesn't, the
 /// server behind it.

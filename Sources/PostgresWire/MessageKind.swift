@@ -28,6 +28,7 @@ package enum BackendKind {
     package static let emptyQueryResponse = UInt8(ascii: "I")
     package static let errorResponse = UInt8(ascii: "E")
     package static let functionCallResponse = UInt8(ascii: "V")
+    package static let negotiateProtocolVersion = UInt8(ascii: "v")
     package static let noData = UInt8(ascii: "n")
     package static let parseComplete = UInt8(ascii: "1")
     package static let portalSuspended = UInt8(ascii: "s")

@@ -44,6 +44,16 @@ package struct StartupMessage: Equatable, Sendable {
         }
     }
 
+    /// The packet of protocol 3.0 that opens a session with these parameters.
+    package static func packet(_ parameters: [(name: String, value: String)]) -> [UInt8] {
+        var body: [UInt8] = []
+        for (name, value) in parameters { body += Array(name.utf8) + [0] + Array(value.utf8) + [0] }
+        var packet: [UInt8] = []
+        packet.appendBigEndian(UInt32(body.count + 9))
+        packet.appendBigEndian(3 << 16)
+        return packet + body + [0]
+    }
+
     private mutating func keep(_ name: Span<UInt8>, _ value: Span<UInt8>) {
         if name.spell("user") {
             user = Self.clipped(value)

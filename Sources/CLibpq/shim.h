@@ -1,2 +1,0 @@
-// libpq: PQping for the probe, a real client for the integration tests.
-#include <libpq-fe.h>

@@ -1,0 +1,112 @@
+// Asks whether a PostgreSQL server takes connections, as pg_isready does: opens a session and looks at the first answer.
+
+import PostgresWire
+import Reactor
+
+/// What a probe found out; the raw values are pg_isready's exit codes.
+enum ServerStatus: Int32, Sendable {
+    case accepting = 0
+    /// It is there, but starts up, stops or recovers.
+    case rejecting = 1
+    case noResponse = 2
+    /// There was nothing to ask.
+    case notAttempted = 3
+}
+
+extension ServerStatus: CustomStringConvertible {
+    /// In pg_isready's words.
+    var description: String {
+        switch self {
+        case .accepting: "accepting connections"
+        case .rejecting: "rejecting connections"
+        case .noResponse: "no response"
+        case .notAttempted: "no attempt"
+        }
+    }
+}
+
+/// One question to one server. Releasing it ends it without a call.
+final class ServerProbe: SocketOwner {
+    /// For each address, and for the answer.
+    private static let timeout = Duration.seconds(3)
+
+    /// No such user need exist: who is refused for that has been let in as far as matters.
+    private static let question = StartupMessage.packet([
+        ("user", "postgres"), ("database", "postgres"), ("application_name", "pgleash"),
+    ])
+
+    private let loop: any EventLoop
+    private let completion: (ServerStatus) -> Void
+    private var connector: ServerConnector?
+    private var socket: (any StreamSocket)?
+    private var timer: (any ScheduledTimer)?
+    private var answer: [UInt8] = []
+
+    /// - Parameters:
+    ///   - addresses: at least one; the first that takes a connection is asked.
+    ///   - completion: called once.
+    init(loop: any EventLoop, addresses: [SocketAddress], _ completion: @escaping (ServerStatus) -> Void) {
+        self.loop = loop
+        self.completion = completion
+        connector = ServerConnector(loop: loop, addresses: addresses, timeout: Self.timeout) { [unowned self] in
+            connected($0)
+        }
+    }
+
+    deinit {
+        socket?.close()
+    }
+
+    func start() {
+        connector?.start()
+    }
+
+    private func connected(_ result: Result<any StreamSocket, ConnectError>) {
+        guard case .success(let socket) = result else { return completion(.noResponse) }
+        self.socket = socket
+        socket.owner = self
+        // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
+        _ = socket.send(Self.question)
+        socket.interest = .read
+        timer = loop.schedule(after: Self.timeout) { [unowned self] in conclude(.noResponse) }
+    }
+
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        switch socket.receive(into: loop.receiveBuffer) {
+        case .wouldBlock: return
+        case .endOfStream, .failed: return conclude(.noResponse)
+        case .bytes(let count): loop.receiveBuffer.withReceived(count) { answer += $0.copied() }
+        }
+        switch FirstAnswer(parsing: answer.span) {
+        case .incomplete: break
+        case .welcome: conclude(.accepting)
+        case .refusal(sqlState: FirstAnswer.cannotConnectNow): conclude(.rejecting)
+        // Without a code it is no server that could not let us in, but one that could not even say so.
+        case .refusal(let sqlState): conclude(sqlState.isEmpty ? .noResponse : .accepting)
+        case .unknown: conclude(.noResponse)
+        }
+    }
+
+    private func conclude(_ status: ServerStatus) {
+        timer?.cancel()
+        socket?.close()
+        completion(status)
+    }
+}
+
+extension Endpoint {
+    /// Probes the first of the endpoint's addresses that takes a connection. Blocks, for 3 seconds at most for each of
+    /// them and for the answer, and while the name is resolved.
+    func probe() -> ServerStatus {
+        guard let addresses = try? resolve(), !addresses.isEmpty else { return .noResponse }
+        let loop = LibeventLoop(receiveBufferSize: 4096)
+        var status = ServerStatus.notAttempted
+        let probe = ServerProbe(loop: loop, addresses: addresses) {
+            status = $0
+            loop.stop()
+        }
+        probe.start()
+        withExtendedLifetime(probe) { loop.run() }
+        return status
+    }
+}

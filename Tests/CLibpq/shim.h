@@ -1,0 +1,2 @@
+// libpq: a real client for the integration tests.
+#include <libpq-fe.h>
