@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The rooms of pgleash. Imports run one way: pgleash → Leash → { PostgresWire, Reactor }.
+// The rooms of pgleash. Imports run one way: pgleash → Leash → { PostgresWire, TLS → Reactor }.
 
 import PackageDescription
 
@@ -32,13 +32,16 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "PostgresWire", swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
+        .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"], swiftSettings: strict),
         .target(
             name: "Leash",
             dependencies: [
                 "PostgresWire",
                 "Reactor",
+                "TLS",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

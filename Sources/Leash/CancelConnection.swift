@@ -7,6 +7,8 @@ final class CancelConnection: SocketOwner {
     enum Progress {
         /// The request was written.
         case sent
+        /// The connection could not be encrypted as it has to be, so the request was kept back; the conclusion follows.
+        case unprotected
         /// The server closed, or never will; the last call.
         case concluded(Reaper.CancelResult)
     }
@@ -20,13 +22,14 @@ final class CancelConnection: SocketOwner {
     private var isSent = false
 
     /// - Parameters:
-    ///   - addresses: tried in turn until one takes the connection.
+    ///   - route: its addresses are tried in turn until one takes the connection.
     ///   - packet: a CancelRequest.
     ///   - timeout: for all of it.
     ///   - report: called once or twice; never with the conclusion before `start` returns.
     init(
         loop: any EventLoop,
-        addresses: [SocketAddress],
+        route: CancelRoute,
+        security: ServerSecurity,
         packet: [UInt8],
         timeout: Duration,
         _ report: @escaping (Progress) -> Void
@@ -34,9 +37,9 @@ final class CancelConnection: SocketOwner {
         self.loop = loop
         self.packet = packet
         self.report = report
-        connector = ServerConnector(loop: loop, addresses: addresses, timeout: timeout) { [unowned self] result in
-            connected(result)
-        }
+        connector = ServerConnector(
+            loop: loop, addresses: route.addresses, security: security, protection: route.protection, timeout: timeout
+        ) { [unowned self] in connected($0) }
         timer = loop.schedule(after: timeout) { [unowned self] in conclude() }
     }
 
@@ -49,7 +52,13 @@ final class CancelConnection: SocketOwner {
     }
 
     private func connected(_ result: Result<any StreamSocket, ConnectError>) {
-        guard case .success(let socket) = result else { return conclude() }
+        let socket: any StreamSocket
+        switch result {
+        case .success(let connected): socket = connected
+        case .failure(let error):
+            if error.isInsecure { report(.unprotected) }
+            return conclude()
+        }
         self.socket = socket
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use.

@@ -7,14 +7,16 @@ import Reactor
 package final class CancelDispatcher {
     private let loop: any EventLoop
     private let limits: Configuration.Cancel
+    private let security: ServerSecurity
     private let counters: Counters
     private var queue: [CancelOrder] = []
     private var next = 0
     private var running: [ObjectIdentifier: CancelConnection] = [:]
 
-    package init(loop: any EventLoop, limits: Configuration.Cancel, counters: Counters) {
+    package init(loop: any EventLoop, limits: Configuration.Cancel, security: ServerSecurity, counters: Counters) {
         self.loop = loop
         self.limits = limits
+        self.security = security
         self.counters = counters
     }
 
@@ -38,11 +40,13 @@ package final class CancelDispatcher {
     private func start(_ order: CancelOrder) {
         let connection = CancelConnection(
             loop: loop,
-            addresses: order.addresses,
+            route: order.route,
+            security: security,
             packet: order.key.cancelRequest,
             timeout: limits.attemptTimeout
         ) { [unowned self] progress in
             switch progress {
+            case .unprotected: counters.cancelsUnprotected.add()
             case .sent: (order.purpose == .orphan ? counters.cancelsSent : counters.clientCancelsRelayed).add()
             case .concluded(let result): conclude(order, result)
             }

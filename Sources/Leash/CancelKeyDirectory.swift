@@ -1,23 +1,23 @@
-// Which server each cancel key belongs to, where there may be several: for the clients' own cancels.
+// Which way each cancel key goes, where there may be several: for the clients' own cancels.
 
 import PostgresWire
 import Reactor
 
-/// The keys of all sessions with the addresses they are connected to.
+/// The keys of sessions with the ways to their servers.
 package final class CancelKeyDirectory: Sendable {
-    private let addresses = Locked<[CancelKey: SocketAddress]>([:])
+    private let routes = Locked<[CancelKey: CancelRoute]>([:])
 
     package init() {}
 
-    package func enter(_ key: CancelKey, _ address: SocketAddress) {
-        addresses.withLock { $0[key] = address }
+    package func enter(_ key: CancelKey, _ route: CancelRoute) {
+        routes.withLock { $0[key] = route }
     }
 
     package func leave(_ key: CancelKey) {
-        _ = addresses.withLock { $0.removeValue(forKey: key) }
+        _ = routes.withLock { $0.removeValue(forKey: key) }
     }
 
-    package func address(of key: CancelKey) -> SocketAddress? {
-        addresses.withLock { $0[key] }
+    package func route(of key: CancelKey) -> CancelRoute? {
+        routes.withLock { $0[key] }
     }
 }

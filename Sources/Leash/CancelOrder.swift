@@ -4,6 +4,26 @@ import PostgresWire
 import Reactor
 import Synchronization
 
+/// The way a cancel takes: where to, and how protected.
+package struct CancelRoute: Sendable {
+    /// Tried in turn. For an orphan the very address its server socket is connected to; never a name resolved again.
+    package let addresses: [HostAddress]
+    /// As the session was that it is about: the key is as good as the password until the session ends.
+    package let protection: Protection
+
+    package init(to addresses: [HostAddress], _ protection: Protection) {
+        self.addresses = addresses
+        self.protection = protection
+    }
+
+    /// The way a session's own connection took; nil when that is no more.
+    init?(of server: any StreamSocket) {
+        guard let address = server.peerAddress else { return nil }
+        let name = server.encryptedPeerName
+        self.init(to: [HostAddress(address, foundBy: name ?? "")], name == nil ? .plain : .encrypted)
+    }
+}
+
 /// The wish to have one backend cancelled, which the session may take back until it is carried out.
 package final class CancelOrder: Sendable {
     /// On whose behalf.
@@ -15,8 +35,7 @@ package final class CancelOrder: Sendable {
     }
 
     package let purpose: Purpose
-    /// Tried in turn. For an orphan the very address its server socket is connected to; never a name resolved again.
-    package let addresses: [SocketAddress]
+    package let route: CancelRoute
     package let key: CancelKey
     /// Called on the dispatcher's thread, once, unless the order was withdrawn.
     package let reply: @Sendable (Reaper.CancelResult) -> Void
@@ -27,12 +46,12 @@ package final class CancelOrder: Sendable {
 
     package init(
         _ purpose: Purpose,
-        addresses: [SocketAddress],
+        _ route: CancelRoute,
         key: CancelKey,
         reply: @escaping @Sendable (Reaper.CancelResult) -> Void
     ) {
         self.purpose = purpose
-        self.addresses = addresses
+        self.route = route
         self.key = key
         self.reply = reply
     }

@@ -3,6 +3,7 @@
 
 import Logging
 import Reactor
+import TLS
 
 /// The settings of one pgleash, fixed from its start on.
 package struct Configuration: Sendable {
@@ -26,6 +27,22 @@ package struct Configuration: Sendable {
         /// For each address that is tried.
         package var connectTimeout = Duration.seconds(10)
         package var keepalive = Keepalive.default
+        package var tls = ServerTLS()
+    }
+
+    /// Whether connections to the server are encrypted, and what is to be proved.
+    package struct ServerTLS: Equatable, Sendable {
+        package var mode = SSLMode.prefer
+        package var negotiation = SSLNegotiation.postgres
+        package var rootCertificates: TLSClientOptions.Authorities?
+        package var revocationList: String?
+        package var certificate: String?
+        package var key: String?
+        package var sendsServerName = true
+        package var minimumVersion = TLSVersion.tls12
+        package var maximumVersion: TLSVersion?
+
+        package init() {}
     }
 
     /// How orphans are cancelled.

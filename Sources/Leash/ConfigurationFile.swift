@@ -54,6 +54,9 @@ extension Configuration {
             )
         }
         for entry in contents.entries { try apply(entry, file) }
+        if let contradiction = server.tls.contradiction {
+            throw ConfigurationError(file: file, "[server] \(contradiction)")
+        }
         if cancel.grace >= cancel.timeout {
             let line = contents.entries.last { $0.section == "cancel" && $0.key == "grace" }?.line
             throw ConfigurationError(

@@ -14,6 +14,8 @@ package final class Counters: Sendable {
     package let reapTime = Histogram()
     package let cancelsSent = Counter()
     package let cancelsFailed = Counter()
+    /// Not sent, as their connection could not be encrypted as their session's was.
+    package let cancelsUnprotected = Counter()
     package let clientCancelsRelayed = Counter()
     package let connectFailures = Counter()
     package let protocolErrors = CounterFamily<Side>()

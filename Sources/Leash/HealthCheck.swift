@@ -6,13 +6,13 @@ import Reactor
 /// server behind it.
 ///
 /// - Returns: what was found, in one line, and pg_isready's exit code for it.
-package func checkHealth(_ configuration: Configuration) -> (line: String, exitCode: Int32) {
+package func checkHealth(_ configuration: Configuration, _ security: Security) -> (line: String, exitCode: Int32) {
     guard var door = configuration.listen.endpoints.first?.first else { return ("no address to listen on", 3) }
     if door.host == "0.0.0.0" { door = Endpoint(host: "127.0.0.1", port: door.port) }
     if door.host == "::" { door = Endpoint(host: "::1", port: door.port) }
-    let status = door.probe()
+    let status = door.probe(.none)
     guard status == .accepting else { return ("\(door) - \(status)", status.rawValue) }
-    let servers = configuration.server.endpoints.map { ($0, $0.probe()) }
+    let servers = configuration.server.endpoints.map { ($0, $0.probe(security.server)) }
     // Any of several servers will do.
     guard let best = servers.min(by: { $0.1.rawValue < $1.1.rawValue }) else { return ("no server", 3) }
     return ("\(door) -> \(best.0) - \(best.1)", best.1.rawValue)

@@ -51,45 +51,76 @@ extension Metric {
 
     /// All metrics of a process, added up over its threads.
     static func all(of threads: [Counters], _ process: ProcessFacts) -> [Metric] {
-        func sum(_ counter: (Counters) -> Counter) -> Int64 { threads.reduce(0) { $0 + counter($1).value } }
-        func sum(_ side: Side, _ counter: (Counters.Traffic) -> Counter) -> Int64 {
-            sum { counter(side == .client ? $0.client : $0.server) }
-        }
-        return [
-            Metric("pgleash_sessions_opened_total", .counter, "Client connections accepted.", sum(\.sessionsOpened)),
-            Metric("pgleash_sessions_active", .gauge, "Client connections that have not ended.", sum(\.sessionsActive)),
-            Metric("pgleash_sessions_busy", .gauge, "Sessions the server owes an answer.", sum(\.sessionsBusy)),
+        sessions(threads, process) + orphans(threads) + cancels(threads) + traffic(threads) + facts(process)
+    }
+
+    private static func sessions(_ threads: [Counters], _ process: ProcessFacts) -> [Metric] {
+        [
+            Metric(
+                "pgleash_sessions_opened_total", .counter, "Client connections accepted.",
+                threads.sum(\.sessionsOpened)
+            ),
+            Metric(
+                "pgleash_sessions_active", .gauge, "Client connections that have not ended.",
+                threads.sum(\.sessionsActive)
+            ),
+            Metric(
+                "pgleash_sessions_busy", .gauge, "Sessions the server owes an answer.", threads.sum(\.sessionsBusy)
+            ),
             Metric("pgleash_sessions_max", .gauge, "The setting max_sessions.", process.maxSessions),
             Metric("pgleash_sessions_ended_total", "Client connections that ended, by reason.", by: "reason") {
-                (reason: EndReason) in sum { $0.sessionsEnded[reason] }
+                (reason: EndReason) in threads.sum { $0.sessionsEnded[reason] }
             },
             Metric(
                 "pgleash_clients_rejected_total", .counter, "Clients closed at once, far above max_sessions.",
-                sum(\.clientsRejected)
+                threads.sum(\.clientsRejected)
             ),
+        ]
+    }
+
+    private static func orphans(_ threads: [Counters]) -> [Metric] {
+        [
             Metric("pgleash_drops_total", "Clients that left while the server owed them an answer.", by: "kind") {
-                (kind: DropKind) in sum { $0.drops[kind] }
+                (kind: DropKind) in threads.sum { $0.drops[kind] }
             },
             Metric(
                 "pgleash_orphans_active", .gauge, "Sessions without a client that are being cancelled.",
-                sum(\.orphansActive)
+                threads.sum(\.orphansActive)
             ),
             Metric("pgleash_orphans_total", "How the reaping of sessions without a client ended.", by: "outcome") {
-                (outcome: Outcome) in sum { $0.orphans[outcome] }
+                (outcome: Outcome) in threads.sum { $0.orphans[outcome] }
             },
             reapTime(threads.map(\.reapTime)),
+        ]
+    }
+
+    private static func cancels(_ threads: [Counters]) -> [Metric] {
+        [
             Metric(
                 "pgleash_cancels_sent_total", .counter, "CancelRequests sent for clients that left.",
-                sum(\.cancelsSent)
+                threads.sum(\.cancelsSent)
             ),
             Metric(
                 "pgleash_cancels_failed_total", .counter, "CancelRequests that did not reach the server.",
-                sum(\.cancelsFailed)
+                threads.sum(\.cancelsFailed)
+            ),
+            Metric(
+                "pgleash_cancels_unprotected_total", .counter,
+                "CancelRequests not sent as their connection could not be encrypted.",
+                threads.sum(\.cancelsUnprotected)
             ),
             Metric(
                 "pgleash_client_cancels_relayed_total", .counter, "CancelRequests of clients passed on.",
-                sum(\.clientCancelsRelayed)
+                threads.sum(\.clientCancelsRelayed)
             ),
+        ]
+    }
+
+    private static func traffic(_ threads: [Counters]) -> [Metric] {
+        func sum(_ side: Side, _ counter: (Counters.Traffic) -> Counter) -> Int64 {
+            threads.sum { counter(side == .client ? $0.client : $0.server) }
+        }
+        return [
             Metric("pgleash_received_bytes_total", "Bytes received, by the side that sent them.", by: "from") {
                 (side: Side) in sum(side, \.bytes)
             },
@@ -98,11 +129,16 @@ extension Metric {
             },
             Metric(
                 "pgleash_connect_failures_total", .counter, "Sessions whose server was not reached.",
-                sum(\.connectFailures)
+                threads.sum(\.connectFailures)
             ),
             Metric("pgleash_protocol_errors_total", "Packets and messages that made no sense.", by: "from") {
-                (side: Side) in sum { $0.protocolErrors[side] }
+                (side: Side) in threads.sum { $0.protocolErrors[side] }
             },
+        ]
+    }
+
+    private static func facts(_ process: ProcessFacts) -> [Metric] {
+        [
             Metric(
                 name: "pgleash_build_info", kind: .gauge, help: "The version, as a label.",
                 samples: [Sample(labels: [("version", process.version)], value: 1)]
@@ -131,4 +167,8 @@ struct ProcessFacts {
     let version: String
     let uptimeSeconds: Int64
     let maxSessions: Int64
+}
+
+extension [Counters] {
+    fileprivate func sum(_ counter: (Counters) -> Counter) -> Int64 { reduce(0) { $0 + counter($1).value } }
 }

@@ -1,20 +1,34 @@
-// Connects to the first of several addresses that answers.
+// Connects to the first of several addresses that answers, and encrypts the connection where that is asked for.
 
 import Reactor
+import TLS
 
 /// A connection attempt that failed, address by address.
 struct ConnectError: Error, CustomStringConvertible {
-    struct Attempt {
-        let address: SocketAddress
-        let error: SystemError
+    enum Cause {
+        case system(SystemError)
+        /// There was a connection, but it could not be encrypted as it has to be.
+        case insecure(String)
     }
 
-    var attempts: [Attempt] = []
+    var attempts: [(address: SocketAddress, cause: Cause)] = []
 
-    var isOutOfDescriptors: Bool { attempts.contains { $0.error.isOutOfDescriptors } }
+    var isOutOfDescriptors: Bool {
+        attempts.contains { if case .system(let error) = $0.cause { error.isOutOfDescriptors } else { false } }
+    }
+
+    /// At least one server was there and could not be trusted.
+    var isInsecure: Bool {
+        attempts.contains { if case .insecure = $0.cause { true } else { false } }
+    }
 
     var description: String {
-        attempts.map { "could not connect to server at \($0.address): \($0.error)" }.joined(separator: "; ")
+        attempts.map { address, cause in
+            switch cause {
+            case .system(let error): "could not connect to server at \(address): \(error)"
+            case .insecure(let reason): "connection to server at \(address) failed: \(reason)"
+            }
+        }.joined(separator: "; ")
     }
 }
 
@@ -26,22 +40,36 @@ final class ServerConnector: SocketOwner {
     private static let fullQueuePause = Duration.milliseconds(10)
 
     private let loop: any EventLoop
-    private var addresses: ArraySlice<SocketAddress>
+    private var addresses: ArraySlice<HostAddress>
+    private let security: ServerSecurity
+    private let protection: Protection
     private let timeout: Duration
     private let completion: Completion
     private var failure = ConnectError()
     private var socket: (any StreamSocket)?
+    private var handshake: ServerHandshake?
     private var timer: (any ScheduledTimer)?
     private var attemptDeadline: MonotonicTime
+    /// The first address failed to encrypt where it need not, and is tried once more without.
+    private var isSecondTry = false
 
     /// - Parameters:
     ///   - addresses: at least one.
-    ///   - timeout: for each address.
+    ///   - timeout: for each address, and all that has to be agreed on there.
     ///   - completion: takes over the socket. It may be called before `start` returns, but then with a success.
-    init(loop: any EventLoop, addresses: [SocketAddress], timeout: Duration, _ completion: @escaping Completion) {
+    init(
+        loop: any EventLoop,
+        addresses: [HostAddress],
+        security: ServerSecurity,
+        protection: Protection = .asConfigured,
+        timeout: Duration,
+        _ completion: @escaping Completion
+    ) {
         precondition(!addresses.isEmpty)
         self.loop = loop
         self.addresses = addresses[...]
+        self.security = security
+        self.protection = protection
         self.timeout = timeout
         self.completion = completion
         attemptDeadline = loop.now
@@ -54,6 +82,7 @@ final class ServerConnector: SocketOwner {
     /// Gives up without a call.
     func stop() {
         timer?.cancel()
+        handshake = nil
         socket?.close()
         socket = nil
     }
@@ -65,43 +94,93 @@ final class ServerConnector: SocketOwner {
     private func tryNextAddress() {
         guard !addresses.isEmpty else { return completion(.failure(failure)) }
         attemptDeadline = loop.now.advanced(by: timeout)
+        isSecondTry = false
         attempt()
     }
 
     private func attempt() {
-        guard let address = addresses.first else { return }
+        guard let address = addresses.first?.address else { return }
         do throws(SystemError) {
             let socket = try loop.connect(to: address)
-            if socket.isConnected { return completion(.success(socket)) }
+            if socket.isConnected { return opened(socket) }
             socket.owner = self
             socket.interest = .write
             self.socket = socket
-            timer = loop.schedule(after: attemptDeadline.since(loop.now)) { [unowned self] in
-                failed(SystemError.timedOut)
-            }
+            armTimer()
         } catch {
             if error.isTryAgain, loop.now < attemptDeadline {
                 timer = loop.schedule(after: Self.fullQueuePause) { [unowned self] in attempt() }
             } else {
                 // Never at once: who starts a row of connections would be called back from within, deeper and deeper.
-                timer = loop.schedule(after: .zero) { [unowned self] in failed(error) }
+                timer = loop.schedule(after: .zero) { [unowned self] in failed(.system(error)) }
             }
         }
     }
 
-    private func failed(_ error: SystemError) {
+    private func armTimer() {
+        timer = loop.schedule(after: attemptDeadline.since(loop.now)) { [unowned self] in failed(.system(.timedOut)) }
+    }
+
+    private func failed(_ cause: ConnectError.Cause) {
         stop()
-        if let address = addresses.popFirst() {
-            failure.attempts.append(.init(address: address, error: error))
-        }
+        if let address = addresses.popFirst() { failure.attempts.append((address.address, cause)) }
         tryNextAddress()
     }
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
-        if let error = socket.takeError() { return failed(error) }
+        if let error = socket.takeError() { return failed(.system(error)) }
+        opened(socket)
+    }
+
+    private func succeeded(_ socket: any StreamSocket) {
         timer?.cancel()
         timer = nil
-        self.socket = nil
         completion(.success(socket))
+    }
+}
+
+// MARK: - Encryption
+
+extension ServerConnector {
+    /// The connection stands, and is encrypted if that is how it has to be.
+    private func opened(_ socket: any StreamSocket) {
+        guard let address = addresses.first else { return }
+        self.socket = nil
+        switch security.plan(isSecondTry ? .plain : protection, for: address.address) {
+        case .plain: succeeded(socket)
+        case .encrypt(let client): encrypt(socket, client, address.host, isRequired: true)
+        case .tryToEncrypt(let client): encrypt(socket, client, address.host, isRequired: false)
+        }
+    }
+
+    private func encrypt(_ socket: any StreamSocket, _ client: TLSClient, _ host: String, isRequired: Bool) {
+        socket.interest = []
+        if timer == nil { armTimer() }
+        let handshake = ServerHandshake(
+            loop: loop, socket: socket, host: host, client: client, negotiation: security.negotiation
+        ) { [unowned self] in concluded($0, isRequired) }
+        self.handshake = handshake
+        handshake.start()
+    }
+
+    private func concluded(_ outcome: ServerHandshake.Outcome, _ isRequired: Bool) {
+        // Still running the handshake's own code: it must outlive this call.
+        let finished = handshake
+        handshake = nil
+        withExtendedLifetime(finished) {
+            switch outcome {
+            case .encrypted(let socket): succeeded(socket)
+            case .refused(let socket) where !isRequired: succeeded(socket)
+            case .refused(let socket):
+                socket.close()
+                failed(.insecure("server does not support SSL, but SSL was required"))
+            case .failed(let reason) where isRequired: failed(.insecure(reason))
+            case .failed:
+                isSecondTry = true
+                timer?.cancel()
+                timer = nil
+                attempt()
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-// Asks whether a PostgreSQL server takes connections, as pg_isready does: opens a session and looks at the first answer.
+// Asks a PostgreSQL server whether it takes connections, as pg_isready does: opens a session, reads the first answer.
 
 import PostgresWire
 import Reactor
@@ -45,12 +45,17 @@ final class ServerProbe: SocketOwner {
     /// - Parameters:
     ///   - addresses: at least one; the first that takes a connection is asked.
     ///   - completion: called once.
-    init(loop: any EventLoop, addresses: [SocketAddress], _ completion: @escaping (ServerStatus) -> Void) {
+    init(
+        loop: any EventLoop,
+        addresses: [HostAddress],
+        security: ServerSecurity,
+        _ completion: @escaping (ServerStatus) -> Void
+    ) {
         self.loop = loop
         self.completion = completion
-        connector = ServerConnector(loop: loop, addresses: addresses, timeout: Self.timeout) { [unowned self] in
-            connected($0)
-        }
+        connector = ServerConnector(
+            loop: loop, addresses: addresses, security: security, timeout: Self.timeout
+        ) { [unowned self] in connected($0) }
     }
 
     deinit {
@@ -97,11 +102,11 @@ final class ServerProbe: SocketOwner {
 extension Endpoint {
     /// Probes the first of the endpoint's addresses that takes a connection. Blocks, for 3 seconds at most for each of
     /// them and for the answer, and while the name is resolved.
-    func probe() -> ServerStatus {
-        guard let addresses = try? resolve(), !addresses.isEmpty else { return .noResponse }
+    func probe(_ security: ServerSecurity) -> ServerStatus {
+        guard let addresses = try? resolveWithHost(), !addresses.isEmpty else { return .noResponse }
         let loop = LibeventLoop(receiveBufferSize: 4096)
         var status = ServerStatus.notAttempted
-        let probe = ServerProbe(loop: loop, addresses: addresses) {
+        let probe = ServerProbe(loop: loop, addresses: addresses, security: security) {
             status = $0
             loop.stop()
         }

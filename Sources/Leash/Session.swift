@@ -25,6 +25,15 @@ final class Session: SocketOwner {
         case ended
     }
 
+    /// What becomes of the key in the directory.
+    enum KeyListing {
+        /// It is not needed: all cancels go the same way.
+        case none
+        /// It will be there once the server has told it.
+        case awaited
+        case listed
+    }
+
     let id: SessionID
     /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
     let worker: Worker
@@ -39,8 +48,10 @@ final class Session: SocketOwner {
     /// By what the interests of the sockets were set last.
     var flow: Conversation.Flow?
     var hasPlace = false
-    /// Other clients' cancels find this session's server by its key.
-    var isListed = false
+    /// Whether clients' own cancels find the way of this session's server by its key.
+    var listing = KeyListing.none
+    /// Where the client could not use what the server offers, until that has passed.
+    var channelBindingRemoval: ChannelBindingRemoval?
     var sslRefused = false
     var gssRefused = false
     var readAhead = ReadAhead()
@@ -106,7 +117,7 @@ final class Session: SocketOwner {
         endReadAhead()
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
-        if isListed, let key = state.cancelKey { worker.keys.leave(key) }
+        if listing == .listed, let key = state.cancelKey { worker.keys.leave(key) }
         worker.counters.sessionsActive.add(-1)
         worker.counters.sessionsEnded[reason].add()
         worker.log.debug("session ended", metadata: logMetadata.merging(["reason": "\(reason.rawValue)"]) { $1 })

@@ -43,7 +43,7 @@ extension Session {
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosedWhileReaping()
-        case .bytes(let count): buffer.withReceived(count) { throwAway($0) }
+        case .bytes(let count): buffer.withReceived(count) { withEdited($0) { throwAway($0) } }
         }
     }
 
@@ -91,11 +91,11 @@ extension Session {
     }
 
     private func orderCancel() {
-        guard let key = state.cancelKey, let address = server?.peerAddress else {
+        guard let key = state.cancelKey, let server, let route = CancelRoute(of: server) else {
             // The connection is no more; the next read tells so.
             return cancelConcluded(.notSent)
         }
-        cancelOrder = worker.orderCancel(.orphan, for: self, key, at: [address])
+        cancelOrder = worker.orderCancel(.orphan, for: self, key, by: route)
         if let time = state.reaper?.wakeTime { wake(at: time) }
     }
 

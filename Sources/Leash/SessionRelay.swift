@@ -43,14 +43,22 @@ extension Session {
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosed()
-        case .bytes(let count): buffer.withReceived(count) { passOnToClient($0) }
+        case .bytes(let count): buffer.withReceived(count) { withEdited($0) { passOnToClient($0) } }
         }
+    }
+
+    /// Lends what goes to the client of what the server sent: nearly always the very same.
+    func withEdited(_ bytes: Span<UInt8>, _ body: (Span<UInt8>) -> Void) {
+        guard channelBindingRemoval != nil else { return body(bytes) }
+        let edited = channelBindingRemoval?.edit(bytes) ?? []
+        if channelBindingRemoval?.isDone != false { channelBindingRemoval = nil }
+        if !edited.isEmpty { body(edited.span) }
     }
 
     private func passOnToClient(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
             let step = try conversation.serverSent(bytes, to: client, worker.counters.server)
-            if worker.listsKeys, !isListed { listKey() }
+            if listing == .awaited { listKey() }
             follow(step)
             if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
@@ -59,9 +67,9 @@ extension Session {
     }
 
     private func listKey() {
-        guard let key = state.cancelKey, let address = server?.peerAddress else { return }
-        isListed = true
-        worker.keys.enter(key, address)
+        guard let key = state.cancelKey, let server, let route = CancelRoute(of: server) else { return }
+        listing = .listed
+        worker.keys.enter(key, route)
     }
 
     private func follow(_ step: Conversation.Step) {

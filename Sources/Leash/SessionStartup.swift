@@ -86,6 +86,7 @@ extension Session {
             let connector = ServerConnector(
                 loop: worker.loop,
                 addresses: addresses,
+                security: worker.security,
                 timeout: worker.configuration.server.connectTimeout
             ) { [unowned self] result in
                 connected(result)
@@ -106,20 +107,24 @@ extension Session {
             refuse(
                 FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .outOfDescriptors
             )
-        case .failure(let error): connectionFailed("\(error)")
+        case .failure(let error): connectionFailed("\(error)", error.isInsecure ? .noConnection : .connectionFailure)
         case .success(let socket):
             server = socket
             socket.owner = self
+            if socket.encryptedPeerName != nil || worker.listsKeys { listing = .awaited }
+            if socket.encryptedPeerName != nil, client.encryptedPeerName == nil {
+                channelBindingRemoval = ChannelBindingRemoval()
+            }
             stage = .relaying
             noteBusy(true)
             open(socket, with: packet)
         }
     }
 
-    private func connectionFailed(_ reason: String) {
+    private func connectionFailed(_ reason: String, _ sqlState: SQLState = .connectionFailure) {
         worker.counters.connectFailures.add()
         worker.logThrottled(.error, "\(reason)", logMetadata)
-        refuse(FatalError(.connectionFailure, reason), .serverUnreachable)
+        refuse(FatalError(sqlState, reason), .serverUnreachable)
     }
 
     /// The client went away before it had a server.
@@ -134,9 +139,9 @@ extension Session {
     // MARK: A client's own cancel
 
     /// To the server of the session it is meant for, if that is one of ours.
-    private func relayCancel(_ key: CancelKey, to addresses: [SocketAddress]) {
-        let addresses = worker.keys.address(of: key).map { [$0] } ?? addresses
-        _ = worker.orderCancel(.client, for: self, key, at: addresses)
+    private func relayCancel(_ key: CancelKey, to addresses: [HostAddress]) {
+        let route = worker.keys.route(of: key) ?? CancelRoute(to: addresses, .asConfigured)
+        _ = worker.orderCancel(.client, for: self, key, by: route)
     }
 }
 

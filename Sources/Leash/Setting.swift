@@ -2,6 +2,7 @@
 // libpq and postgresql.conf where these have one.
 
 import Logging
+import TLS
 
 /// One key of the configuration file.
 struct Setting: Sendable {
@@ -58,6 +59,37 @@ struct Setting: Sendable {
         Setting(section: "server", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
             set(&configuration.server.keepalive.userTimeout, milliseconds(value))
         },
+        Setting(section: "server", key: "sslmode", allowed: choices(of: SSLMode.self)) { configuration, value in
+            set(&configuration.server.tls.mode, SSLMode(rawValue: value))
+        },
+        Setting(section: "server", key: "sslnegotiation", allowed: choices(of: SSLNegotiation.self)) {
+            configuration, value in
+            set(&configuration.server.tls.negotiation, SSLNegotiation(rawValue: value))
+        },
+        Setting(section: "server", key: "sslrootcert", allowed: absolutePath + ", or \"system\"") {
+            configuration, value in
+            set(&configuration.server.tls.rootCertificates, value == "system" ? .system : path(value).map { .file($0) })
+        },
+        Setting(section: "server", key: "sslcrl", allowed: absolutePath) { configuration, value in
+            set(&configuration.server.tls.revocationList, path(value))
+        },
+        Setting(section: "server", key: "sslcert", allowed: absolutePath) { configuration, value in
+            set(&configuration.server.tls.certificate, path(value))
+        },
+        Setting(section: "server", key: "sslkey", allowed: absolutePath) { configuration, value in
+            set(&configuration.server.tls.key, path(value))
+        },
+        Setting(section: "server", key: "sslsni", allowed: "0 or 1") { configuration, value in
+            set(&configuration.server.tls.sendsServerName, ["0": false, "1": true][value])
+        },
+        Setting(section: "server", key: "ssl_min_protocol_version", allowed: choices(of: TLSVersion.self)) {
+            configuration, value in
+            set(&configuration.server.tls.minimumVersion, TLSVersion(rawValue: value))
+        },
+        Setting(section: "server", key: "ssl_max_protocol_version", allowed: choices(of: TLSVersion.self)) {
+            configuration, value in
+            set(&configuration.server.tls.maximumVersion, TLSVersion(rawValue: value))
+        },
         Setting(section: "cancel", key: "timeout", allowed: "1s to 1h") { configuration, value in
             set(&configuration.cancel.timeout, duration(value, .seconds(1)...(.seconds(3600))))
         },
@@ -83,8 +115,8 @@ struct Setting: Sendable {
             configuration, value in
             set(&configuration.cancel.readAhead, size(value, 0...(1 << 40)))
         },
-        Setting(section: "metrics", key: "file", allowed: "an absolute path") { configuration, value in
-            set(&configuration.metricsFile, value.hasPrefix("/") ? value : nil)
+        Setting(section: "metrics", key: "file", allowed: absolutePath) { configuration, value in
+            set(&configuration.metricsFile, path(value))
         },
         Setting(section: "pgleash", key: "workers", allowed: "1 to 256") { configuration, value in
             set(&configuration.workers, integer(value, Configuration.workerBounds))
@@ -98,6 +130,7 @@ struct Setting: Sendable {
     private static let hostList =
         "addresses, host names or socket directories, separated by commas; the port has a key of its own"
     private static let nameList = "names separated by commas, without quotes"
+    private static let absolutePath = "an absolute path"
     private static let wholeSeconds = "0 to 32767s, whole seconds"
 }
 
@@ -121,6 +154,13 @@ private func set<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
     guard let value else { return false }
     place = value
     return true
+}
+
+private func path(_ value: String) -> String? { value.hasPrefix("/") ? value : nil }
+
+/// The words of an enumeration, as the error message has them.
+private func choices<Choice: CaseIterable & RawRepresentable<String>>(of: Choice.Type) -> String {
+    Choice.allCases.map(\.rawValue).joined(separator: ", ")
 }
 
 private func hosts(_ value: String) -> [String]? {

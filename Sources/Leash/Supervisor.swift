@@ -17,6 +17,7 @@ package final class Supervisor {
     private static let exhaustedPause = Duration.milliseconds(100)
 
     private let configuration: Configuration
+    private let security: Security
     private let log: Logger
     private let loop: LibeventLoop
     private let counters = Counters()
@@ -39,11 +40,14 @@ package final class Supervisor {
     private var isExhausted = false
     private var exitCode: Int32 = 0
 
-    package init(_ configuration: Configuration, log: Logger) {
+    package init(_ configuration: Configuration, _ security: Security, log: Logger) {
         self.configuration = configuration
+        self.security = security
         self.log = log
         loop = LibeventLoop(configuration)
-        dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, counters: counters)
+        dispatcher = CancelDispatcher(
+            loop: loop, limits: configuration.cancel, security: security.server, counters: counters
+        )
         limit = SessionLimit(configuration.listen.maxSessions)
     }
 
@@ -149,6 +153,7 @@ extension Supervisor {
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: Upstream(configuration.server.endpoints),
+            security: security.server,
             limit: limit,
             dispatcher: orders,
             log: log
@@ -186,10 +191,10 @@ extension Supervisor {
 
     /// Says in the log whether the server is there. It is no condition: clients are told when they come.
     private func probeServers() {
-        let (configuration, log) = (configuration, log)
+        let (configuration, security, log) = (configuration, security.server, log)
         try? startThread(named: "probe") {
             for endpoint in configuration.server.endpoints {
-                let status = endpoint.probe()
+                let status = endpoint.probe(security)
                 log.log(
                     level: status == .accepting ? .info : .warning,
                     "server probed",

@@ -5,7 +5,7 @@ import Reactor
 /// The way to the server's addresses.
 package enum Upstream: Sendable {
     /// Numeric addresses and socket directories, at least one.
-    case addresses([SocketAddress])
+    case addresses([HostAddress])
     case names(NameResolver)
 
     /// All sessions are connected to the same address.
@@ -14,11 +14,14 @@ package enum Upstream: Sendable {
     }
 
     package init(_ endpoints: [Endpoint]) {
-        let numeric = endpoints.map { $0.numericAddresses() }
-        if numeric.contains(nil) {
-            self = .names(NameResolver(endpoints))
-        } else {
-            self = .addresses(numeric.flatMap { $0 ?? [] })
+        var numeric: [HostAddress] = []
+        for endpoint in endpoints {
+            guard let addresses = endpoint.numericAddresses() else {
+                self = .names(NameResolver(endpoints))
+                return
+            }
+            numeric += addresses.map { HostAddress($0, foundBy: endpoint.host) }
         }
+        self = .addresses(numeric)
     }
 }

@@ -19,6 +19,7 @@ package enum WorkerLetter: Sendable {
 package struct WorkerEnvironment: Sendable {
     package let configuration: Configuration
     package let upstream: Upstream
+    package let security: ServerSecurity
     package let limit: SessionLimit
     package let dispatcher: Mailbox<CancelOrder>
     package let keys = CancelKeyDirectory()
@@ -28,12 +29,14 @@ package struct WorkerEnvironment: Sendable {
     package init(
         configuration: Configuration,
         upstream: Upstream,
+        security: ServerSecurity,
         limit: SessionLimit,
         dispatcher: Mailbox<CancelOrder>,
         log: Logger
     ) {
         self.configuration = configuration
         self.upstream = upstream
+        self.security = security
         self.limit = limit
         self.dispatcher = dispatcher
         self.log = log
@@ -46,6 +49,7 @@ package final class Worker {
     let loop: any EventLoop
     let receiveBuffer: ReceiveBuffer
     let configuration: Configuration
+    let security: ServerSecurity
     let counters: Counters
     let limit: SessionLimit
     let keys: CancelKeyDirectory
@@ -83,6 +87,7 @@ package final class Worker {
         self.load = load
         configuration = environment.configuration
         upstream = environment.upstream
+        security = environment.security
         listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
         dispatcher = environment.dispatcher
@@ -139,10 +144,10 @@ package final class Worker {
         _ purpose: CancelOrder.Purpose,
         for session: Session,
         _ key: CancelKey,
-        at addresses: [SocketAddress]
+        by route: CancelRoute
     ) -> CancelOrder {
         let (id, mailbox) = (session.id, mailbox)
-        let order = CancelOrder(purpose, addresses: addresses, key: key) { mailbox.post(.cancelConcluded(id, $0)) }
+        let order = CancelOrder(purpose, route, key: key) { mailbox.post(.cancelConcluded(id, $0)) }
         dispatcher.post(order)
         return order
     }

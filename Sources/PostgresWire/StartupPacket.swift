@@ -32,6 +32,14 @@ package enum StartupPacket: Equatable, Sendable {
     static let gssEncryptionRequestCode: UInt32 = 1234 << 16 | 5680
     static let cancelRequestCode: UInt32 = 1234 << 16 | 5678
 
+    /// The packet by which a client asks for TLS.
+    package static let sslRequestPacket: [UInt8] = {
+        var packet: [UInt8] = []
+        packet.appendBigEndian(8)
+        packet.appendBigEndian(sslRequestCode)
+        return packet
+    }()
+
     /// The length in bytes, itself included, of the packet whose first 4 bytes are `field`.
     package static func length(from field: Span<UInt8>) throws(Malformed) -> Int {
         let length = field.bigEndianUInt32(at: 0) ?? 0

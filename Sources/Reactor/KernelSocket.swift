@@ -5,7 +5,7 @@ import Glibc
 
 /// The real StreamSocket: one descriptor and one event.
 @safe package final class KernelSocket: EventSource, StreamSocket {
-    private(set) var descriptor: Int32
+    package private(set) var descriptor: Int32
     private var watchedFor: Interest = []
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
 

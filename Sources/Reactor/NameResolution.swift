@@ -13,6 +13,17 @@ package struct ResolutionError: Error, Equatable, Sendable, CustomStringConverti
     package var description: String { "could not translate host name \"\(host)\" to address: \(reason)" }
 }
 
+/// An address, and the host it was found by, which is what a server there has to prove to be.
+package struct HostAddress: Hashable, Sendable {
+    package let address: SocketAddress
+    package let host: String
+
+    package init(_ address: SocketAddress, foundBy host: String) {
+        self.address = address
+        self.host = host
+    }
+}
+
 /// One of the hosts of a `host` list with the port that goes with it.
 package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     package let host: String
@@ -38,6 +49,11 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
 
     /// `host:port`, with brackets around an IPv6 address.
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// The same with the host each was found by.
+    package func resolveWithHost() throws(ResolutionError) -> [HostAddress] {
+        try resolve().map { HostAddress($0, foundBy: host) }
+    }
 
     private func addresses(flags: Int32) throws(ResolutionError) -> [SocketAddress] {
         if isSocketDirectory {

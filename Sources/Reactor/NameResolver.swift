@@ -2,7 +2,7 @@
 
 /// Resolves one list of endpoints, again for each time it is asked, as an address may move.
 package final class NameResolver: Sendable {
-    package typealias Answer = Result<[SocketAddress], ResolutionError>
+    package typealias Answer = Result<[HostAddress], ResolutionError>
     private typealias Asker = @Sendable (Answer) -> Void
 
     private struct State {
@@ -53,11 +53,11 @@ package final class NameResolver: Sendable {
     }
 
     private func lookUp() -> Answer {
-        var addresses: [SocketAddress] = []
+        var addresses: [HostAddress] = []
         var firstFailure: ResolutionError?
         for endpoint in endpoints {
             do throws(ResolutionError) {
-                addresses += try endpoint.resolve()
+                addresses += try endpoint.resolveWithHost()
             } catch {
                 firstFailure = firstFailure ?? error
             }

@@ -60,6 +60,12 @@ package protocol StreamSocket: AnyObject {
     /// The connection stands, as it may as soon as `connect` returns: on the same machine there is nobody to wait for.
     var isConnected: Bool { get }
 
+    /// The kernel's number for the socket, for a library that reads and writes by itself; -1 where there is none.
+    var descriptor: Int32 { get }
+
+    /// The name the peer was found by, where all that passes is encrypted; otherwise nil.
+    var encryptedPeerName: String? { get }
+
     /// What was sent to the peer goes without an answer of its host at this moment.
     var isUnanswered: Bool { get }
 
@@ -80,6 +86,10 @@ package protocol StreamSocket: AnyObject {
 
 extension StreamSocket {
     package var isConnected: Bool { peerAddress != nil }
+
+    package var descriptor: Int32 { -1 }
+
+    package var encryptedPeerName: String? { nil }
 
     /// Where the peer can't be lost without notice.
     package var isUnanswered: Bool { false }

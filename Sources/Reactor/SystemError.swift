@@ -12,10 +12,13 @@ package struct SystemError: Error, Equatable, Sendable {
     }
 
     /// The error of the system call that has just failed on this thread.
-    static var last: SystemError { SystemError(errno) }
+    package static var last: SystemError { SystemError(errno) }
 
     /// What an attempt ends with that took too long.
     package static let timedOut = SystemError(ETIMEDOUT)
+
+    /// What the peer sends is not what was agreed on.
+    package static let protocolError = SystemError(EPROTO)
 
     /// No descriptor is to be had, for this process or for the whole system.
     package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }

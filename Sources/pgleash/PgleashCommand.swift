@@ -44,22 +44,31 @@ struct PgleashCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try effectiveConfiguration()
+        let security = try readSecurity(configuration)
         if checkConfig { return print("pgleash: the configuration is valid") }
         if ping {
-            let (line, exitCode) = checkHealth(configuration)
+            let (line, exitCode) = checkHealth(configuration, security)
             print(line)
             throw ExitCode(exitCode)
         }
-        try serve(configuration)
+        try serve(configuration, security)
     }
 
-    private func serve(_ configuration: Configuration) throws {
+    private func readSecurity(_ configuration: Configuration) throws -> Security {
+        do throws(StartError) {
+            return try Security(configuration)
+        } catch {
+            quit(exConfig, "\(error)")
+        }
+    }
+
+    private func serve(_ configuration: Configuration, _ security: Security) throws {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "pgleash")
         log.logLevel = configuration.logLevel
         do {
             // Threads of libraries may still be at work, so nothing is taken down.
-            quit(try Supervisor(configuration, log: log).run())
+            quit(try Supervisor(configuration, security, log: log).run())
         } catch let error as StartError {
             quit(1, "\(error)")
         }

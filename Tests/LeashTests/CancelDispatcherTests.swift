@@ -22,16 +22,18 @@ struct CancelDispatcherTests {
     private let loop = SimulatedLoop()
     private let replies = Replies()
 
+    private static let route = CancelRoute(to: [HostAddress(SimulatedSession.server, foundBy: "")], .plain)
+
     private func order(_ number: Int) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
-        return CancelOrder(.orphan, addresses: [SimulatedSession.server], key: cancelKey) { [replies] result in
+        return CancelOrder(.orphan, Self.route, key: cancelKey) { [replies] result in
             replies.results.withLock { $0[number] = result }
         }
     }
 
     @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
     func limit() throws {
-        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), counters: Counters())
+        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), security: .none, counters: Counters())
         for number in 0..<100 { dispatcher.receive(try order(number)) }
         loop.settle()
         var seen = 0
@@ -51,7 +53,7 @@ struct CancelDispatcherTests {
     func withdrawn() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
         let (first, second, third) = (try order(1), try order(2), try order(3))
         for order in [first, second, third] { dispatcher.receive(order) }
         loop.settle()
@@ -67,7 +69,7 @@ struct CancelDispatcherTests {
     @Test("A long row of orders that fail at once is worked off without a deep stack")
     func allRefusedAtOnce() throws {
         let counters = Counters()
-        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), counters: counters)
+        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), security: .none, counters: counters)
         loop.network = .impossible
         for number in 0..<5000 { dispatcher.receive(try order(number)) }
         loop.advance(by: .seconds(1))
@@ -78,7 +80,7 @@ struct CancelDispatcherTests {
     func hanging() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
         loop.network = .hangs
         dispatcher.receive(try order(1))
         loop.settle()
@@ -95,7 +97,7 @@ struct CancelDispatcherTests {
     func neverClosing() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, counters: Counters())
+        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
         dispatcher.receive(try order(1))
         dispatcher.receive(try order(2))
         loop.settle()
@@ -115,7 +117,9 @@ struct ServerConnectorTests {
         let addresses = (1...3).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
         loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]
         var winner: SocketAddress?
-        let connector = ServerConnector(loop: loop, addresses: addresses, timeout: .seconds(1)) { result in
+        let connector = ServerConnector(
+            loop: loop, addresses: addresses.map { HostAddress($0, foundBy: "") }, security: .none, timeout: .seconds(1)
+        ) { result in
             winner = try? result.get().peerAddress
         }
         connector.start()
@@ -132,7 +136,9 @@ struct ServerConnectorTests {
         let addresses = (1...2).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
         loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]
         var message = ""
-        let connector = ServerConnector(loop: loop, addresses: addresses, timeout: .seconds(1)) { result in
+        let connector = ServerConnector(
+            loop: loop, addresses: addresses.map { HostAddress($0, foundBy: "") }, security: .none, timeout: .seconds(1)
+        ) { result in
             if case .failure(let error) = result { message = "\(error)" }
         }
         connector.start()

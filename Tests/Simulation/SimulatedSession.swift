@@ -21,7 +21,8 @@ package final class SimulatedSession {
         let letters = Mailbox<WorkerLetter>()
         let environment = WorkerEnvironment(
             configuration: configuration,
-            upstream: .addresses([Self.server]),
+            upstream: .addresses([HostAddress(Self.server, foundBy: "")]),
+            security: .none,
             limit: SessionLimit(configuration.listen.maxSessions),
             dispatcher: orders,
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -30,7 +31,7 @@ package final class SimulatedSession {
         let worker = Worker(
             loop: loop, mailbox: letters, counters: counters, load: load, environment: environment
         )
-        let dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, counters: counters)
+        let dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, security: .none, counters: counters)
         self.worker = worker
         self.dispatcher = dispatcher
         try letters.open(on: loop) { worker.receive($0) }

@@ -99,7 +99,7 @@ struct Invariant: Sendable {
         let keys = world.server.backends.filter { backend in
             let bytes = backend.key
             guard let key = CancelKey(backendKeyData: bytes.span) else { return false }
-            return world.keys.address(of: key) != nil
+            return world.keys.route(of: key) != nil
         }
         let left: [(String, Int)] = [
             ("sessions", world.sessionsLeft()), ("sockets", world.socketsLeft), ("timers", world.timersLeft),

@@ -47,18 +47,21 @@ final class World {
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
         let orders = Mailbox<CancelOrder>()
-        let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { SocketAddress.unix(path: "server \($0)") }
+        let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map {
+            HostAddress(.unix(path: "server \($0)"), foundBy: "")
+        }
         var log = Logger(label: "simulation") { _ in FactsLog(facts: facts) }
         log.logLevel = .debug
         let environment = WorkerEnvironment(
-            configuration: configuration, upstream: .addresses(addresses), limit: limit, dispatcher: orders, log: log
+            configuration: configuration, upstream: .addresses(addresses), security: .none, limit: limit,
+            dispatcher: orders, log: log
         )
         keys = environment.keys
         let worker = Worker(
             loop: workerLoop, mailbox: letters, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(
-            loop: dispatcherLoop, limits: configuration.cancel, counters: dispatcherCounters
+            loop: dispatcherLoop, limits: configuration.cancel, security: .none, counters: dispatcherCounters
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try letters.open(on: workerLoop) { worker.receive($0) }

@@ -1,0 +1,107 @@
+// Whether connections to the server are encrypted, and what the server has to prove: libpq's sslmode and its relatives.
+
+import Reactor
+import TLS
+
+/// libpq's `sslmode`.
+package enum SSLMode: String, CaseIterable, Sendable {
+    case disable
+    case prefer
+    case require
+    case verifyCA = "verify-ca"
+    case verifyFull = "verify-full"
+}
+
+/// libpq's `sslnegotiation`.
+package enum SSLNegotiation: String, CaseIterable, Sendable {
+    /// An SSLRequest comes first.
+    case postgres
+    /// TLS begins at once; PostgreSQL takes that from version 17 on.
+    case direct
+}
+
+/// How a connection to the server is to be protected.
+package enum Protection: Sendable {
+    /// As `sslmode` has it.
+    case asConfigured
+    /// As the session's was that it is about: not at all.
+    case plain
+    /// The same: encrypted, with all that `sslmode` asks for, or there is no connection.
+    case encrypted
+}
+
+/// What is needed to encrypt connections to the server.
+package final class ServerSecurity: Sendable {
+    /// What is to be done about one connection.
+    enum Plan {
+        case plain
+        /// Without agreement there is no connection.
+        case encrypt(TLSClient)
+        /// Without agreement the connection is a plain one.
+        case tryToEncrypt(TLSClient)
+    }
+
+    let negotiation: SSLNegotiation
+    private let mode: SSLMode
+    private let client: TLSClient?
+
+    /// - Throws: `TLSError` when a file can't be used.
+    package init(_ settings: Configuration.ServerTLS) throws(TLSError) {
+        mode = settings.mode
+        negotiation = settings.negotiation
+        client = mode == .disable ? nil : try TLSClient(settings.options)
+    }
+
+    private init() {
+        mode = .disable
+        negotiation = .postgres
+        client = nil
+    }
+
+    /// Connections are plain ones.
+    package static let none = ServerSecurity()
+
+    /// For an address of the server's; a Unix socket has nobody who could listen.
+    func plan(_ protection: Protection, for address: SocketAddress) -> Plan {
+        guard let client, !address.isUnix else { return .plain }
+        switch protection {
+        case .plain: return .plain
+        case .encrypted: return .encrypt(client)
+        case .asConfigured: return mode == .prefer ? .tryToEncrypt(client) : .encrypt(client)
+        }
+    }
+}
+
+extension Configuration.ServerTLS {
+    /// What doesn't go together, as libpq has it; nil when all does.
+    package var contradiction: String? {
+        let isVerified = mode == .verifyCA || mode == .verifyFull
+        if isVerified, rootCertificates == nil { return "sslmode = \(mode.rawValue) needs sslrootcert" }
+        if rootCertificates == .system, mode != .verifyFull {
+            return "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
+        }
+        if negotiation == .direct, mode == .disable || mode == .prefer {
+            return "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
+        }
+        if (certificate == nil) != (key == nil) { return "sslcert and sslkey go together" }
+        if revocationList != nil, rootCertificates == nil { return "sslcrl needs sslrootcert" }
+        if let maximumVersion, maximumVersion < minimumVersion {
+            return "ssl_min_protocol_version is above ssl_max_protocol_version"
+        }
+        return nil
+    }
+
+    fileprivate var options: TLSClientOptions {
+        var options = TLSClientOptions()
+        // As with libpq, authorities that are named count under `require` too; under `prefer` nothing is proved.
+        options.authorities = mode == .prefer ? nil : rootCertificates
+        options.checksName = mode == .verifyFull
+        options.revocationList = mode == .prefer ? nil : revocationList
+        options.certificate = certificate
+        options.key = key
+        options.sendsServerName = sendsServerName
+        options.minimumVersion = minimumVersion
+        options.maximumVersion = maximumVersion
+        return options
+    }
+}

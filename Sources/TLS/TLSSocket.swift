@@ -1,0 +1,242 @@
+// A socket whose bytes are encrypted on their way: the same as a plain one to who uses it.
+
+import COpenSSL
+import Reactor
+
+/// TLS over another socket, whose descriptor OpenSSL reads and writes by itself, so that the kernel can take over the
+/// encryption where it offers to.
+@safe package final class TLSSocket: StreamSocket {
+    /// Called once: with why no agreement was reached, or nil.
+    package typealias Completion = (TLSError?) -> Void
+
+    let connection: OpaquePointer
+    /// The name the peer was found by.
+    private let peerName: String
+    private let transport: any StreamSocket
+    private let loop: any EventLoop
+    private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
+    /// Of the handshake, until it has ended.
+    private var completion: Completion?
+    private var watchedFor: Interest = []
+    /// OpenSSL holds received bytes that the last receive did not ask for; the kernel will not tell of them.
+    private var hasMore = false
+    /// Tells the owner of those.
+    private var timer: (any ScheduledTimer)?
+    private var isClosed = false
+
+    /// - Parameter transport: connected; taken over.
+    init(
+        _ context: TLSContext, over transport: any StreamSocket, peerName: String, loop: any EventLoop
+    ) throws(TLSError) {
+        guard let made = unsafe SSL_new(context.context) else { throw .taken(orElse: "out of memory") }
+        unsafe connection = made
+        unsafe unretainedOwner = nil
+        self.peerName = peerName
+        self.transport = transport
+        self.loop = loop
+        guard unsafe SSL_set_fd(connection, transport.descriptor) == 1 else { throw .taken(orElse: "out of memory") }
+    }
+
+    deinit {
+        close()
+        unsafe SSL_free(connection)
+    }
+
+    // MARK: - The handshake
+
+    /// Agrees on a key with the peer. `completion` may be called before this returns, but then with a success: a peer
+    /// on the same machine can be that fast. Who gives up closes the socket.
+    package func handshake(_ completion: @escaping Completion) {
+        self.completion = completion
+        transport.owner = self
+        if let error = shakeHands() {
+            timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
+        } else if hasShakenHands {
+            finish(nil)
+        }
+    }
+
+    /// - Returns: why there will be no agreement.
+    private func shakeHands() -> TLSError? {
+        let result = unsafe SSL_do_handshake(connection)
+        guard result != 1 else { return nil }
+        switch unsafe SSL_get_error(connection, result) {
+        case SSL_ERROR_WANT_READ: transport.interest = .read
+        case SSL_ERROR_WANT_WRITE: transport.interest = .write
+        case SSL_ERROR_SSL: return failure
+        default: return TLSError.taken(orElse: "the peer closed the connection during the handshake")
+        }
+        return nil
+    }
+
+    private var hasShakenHands: Bool { unsafe SSL_is_init_finished(connection) == 1 }
+
+    /// What OpenSSL says, with what is wrong with the peer's certificate if that is it.
+    private var failure: TLSError {
+        let error = TLSError.taken(orElse: "unknown error")
+        let verdict = unsafe SSL_get_verify_result(connection)
+        guard verdict != X509_V_OK, let reason = unsafe X509_verify_cert_error_string(verdict) else { return error }
+        return TLSError("\(error): \(unsafe String(cString: reason))")
+    }
+
+    private func finish(_ error: TLSError?) {
+        timer = nil
+        transport.interest = watchedFor
+        let completion = completion
+        self.completion = nil
+        completion?(error)
+    }
+
+    /// Both ends agreed that it is PostgreSQL's protocol that follows.
+    package var hasAgreedOnProtocol: Bool {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(connection, &name, &length)
+        return length > 0
+    }
+
+    // MARK: - StreamSocket
+
+    package var owner: (any SocketOwner)? {
+        get { unsafe unretainedOwner }
+        set { unsafe unretainedOwner = newValue }
+    }
+
+    package var interest: Interest {
+        get { watchedFor }
+        set {
+            watchedFor = newValue
+            guard completion == nil else { return }
+            transport.interest = newValue
+            tellOfMore()
+        }
+    }
+
+    package var descriptor: Int32 { transport.descriptor }
+    package var peerAddress: SocketAddress? { transport.peerAddress }
+    package var isUnanswered: Bool { transport.isUnanswered }
+    package var encryptedPeerName: String? { peerName }
+
+    package func takeError() -> SystemError? { transport.takeError() }
+
+    package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
+        hasMore = false
+        var outcome = Received.wouldBlock
+        let count = buffer.fill { bytes in
+            unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+                unsafe decrypt(into: bytes, limit: min(limit, bytes.count), &outcome)
+            }
+        }
+        guard count > 0 else { return outcome }
+        // What ended the bytes is found again by the next receive.
+        if outcome != .wouldBlock { hasMore = true }
+        tellOfMore()
+        return .bytes(count)
+    }
+
+    /// Takes record after record, until there is no whole one left or no room.
+    ///
+    /// - Returns: how many bytes; `outcome` is why there are no more.
+    private func decrypt(
+        into bytes: UnsafeMutableBufferPointer<UInt8>, limit: Int, _ outcome: inout Received
+    ) -> Int {
+        var count = 0
+        while count < limit {
+            let result = unsafe SSL_read(connection, bytes.baseAddress?.advanced(by: count), Int32(limit - count))
+            guard result > 0 else {
+                outcome = received(result)
+                return count
+            }
+            count += Int(result)
+            // To ask the kernel once more would most often be in vain.
+            if unsafe SSL_has_pending(connection) == 0 { return count }
+        }
+        hasMore = true
+        return count
+    }
+
+    private func received(_ result: Int32) -> Received {
+        let systemError = SystemError.last
+        switch unsafe SSL_get_error(connection, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+        case SSL_ERROR_ZERO_RETURN: return .endOfStream
+        case SSL_ERROR_SYSCALL: return .failed(systemError)
+        default:
+            ERR_clear_error()
+            return .failed(.protocolError)
+        }
+    }
+
+    /// Of bytes that are not taken, the beginning may have been encrypted already: they have to be offered again, at
+    /// least as many of them, before any others.
+    package func send(_ bytes: Span<UInt8>) -> Sent {
+        unsafe bytes.withUnsafeBufferPointer { bytes in
+            var count = 0
+            // A record at a time.
+            while count < bytes.count {
+                let rest = Int32(clamping: bytes.count - count)
+                let result = unsafe SSL_write(connection, bytes.baseAddress?.advanced(by: count), rest)
+                guard result > 0 else {
+                    let error = sendFailure(result)
+                    return count == 0 ? error.map { .failed($0) } ?? .bytes(0) : .bytes(count)
+                }
+                count += Int(result)
+            }
+            return .bytes(count)
+        }
+    }
+
+    /// - Returns: nil when the rest can go later.
+    private func sendFailure(_ result: Int32) -> SystemError? {
+        let systemError = SystemError.last
+        switch unsafe SSL_get_error(connection, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
+        case SSL_ERROR_SYSCALL: return systemError
+        default:
+            ERR_clear_error()
+            return .protocolError
+        }
+    }
+
+    package func shutdownSending() {
+        sayGoodbye()
+        transport.shutdownSending()
+    }
+
+    package func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        timer?.cancel()
+        completion = nil
+        sayGoodbye()
+        transport.close()
+    }
+
+    /// Tells the peer that nothing more comes, if that is possible at once.
+    private func sayGoodbye() {
+        guard hasShakenHands else { return }
+        unsafe SSL_shutdown(connection)
+        ERR_clear_error()
+    }
+}
+
+extension TLSSocket: SocketOwner {
+    package func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        // The owner may end with this very call.
+        withExtendedLifetime((self, owner)) {
+            guard completion != nil else { return owner?.socket(self, became: readiness) ?? () }
+            let error = shakeHands()
+            if error != nil || hasShakenHands { finish(error) }
+        }
+    }
+
+    /// Does what the kernel would do for bytes it holds: tells an owner that reads, behind all others whose turn it is.
+    private func tellOfMore() {
+        guard hasMore, watchedFor.contains(.read), timer == nil else { return }
+        timer = loop.schedule(after: .zero) { [unowned self] in
+            timer = nil
+            guard hasMore, watchedFor.contains(.read) else { return }
+            withExtendedLifetime((self, owner)) { owner?.socket(self, became: .readable) ?? () }
+        }
+    }
+}
