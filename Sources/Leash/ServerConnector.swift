@@ -1,7 +1,6 @@
 // Connects to the first of several addresses that answers, and encrypts the connection where that is asked for.
 
 import Reactor
-import TLS
 
 /// A connection attempt that failed, address by address.
 struct ConnectError: Error, CustomStringConvertible {
@@ -148,17 +147,17 @@ extension ServerConnector {
         self.socket = nil
         switch security.plan(isSecondTry ? .plain : protection, for: address.address) {
         case .plain: succeeded(socket)
-        case .encrypt(let client): encrypt(socket, client, address.host, isRequired: true)
-        case .tryToEncrypt(let client): encrypt(socket, client, address.host, isRequired: false)
+        case .encrypt: encrypt(socket, address.host, isRequired: true)
+        case .tryToEncrypt: encrypt(socket, address.host, isRequired: false)
         }
     }
 
-    private func encrypt(_ socket: any StreamSocket, _ client: TLSClient, _ host: String, isRequired: Bool) {
+    private func encrypt(_ socket: any StreamSocket, _ host: String, isRequired: Bool) {
         socket.interest = []
         if timer == nil { armTimer() }
-        let handshake = ServerHandshake(
-            loop: loop, socket: socket, host: host, client: client, negotiation: security.negotiation
-        ) { [unowned self] in concluded($0, isRequired) }
+        let handshake = ServerHandshake(loop: loop, socket: socket, host: host, security: security) {
+            [unowned self] in concluded($0, isRequired)
+        }
         self.handshake = handshake
         handshake.start()
     }

@@ -15,8 +15,7 @@ final class ServerHandshake: SocketOwner {
 
     private let loop: any EventLoop
     private let host: String
-    private let client: TLSClient
-    private let negotiation: SSLNegotiation
+    private let security: ServerSecurity
     private let completion: (Outcome) -> Void
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
@@ -29,15 +28,13 @@ final class ServerHandshake: SocketOwner {
         loop: any EventLoop,
         socket: any StreamSocket,
         host: String,
-        client: TLSClient,
-        negotiation: SSLNegotiation,
+        security: ServerSecurity,
         _ completion: @escaping (Outcome) -> Void
     ) {
         self.loop = loop
         self.socket = socket
         self.host = host
-        self.client = client
-        self.negotiation = negotiation
+        self.security = security
         self.completion = completion
     }
 
@@ -47,7 +44,7 @@ final class ServerHandshake: SocketOwner {
 
     func start() {
         guard let socket else { return }
-        if negotiation == .direct { return encrypt(socket) }
+        if security.negotiation == .direct { return encrypt(socket) }
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
         _ = socket.send(StartupPacket.sslRequestPacket)
@@ -82,7 +79,7 @@ final class ServerHandshake: SocketOwner {
 
     private func encrypt(_ socket: any StreamSocket) {
         do throws(TLSError) {
-            let encrypted = try client.connect(over: socket, host: host, loop: loop)
+            let encrypted = try security.tlsClient().connect(over: socket, host: host, loop: loop)
             self.socket = encrypted
             encrypted.handshake { [unowned self] error in concluded(encrypted, error) }
         } catch {
@@ -92,7 +89,7 @@ final class ServerHandshake: SocketOwner {
 
     private func concluded(_ encrypted: TLSSocket, _ error: TLSError?) {
         if let error { return fail("SSL error: \(error)") }
-        if negotiation == .direct, !encrypted.hasAgreedOnProtocol {
+        if security.negotiation == .direct, !encrypted.hasAgreedOnProtocol {
             return fail("direct SSL connection was established without ALPN protocol negotiation extension")
         }
         socket = nil

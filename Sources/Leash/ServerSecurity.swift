@@ -36,38 +36,53 @@ package final class ServerSecurity: Sendable {
     enum Plan {
         case plain
         /// Without agreement there is no connection.
-        case encrypt(TLSClient)
+        case encrypt
         /// Without agreement the connection is a plain one.
-        case tryToEncrypt(TLSClient)
-    }
-
-    let negotiation: SSLNegotiation
-    private let mode: SSLMode
-    private let client: TLSClient?
-
-    /// - Throws: `TLSError` when a file can't be used.
-    package init(_ settings: Configuration.ServerTLS) throws(TLSError) {
-        mode = settings.mode
-        negotiation = settings.negotiation
-        client = mode == .disable ? nil : try TLSClient(settings.options)
-    }
-
-    private init() {
-        mode = .disable
-        negotiation = .postgres
-        client = nil
+        case tryToEncrypt
     }
 
     /// Connections are plain ones.
-    package static let none = ServerSecurity()
+    package static let none = ServerSecurity(mode: .disable)
+
+    let negotiation: SSLNegotiation
+    private let mode: SSLMode
+    private let options: TLSClientOptions
+    private let client = Locked<TLSClient?>(nil)
+
+    /// - Throws: `TLSError` when a file can't be used.
+    package convenience init(_ settings: Configuration.ServerTLS) throws(TLSError) {
+        self.init(mode: settings.mode, settings.negotiation, settings.options)
+        // Where no file has to be read it can wait until a server wants it: OpenSSL takes 1.5 MB to get going.
+        if mode != .disable, mode != .prefer || options.certificate != nil { try reload() }
+    }
+
+    private init(
+        mode: SSLMode, _ negotiation: SSLNegotiation = .postgres, _ options: TLSClientOptions = TLSClientOptions()
+    ) {
+        self.mode = mode
+        self.negotiation = negotiation
+        self.options = options
+    }
+
+    /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
+    func reload() throws(TLSError) {
+        let read = try TLSClient(options)
+        client.withLock { $0 = read }
+    }
+
+    func tlsClient() throws(TLSError) -> TLSClient {
+        if let client = client.withLock({ $0 }) { return client }
+        try reload()
+        return try tlsClient()
+    }
 
     /// For an address of the server's; a Unix socket has nobody who could listen.
     func plan(_ protection: Protection, for address: SocketAddress) -> Plan {
-        guard let client, !address.isUnix else { return .plain }
+        if mode == .disable || address.isUnix { return .plain }
         switch protection {
         case .plain: return .plain
-        case .encrypted: return .encrypt(client)
-        case .asConfigured: return mode == .prefer ? .tryToEncrypt(client) : .encrypt(client)
+        case .encrypted: return .encrypt
+        case .asConfigured: return mode == .prefer ? .tryToEncrypt : .encrypt
         }
     }
 }
