@@ -81,11 +81,14 @@ class Direct(Contender):
 
 
 class Pgleash(Contender):
-    """The program of `make build`, or another, with these lines in its configuration file."""
+    """The program of `make build`, or another, with these lines in its configuration file.
+
+    Without TLS unless they say otherwise, and without asking for it, as the other contenders don't.
+    """
 
     name = "pgleash"
 
-    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
+    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings="[server]\nsslmode = disable\n"):
         super().__init__()
         self.program = program
         self.options = options

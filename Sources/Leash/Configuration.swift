@@ -17,6 +17,19 @@ package struct Configuration: Sendable {
         /// Within which a client must have sent its StartupMessage.
         package var authenticationTimeout = Duration.seconds(60)
         package var keepalive = Keepalive.default
+        package var tls = ListenTLS()
+    }
+
+    /// Whether clients' connections are encrypted, and what the clients are shown.
+    package struct ListenTLS: Equatable, Sendable {
+        package var mode = ClientSSLMode.disable
+        package var certificate: String?
+        package var key: String?
+        package var clientAuthorities: String?
+        package var minimumVersion = TLSVersion.tls12
+        package var ciphers = TLSServerOptions.defaultCiphers
+
+        package init() {}
     }
 
     /// Where the PostgreSQL server is.

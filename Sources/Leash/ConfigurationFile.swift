@@ -54,6 +54,9 @@ extension Configuration {
             )
         }
         for entry in contents.entries { try apply(entry, file) }
+        if let contradiction = listen.tls.contradiction {
+            throw ConfigurationError(file: file, "[listen] \(contradiction)")
+        }
         if let contradiction = server.tls.contradiction {
             throw ConfigurationError(file: file, "[server] \(contradiction)")
         }

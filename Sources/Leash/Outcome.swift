@@ -50,6 +50,10 @@ package enum EndReason: String, CaseIterable, Sendable {
     case serverUnreachable = "server_unreachable"
     /// The client's first packet, or a message of either side, made no sense.
     case protocolError = "protocol_error"
+    /// The client wanted TLS, and there was no agreement.
+    case sslFailed = "ssl_failed"
+    /// `[listen] sslmode` is `require`, and the client spoke in clear text.
+    case sslRequired = "ssl_required"
     case authenticationTimeout = "authentication_timeout"
     case tooManyClients = "too_many_clients"
     case outOfDescriptors = "out_of_descriptors"

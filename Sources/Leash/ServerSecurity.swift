@@ -1,6 +1,7 @@
 // Whether connections to the server are encrypted, and what the server has to prove: libpq's sslmode and its relatives.
 
 import Reactor
+import Synchronization
 import TLS
 
 /// libpq's `sslmode`.
@@ -48,6 +49,7 @@ package final class ServerSecurity: Sendable {
     private let mode: SSLMode
     private let options: TLSClientOptions
     private let client = Locked<TLSClient?>(nil)
+    private let hasAdvised = Atomic(false)
 
     /// - Throws: `TLSError` when a file can't be used.
     package convenience init(_ settings: Configuration.ServerTLS) throws(TLSError) {
@@ -66,15 +68,20 @@ package final class ServerSecurity: Sendable {
 
     /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
     func reload() throws(TLSError) {
+        guard mode != .disable else { return }
         let read = try TLSClient(options)
         client.withLock { $0 = read }
     }
 
     func tlsClient() throws(TLSError) -> TLSClient {
         if let client = client.withLock({ $0 }) { return client }
-        try reload()
-        return try tlsClient()
+        let made = try TLSClient(options)
+        client.withLock { $0 = made }
+        return made
     }
+
+    /// Whether what is to be said once about the server may be said.
+    func mayAdvise() -> Bool { !hasAdvised.exchange(true, ordering: .relaxed) }
 
     /// For an address of the server's; a Unix socket has nobody who could listen.
     func plan(_ protection: Protection, for address: SocketAddress) -> Plan {

@@ -13,6 +13,8 @@ final class Session: SocketOwner {
     enum Stage {
         /// Waiting for the client's first packet.
         case startup(StartupReader)
+        /// The client and we agree on keys, its first packet follows under them.
+        case encrypting
         /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
         case connecting(ServerConnector?, startupPacket: [UInt8])
         /// The client is a CancelRequest, on its way to the server.
@@ -37,7 +39,7 @@ final class Session: SocketOwner {
     let id: SessionID
     /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
     let worker: Worker
-    let client: any StreamSocket
+    var client: any StreamSocket
     let clientAddress: SocketAddress
     let openedAt: MonotonicTime
 
@@ -50,10 +52,12 @@ final class Session: SocketOwner {
     var hasPlace = false
     /// Whether clients' own cancels find the way of this session's server by its key.
     var listing = KeyListing.none
-    /// Where the client could not use what the server offers, until that has passed.
-    var channelBindingRemoval: ChannelBindingRemoval?
-    var sslRefused = false
-    var gssRefused = false
+    /// What is to be done about channel binding, until the login is through.
+    var channelBinding: ChannelBinding?
+    /// The client's first byte has come.
+    var hasSpoken = false
+    var sslAnswered = false
+    var gssAnswered = false
     var readAhead = ReadAhead()
     /// Since when a peer's host has not answered.
     var silences: [Side: MonotonicTime] = [:]
@@ -99,7 +103,7 @@ final class Session: SocketOwner {
         case .connecting, .relayingCancel: clientLeftEarly()
         case .reaping: reap()
         case .closing(let reason): closeFurther(reason, readiness)
-        case .ended: break
+        case .encrypting, .ended: break
         }
     }
 
@@ -169,7 +173,7 @@ extension Session {
     /// In the words of `pg_stat_activity.state` where it has one.
     private var stateName: String {
         switch stage {
-        case .startup: "startup"
+        case .startup, .encrypting: "startup"
         case .connecting: "connecting"
         case .relayingCancel: "relaying cancel"
         case .relaying where state.owed.isStartingUp: "authenticating"

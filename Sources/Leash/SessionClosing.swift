@@ -54,6 +54,7 @@ extension Session {
         let goodbye = FatalError(.adminShutdown, "terminating connection due to administrator command")
         switch stage {
         case .startup, .connecting: refuse(goodbye, .shutdown)
+        case .encrypting: end(.shutdown)
         case .relaying:
             tellClient(goodbye)
             clientDropped(.shutdown)

@@ -43,16 +43,11 @@ extension Session {
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosed()
-        case .bytes(let count): buffer.withReceived(count) { withEdited($0) { passOnToClient($0) } }
+        case .bytes(let count): 
+            buffer.withReceived(count) { bytes in
+                if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
+            }
         }
-    }
-
-    /// Lends what goes to the client of what the server sent: nearly always the very same.
-    func withEdited(_ bytes: Span<UInt8>, _ body: (Span<UInt8>) -> Void) {
-        guard channelBindingRemoval != nil else { return body(bytes) }
-        let edited = channelBindingRemoval?.edit(bytes) ?? []
-        if channelBindingRemoval?.isDone != false { channelBindingRemoval = nil }
-        if !edited.isEmpty { body(edited.span) }
     }
 
     private func passOnToClient(_ bytes: Span<UInt8>) {

@@ -6,7 +6,7 @@ import Reactor
 extension Session {
     /// Reads on in the client's first packet.
     func readStartup() {
-        guard case .startup(var reader) = stage else { return }
+        guard !beginsWithTLS(), case .startup(var reader) = stage else { return }
         let progress = reader.read(from: client, into: worker.receiveBuffer)
         stage = .startup(reader)
         switch progress {
@@ -22,11 +22,11 @@ extension Session {
         worker.counters.client.bytes.add(Int64(bytes.count))
         worker.counters.client.messages.add()
         switch packet {
-        case .sslRequest where !sslRefused:
-            sslRefused = true
-            refuseEncryption()
-        case .gssEncryptionRequest where !gssRefused:
-            gssRefused = true
+        case .sslRequest where !sslAnswered && client.encryptedPeerName == nil:
+            sslAnswered = true
+            answerEncryptionRequest()
+        case .gssEncryptionRequest where !gssAnswered:
+            gssAnswered = true
             refuseEncryption()
         case .sslRequest, .gssEncryptionRequest:
             // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
@@ -36,6 +36,7 @@ extension Session {
             findServer()
         case .startup(let message):
             identity = message
+            if isRefusedForPlainText() { return }
             guard worker.limit.enter() else { return refuseOneTooMany() }
             hasPlace = true
             state = SessionState(
@@ -47,7 +48,7 @@ extension Session {
         }
     }
 
-    private func refuseEncryption() {
+    func refuseEncryption() {
         stage = .startup(StartupReader())
         guard client.send(encryptionRefused) == .bytes(encryptionRefused.count) else { return end(.clientClosed) }
         // The next packet may be there already; the loop tells.
@@ -60,9 +61,13 @@ extension Session {
     }
 
     private func refuseMalformed(_ reason: StartupPacket.Malformed) {
+        refuseMalformed("\(reason)", reason.sqlState)
+    }
+
+    func refuseMalformed(_ reason: String, _ sqlState: SQLState) {
         worker.counters.protocolErrors[.client].add()
         worker.logThrottled(.warning, "bad start-up packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
-        refuse(FatalError(reason.sqlState, "\(reason)"), .protocolError)
+        refuse(FatalError(sqlState, reason), .protocolError)
     }
 
     // MARK: To the server
@@ -86,7 +91,7 @@ extension Session {
             let connector = ServerConnector(
                 loop: worker.loop,
                 addresses: addresses,
-                security: worker.security,
+                security: worker.serverSecurity,
                 timeout: worker.configuration.server.connectTimeout
             ) { [unowned self] result in
                 connected(result)
@@ -112,9 +117,7 @@ extension Session {
             server = socket
             socket.owner = self
             if socket.encryptedPeerName != nil || worker.listsKeys { listing = .awaited }
-            if socket.encryptedPeerName != nil, client.encryptedPeerName == nil {
-                channelBindingRemoval = ChannelBindingRemoval()
-            }
+            channelBinding = ChannelBinding(client: client, server: socket)
             stage = .relaying
             noteBusy(true)
             open(socket, with: packet)

@@ -38,6 +38,25 @@ struct Setting: Sendable {
         Setting(section: "listen", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
             set(&configuration.listen.keepalive.userTimeout, milliseconds(value))
         },
+        Setting(section: "listen", key: "sslmode", allowed: choices(of: ClientSSLMode.self)) { configuration, value in
+            set(&configuration.listen.tls.mode, ClientSSLMode(rawValue: value))
+        },
+        Setting(section: "listen", key: "ssl_cert_file", allowed: absolutePath) { configuration, value in
+            set(&configuration.listen.tls.certificate, path(value))
+        },
+        Setting(section: "listen", key: "ssl_key_file", allowed: absolutePath) { configuration, value in
+            set(&configuration.listen.tls.key, path(value))
+        },
+        Setting(section: "listen", key: "ssl_ca_file", allowed: absolutePath) { configuration, value in
+            set(&configuration.listen.tls.clientAuthorities, path(value))
+        },
+        Setting(section: "listen", key: "ssl_min_protocol_version", allowed: choices(of: TLSVersion.self)) {
+            configuration, value in
+            set(&configuration.listen.tls.minimumVersion, TLSVersion(rawValue: value))
+        },
+        Setting(section: "listen", key: "ssl_ciphers", allowed: "a list of OpenSSL's ciphers") { configuration, value in
+            set(&configuration.listen.tls.ciphers, value.isEmpty ? nil : value)
+        },
         Setting(section: "server", key: "host", allowed: hostList) { configuration, value in
             set(&configuration.server.hosts, value.contains("*") ? nil : hosts(value))
         },
@@ -140,104 +159,4 @@ extension Configuration {
         guard let setting = Setting.all.first(where: { $0.section == section && $0.key == key }) else { return false }
         return setting.apply(&self, value)
     }
-}
-
-// MARK: - Reading values
-
-private func set<Value>(_ place: inout Value, _ value: Value?) -> Bool {
-    guard let value else { return false }
-    place = value
-    return true
-}
-
-private func set<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
-    guard let value else { return false }
-    place = value
-    return true
-}
-
-private func path(_ value: String) -> String? { value.hasPrefix("/") ? value : nil }
-
-/// The words of an enumeration, as the error message has them.
-private func choices<Choice: CaseIterable & RawRepresentable<String>>(of: Choice.Type) -> String {
-    Choice.allCases.map(\.rawValue).joined(separator: ", ")
-}
-
-private func hosts(_ value: String) -> [String]? {
-    let hosts = value.split(separator: ",", omittingEmptySubsequences: false).map { word in
-        let host = word.trimmed
-        // The brackets of an IPv6 address, as they stand before a port.
-        return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
-    }
-    return hosts.contains { $0.isEmpty || hasPort($0) } ? nil : hosts
-}
-
-/// As other programs write it; an IPv6 address has more than one colon.
-private func hasPort(_ host: String) -> Bool { !host.hasPrefix("/") && host.count { $0 == ":" } == 1 }
-
-private func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Value>) -> Value? {
-    guard let value = Value(text), bounds.contains(value) else { return nil }
-    return value
-}
-
-/// Nothing stands for no name at all.
-private func names(_ value: String) -> Set<String>? {
-    if value.isEmpty { return [] }
-    let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
-    return names.contains { $0.isEmpty || $0.contains("\"") || $0.contains(" #") } ? nil : Set(names)
-}
-
-/// What the kernel counts in whole seconds, with its bound.
-private func seconds(_ text: String) -> Duration? {
-    guard let value = duration(text, .zero...(.seconds(32_767))) else { return nil }
-    return value.components.attoseconds == 0 ? value : nil
-}
-
-/// What postgresql.conf counts in milliseconds.
-private func milliseconds(_ text: String) -> Duration? {
-    duration(text, .zero...(.seconds(86_400)), unit: .milliseconds(1))
-}
-
-/// A whole number with a unit of postgresql.conf; `unit` stands for a missing one.
-private func duration(
-    _ text: String, _ bounds: ClosedRange<Duration>, unit missing: Duration = .seconds(1)
-) -> Duration? {
-    guard let (count, name) = quantity(text) else { return nil }
-    let unit: Duration
-    switch name {
-    case "us": unit = .microseconds(1)
-    case "ms": unit = .milliseconds(1)
-    case "": unit = missing
-    case "s": unit = .seconds(1)
-    case "min": unit = .seconds(60)
-    case "h": unit = .seconds(3600)
-    case "d": unit = .seconds(86_400)
-    default: return nil
-    }
-    let value = unit * count
-    return bounds.contains(value) ? value : nil
-}
-
-/// Bytes: a whole number with a unit of postgresql.conf, which only 0 can do without.
-private func size(_ text: String, _ bounds: ClosedRange<Int>) -> Int? {
-    guard let (count, name) = quantity(text) else { return nil }
-    let unit: Int
-    switch name {
-    case "B": unit = 1
-    case "" where count == 0: unit = 1
-    case "kB": unit = 1 << 10
-    case "MB": unit = 1 << 20
-    case "GB": unit = 1 << 30
-    case "TB": unit = 1 << 40
-    default: return nil
-    }
-    let (value, overflow) = count.multipliedReportingOverflow(by: unit)
-    return !overflow && bounds.contains(value) ? value : nil
-}
-
-/// A number below 1,000,000,000 and what stands behind it.
-private func quantity(_ text: String) -> (count: Int, unit: Substring)? {
-    let digits = text.prefix { $0.isASCII && $0.isNumber }
-    guard let count = Int(digits), count < 1_000_000_000 else { return nil }
-    return (count, text[digits.endIndex...].trimmed)
 }

@@ -153,7 +153,7 @@ extension Supervisor {
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: Upstream(configuration.server.endpoints),
-            security: security.server,
+            security: security,
             limit: limit,
             dispatcher: orders,
             log: log
@@ -172,7 +172,7 @@ extension Supervisor {
             loop.watch(signal: SIGTERM) { [unowned self] in drain("SIGTERM") },
             loop.watch(signal: SIGINT) { [unowned self] in drain("SIGINT") },
             loop.watch(signal: SIGUSR1) { [unowned self] in beginReport() },
-            loop.watch(signal: SIGHUP) { [log] in log.notice("SIGHUP: the configuration is read at start only") },
+            loop.watch(signal: SIGHUP) { [security, log] in security.reload(log) },
         ]
     }
 

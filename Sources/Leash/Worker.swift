@@ -19,7 +19,7 @@ package enum WorkerLetter: Sendable {
 package struct WorkerEnvironment: Sendable {
     package let configuration: Configuration
     package let upstream: Upstream
-    package let security: ServerSecurity
+    package let security: Security
     package let limit: SessionLimit
     package let dispatcher: Mailbox<CancelOrder>
     package let keys = CancelKeyDirectory()
@@ -29,7 +29,7 @@ package struct WorkerEnvironment: Sendable {
     package init(
         configuration: Configuration,
         upstream: Upstream,
-        security: ServerSecurity,
+        security: Security,
         limit: SessionLimit,
         dispatcher: Mailbox<CancelOrder>,
         log: Logger
@@ -49,7 +49,8 @@ package final class Worker {
     let loop: any EventLoop
     let receiveBuffer: ReceiveBuffer
     let configuration: Configuration
-    let security: ServerSecurity
+    let clientSecurity: ClientSecurity
+    let serverSecurity: ServerSecurity
     let counters: Counters
     let limit: SessionLimit
     let keys: CancelKeyDirectory
@@ -87,7 +88,8 @@ package final class Worker {
         self.load = load
         configuration = environment.configuration
         upstream = environment.upstream
-        security = environment.security
+        clientSecurity = environment.security.client
+        serverSecurity = environment.security.server
         listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
         dispatcher = environment.dispatcher

@@ -40,5 +40,8 @@ package struct FatalError: Equatable, Sendable {
     }
 }
 
+/// The answer to SSLRequest: TLS follows.
+package let encryptionAccepted: [UInt8] = [UInt8(ascii: "S")]
+
 /// The answer to SSLRequest and GSSENCRequest: no encryption here.
 package let encryptionRefused: [UInt8] = [UInt8(ascii: "N")]

@@ -5,13 +5,14 @@ import Glibc
 
 /// The real StreamSocket: one descriptor and one event.
 @safe package final class KernelSocket: EventSource, StreamSocket {
-    package private(set) var descriptor: Int32
+    /// Kept from other modules, as what they can see is checked for overlapping accesses, at each of them.
+    private var openDescriptor: Int32
     private var watchedFor: Interest = []
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
 
     /// Takes over `descriptor`, which must be non-blocking.
     init(loop: LibeventLoop, descriptor: Int32) {
-        self.descriptor = descriptor
+        openDescriptor = descriptor
         unsafe unretainedOwner = nil
         super.init(loop: loop, descriptor: descriptor, events: 0)
     }
@@ -30,7 +31,7 @@ import Glibc
         set {
             guard newValue != watchedFor else { return }
             watchedFor = newValue
-            if descriptor >= 0 { change(descriptor: descriptor, events: Self.events(for: newValue)) }
+            if openDescriptor >= 0 { change(descriptor: openDescriptor, events: Self.events(for: newValue)) }
         }
     }
 
@@ -62,27 +63,34 @@ import Glibc
 
     /// Whether the connection is broken; asks without taking the error, which `takeError` shall still find.
     private var hasFailed: Bool {
-        var query = pollfd(fd: descriptor, events: 0, revents: 0)
+        var query = pollfd(fd: openDescriptor, events: 0, revents: 0)
         unsafe poll(&query, 1, 0)
         return query.revents & Int16(POLLERR | POLLHUP) != 0
     }
 
+    package var descriptor: Int32 { openDescriptor }
+
     package var peerAddress: SocketAddress? {
-        unsafe SocketAddress { unsafe getpeername(descriptor, $0, $1) }
+        unsafe SocketAddress { unsafe getpeername(openDescriptor, $0, $1) }
     }
 
     package func takeError() -> SystemError? {
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
-        guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return .last }
+        guard unsafe getsockopt(openDescriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0 else { return .last }
         return code == 0 ? nil : SystemError(code)
+    }
+
+    package func peek() -> UInt8? {
+        var byte: UInt8 = 0
+        return unsafe recv(openDescriptor, &byte, 1, Int32(MSG_PEEK)) == 1 ? byte : nil
     }
 
     package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
         while true {
             let count = buffer.fill { bytes in
                 unsafe bytes.withUnsafeMutableBufferPointer { bytes in
-                    unsafe recv(descriptor, bytes.baseAddress, min(limit, bytes.count), 0)
+                    unsafe recv(openDescriptor, bytes.baseAddress, min(limit, bytes.count), 0)
                 }
             }
             if count > 0 { return .bytes(count) }
@@ -96,7 +104,7 @@ import Glibc
     package func send(_ bytes: Span<UInt8>) -> Sent {
         while true {
             let count = unsafe bytes.withUnsafeBufferPointer { bytes in
-                unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+                unsafe Glibc.send(openDescriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             }
             if count >= 0 { return .bytes(count) }
             let error = SystemError.last
@@ -106,14 +114,14 @@ import Glibc
     }
 
     package func shutdownSending() {
-        _ = shutdown(descriptor, Int32(SHUT_WR))
+        _ = shutdown(openDescriptor, Int32(SHUT_WR))
     }
 
     package func close() {
-        guard descriptor >= 0 else { return }
+        guard openDescriptor >= 0 else { return }
         // The event goes first: the number of a closed descriptor is soon somebody else's.
         freeEvent()
-        _ = Glibc.close(descriptor)
-        descriptor = -1
+        _ = Glibc.close(openDescriptor)
+        openDescriptor = -1
     }
 }

@@ -72,6 +72,9 @@ package protocol StreamSocket: AnyObject {
     /// Takes the error the kernel holds for the socket: how a connection attempt failed, or what ended the stream.
     func takeError() -> SystemError?
 
+    /// The first byte that was not received yet, which stays where it is; nil when there is none.
+    func peek() -> UInt8?
+
     /// Receives into the start of `buffer`, at most `limit` bytes.
     func receive(into buffer: ReceiveBuffer, limit: Int) -> Received
 
@@ -88,6 +91,8 @@ extension StreamSocket {
     package var isConnected: Bool { peerAddress != nil }
 
     package var descriptor: Int32 { -1 }
+
+    package func peek() -> UInt8? { nil }
 
     package var encryptedPeerName: String? { nil }
 

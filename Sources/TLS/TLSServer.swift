@@ -11,7 +11,10 @@ package struct TLSServerOptions: Equatable, Sendable {
     package var clientAuthorities: String?
     package var minimumVersion: TLSVersion = .tls12
     /// OpenSSL's list of ciphers, for versions up to TLS 1.2.
-    package var ciphers = "HIGH:MEDIUM:+3DES:!aNULL"
+    package var ciphers = defaultCiphers
+
+    /// PostgreSQL's.
+    package static let defaultCiphers: String = "HIGH:MEDIUM:+3DES:!aNULL"
 
     package init(certificate: String, key: String) {
         self.certificate = certificate

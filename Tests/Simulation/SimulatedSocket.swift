@@ -89,6 +89,8 @@ package final class SimulatedSocket: StreamSocket {
         return isEnded || isBroken ? .endOfStream : .wouldBlock
     }
 
+    package func peek() -> UInt8? { inbox.first }
+
     package func send(_ bytes: Span<UInt8>) -> Sent {
         precondition(!isClosed, "sent to a closed socket")
         if let error = takeError() { return .failed(error) }
