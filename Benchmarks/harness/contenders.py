@@ -9,6 +9,7 @@ import string
 from harness.accounting import cpu_seconds
 from harness.programs import ROOT, Program, compile_c, fail, free_port, version
 
+WITHOUT_TLS = "[server]\nsslmode = disable\n"
 CONFIGURATIONS = ROOT / "Benchmarks/configurations"
 
 
@@ -88,7 +89,7 @@ class Pgleash(Contender):
 
     name = "pgleash"
 
-    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings="[server]\nsslmode = disable\n"):
+    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=WITHOUT_TLS):
         super().__init__()
         self.program = program
         self.options = options
