@@ -15,6 +15,10 @@ static inline long pgleash_SSL_CTX_set_mode(SSL_CTX *context, long mode) {
     return SSL_CTX_set_mode(context, mode);
 }
 
+static inline long pgleash_SSL_CTX_clear_mode(SSL_CTX *context, long mode) {
+    return SSL_CTX_clear_mode(context, mode);
+}
+
 static inline void pgleash_SSL_CTX_set_read_ahead(SSL_CTX *context) {
     SSL_CTX_set_read_ahead(context, 1);
 }

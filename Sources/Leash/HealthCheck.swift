@@ -7,6 +7,8 @@ import Reactor
 ///
 /// - Returns: what was found, in one line, and pg_isready's exit code for it.
 package func checkHealth(_ configuration: Configuration, _ security: Security) -> (line: String, exitCode: Int32) {
+    // OpenSSL writes without MSG_NOSIGNAL.
+    SignalWatch.ignoreBrokenPipes()
     guard var door = configuration.listen.endpoints.first?.first else { return ("no address to listen on", 3) }
     if door.host == "0.0.0.0" { door = Endpoint(host: "127.0.0.1", port: door.port) }
     if door.host == "::" { door = Endpoint(host: "::1", port: door.port) }

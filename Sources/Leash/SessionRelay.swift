@@ -43,7 +43,7 @@ extension Session {
         switch server.receive(into: buffer) {
         case .wouldBlock: break
         case .endOfStream, .failed: serverClosed()
-        case .bytes(let count): 
+        case .bytes(let count):
             buffer.withReceived(count) { bytes in
                 if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
             }

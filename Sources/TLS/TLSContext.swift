@@ -36,6 +36,8 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         let mode =
             SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
         unsafe pgleash_SSL_CTX_set_mode(context, Int(mode))
+        // A peer that sends nothing but new keys, on and on, gets no more of a wake-up than one that sends data.
+        unsafe pgleash_SSL_CTX_clear_mode(context, Int(SSL_MODE_AUTO_RETRY))
         unsafe pgleash_SSL_CTX_set_read_ahead(context)
         unsafe SSL_CTX_set_default_read_buffer_len(context, Self.readBufferSize)
         // A peer that ends without a word of TLS was killed, which is our business; whether its last message was whole,

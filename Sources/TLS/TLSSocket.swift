@@ -18,6 +18,8 @@ import Reactor
     /// Of the handshake, until it has ended.
     private var completion: Completion?
     private var watchedFor: Interest = []
+    /// OpenSSL receives nothing more before it has sent something of its own, such as the answer to a new key.
+    private var mustSendFirst = false
     /// OpenSSL holds received bytes that the last receive did not ask for; the kernel will not tell of them.
     private var hasMore = false
     /// Tells the owner of those.
@@ -81,7 +83,7 @@ import Reactor
 
     private func finish(_ error: TLSError?) {
         timer = nil
-        transport.interest = watchedFor
+        watch()
         let completion = completion
         self.completion = nil
         completion?(error)
@@ -107,7 +109,7 @@ import Reactor
         set {
             watchedFor = newValue
             guard completion == nil else { return }
-            transport.interest = newValue
+            watch()
             tellOfMore()
         }
     }
@@ -158,7 +160,11 @@ import Reactor
     private func received(_ result: Int32) -> Received {
         let systemError = SystemError.last
         switch unsafe SSL_get_error(connection, result) {
-        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
+        case SSL_ERROR_WANT_READ: return .wouldBlock
+        case SSL_ERROR_WANT_WRITE:
+            mustSendFirst = true
+            watch()
+            return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .endOfStream
         case SSL_ERROR_SYSCALL: return .failed(systemError)
         default:
@@ -224,10 +230,25 @@ extension TLSSocket: SocketOwner {
     package func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         // The owner may end with this very call.
         withExtendedLifetime((self, owner)) {
-            guard completion != nil else { return owner?.socket(self, became: readiness) ?? () }
+            guard completion != nil else { return tell(readiness) }
             let error = shakeHands()
             if error != nil || hasShakenHands { finish(error) }
         }
+    }
+
+    private func tell(_ readiness: Readiness) {
+        guard mustSendFirst else { return owner?.socket(self, became: readiness) ?? () }
+        mustSendFirst = false
+        watch()
+        // The next receive tries once more.
+        let wasAskedFor = watchedFor.contains(.write) ? readiness : readiness.subtracting(.writable)
+        let all = watchedFor.contains(.read) ? wasAskedFor.union(.readable) : wasAskedFor
+        if !all.isEmpty { owner?.socket(self, became: all) }
+    }
+
+    /// Watches the transport for what the owner is to be told of, as far as OpenSSL can do it.
+    private func watch() {
+        transport.interest = mustSendFirst ? watchedFor.subtracting(.read).union(.write) : watchedFor
     }
 
     /// Does what the kernel would do for bytes it holds: tells an owner that reads, behind all others whose turn it is.

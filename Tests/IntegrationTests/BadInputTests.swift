@@ -116,8 +116,7 @@ extension IntegrationTests {
         func `a message of an impossible length from the server ends its session alone`(_ length: Int) throws {
             let server = try FakeServer()
             let pgleash = try PgleashProcess(server: server.address)
-            // The probe comes first.
-            try server.accept().close()
+            try server.acceptProbe()
             let clients = try (0..<2).map { _ in
                 let client = try RawClient(port: pgleash.port)
                 try client.send(Frontend.startup(name: "victim"))

@@ -58,7 +58,7 @@ extension IntegrationTests {
         @Test func `--ping says 1 while the server starts up`() throws {
             let server = try FakeServer()
             let pgleash = try PgleashProcess(server: server.address)
-            try server.accept().close()
+            try server.acceptProbe()
             let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
             let arguments = ["--config", file, "--listen", pgleash.address, "--server", server.address, "--ping"]
             let ping = try ChildProcess(Programs.pgleash, arguments)

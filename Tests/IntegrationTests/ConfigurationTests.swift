@@ -21,7 +21,9 @@ extension IntegrationTests {
                 "[listen]\nport = 6432\nhots = ::1\n",
                 #":3: [listen] unknown key "hots"; the nearest known is "host"; known: "host", "port", "#
                     + #""max_sessions", "authentication_timeout", "tcp_keepalives_idle", "#
-                    + #""tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout""#
+                    + #""tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout", "#
+                    + #""sslmode", "ssl_cert_file", "ssl_key_file", "ssl_ca_file", "#
+                    + #""ssl_min_protocol_version", "ssl_ciphers""#
             ),
             Mistake(
                 "# a comment\n\n[lisden]\n",

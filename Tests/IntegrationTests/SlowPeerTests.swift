@@ -27,8 +27,7 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess(
                 server: server.address, configuration: ["cancel": ["read_ahead = \(readAhead)"]]
             )
-            // The probe comes first.
-            try server.accept().close()
+            try server.acceptProbe()
             let (client, accepted) = try session(pgleash, server)
             let before = pgleash.memory("VmHWM")
             try pass(from: accepted, to: client)

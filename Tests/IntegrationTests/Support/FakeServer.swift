@@ -44,6 +44,12 @@ final class FakeServer {
         return RawClient(accepted: Foundation.accept(descriptor, nil, nil))
     }
 
+    /// Waits for the question that pgleash asks at its start, whether the server is there, and gives no answer.
+    func acceptProbe() throws {
+        // Not before encryption is refused: it would be asked once more without.
+        try accept().readStartup()
+    }
+
     /// Waits for a connection and its start-up packet, encryption refused, and answers that the session is ready.
     func acceptSession() throws -> RawClient {
         let session = try accept()

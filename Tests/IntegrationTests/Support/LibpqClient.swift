@@ -25,7 +25,8 @@ final class LibpqClient {
 
     /// - Parameter parameters: a connection string.
     init(_ parameters: String) throws {
-        guard let connection = PQconnectdb(parameters + " connect_timeout=10 sslmode=disable gssencmode=disable") else {
+        // Of a keyword that stands twice libpq takes the last.
+        guard let connection = PQconnectdb("connect_timeout=10 sslmode=disable gssencmode=disable " + parameters) else {
             throw LibpqError(description: "out of memory")
         }
         self.connection = connection
@@ -45,6 +46,9 @@ final class LibpqClient {
 
     /// Whether the server has not ended the session, as far as was noticed.
     var isConnected: Bool { PQstatus(connection) == CONNECTION_OK }
+
+    /// Whether the connection, to whomever it leads, is on TLS.
+    var isEncrypted: Bool { PQsslInUse(connection) == 1 }
 
     var backendPID: Int32 { PQbackendPID(connection) }
 
