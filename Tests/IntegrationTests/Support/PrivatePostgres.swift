@@ -33,14 +33,17 @@ final class PrivatePostgres: @unchecked Sendable {
         try self.init(settings: settings)
     }
 
-    /// - Parameter restarts: it starts again whenever it ends.
-    init(settings: [String], restarts: Bool = false) throws {
+    /// - Parameters:
+    ///   - files: put into the data folder under these names, readable by the server alone.
+    ///   - restarts: it starts again whenever it ends.
+    init(settings: [String], files: [(name: String, path: String)] = [], restarts: Bool = false) throws {
         let pipe = try makePipe()
         input = pipe.write
         defer { close(pipe.read) }
         script = try ChildProcess(
             Programs.root + "/scripts/private-postgres",
-            (restarts ? ["--restart"] : []) + settings.flatMap { ["-c", $0] },
+            (restarts ? ["--restart"] : []) + settings.flatMap { ["-c", $0] }
+                + files.flatMap { ["--file", "\($0.name)=\($0.path)"] },
             environment: ["TMPDIR": "/tmp"], input: pipe.read
         )
         let script = script
