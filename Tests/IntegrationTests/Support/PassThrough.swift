@@ -1,5 +1,6 @@
-// What stands between pgleash and the server to count cancels on their way, and to refuse or hold new connections. For
-// messages that are small: it reads whenever there is something, and writes until it is taken.
+// What stands between pgleash and the server to count cancels on their way, to keep what each connection begins with,
+// and to refuse or hold new connections. For messages that are small: it reads whenever there is something, and writes
+// until it is taken.
 
 import Foundation
 import Synchronization
@@ -22,6 +23,8 @@ final class PassThrough {
             var cancels = 0
             var cancelsOpen = 0
             var mostCancelsOpen = 0
+            var refusesEncryption = false
+            var openings: [Opening] = []
         }
 
         let state = Mutex(State())
@@ -45,7 +48,26 @@ final class PassThrough {
 
     var address: String { "127.0.0.1:\(port)" }
 
-    /// CancelRequests that came, also those that were held and given up.
+    /// What the client of a connection has sent, as far as it is kept.
+    struct Opening: Sendable {
+        static let limit = 4096
+
+        var bytes: [UInt8] = []
+        /// Somebody answered the SSLRequest on the way.
+        var isRefusedEncryption = false
+
+        /// An SSLRequest, then TLS: a record of type handshake, of any version of TLS.
+        var isEncrypted: Bool {
+            bytes.starts(with: Frontend.sslRequest) && bytes.dropFirst(8).starts(with: [0x16, 0x03])
+        }
+
+        func contains(_ part: [UInt8]) -> Bool {
+            !part.isEmpty && bytes.count >= part.count
+                && (0...bytes.count - part.count).contains { bytes[$0...].starts(with: part) }
+        }
+    }
+
+    /// CancelRequests in clear text that came, also those that were held and given up.
     var cancels: Int { shared.state.withLock { $0.cancels } }
 
     /// Those that came, and neither side has closed yet.
@@ -53,6 +75,12 @@ final class PassThrough {
 
     /// The most there ever were of them.
     var mostCancelsOpen: Int { shared.state.withLock { $0.mostCancelsOpen } }
+
+    /// Of all connections that came and on which something was said, in their order.
+    var openings: [Opening] { shared.state.withLock { $0.openings } }
+
+    /// From now on a new connection's SSLRequest gets an `N`, whatever the server can.
+    func refuseEncryption() { shared.state.withLock { $0.refusesEncryption = true } }
 
     /// Returns when new connections find it so.
     func setDoor(_ door: Door) throws {

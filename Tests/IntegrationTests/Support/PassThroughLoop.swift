@@ -8,6 +8,8 @@ private struct Link {
     var server: Int32 = -1
     var firstPacket: [UInt8] = []
     var isCancel = false
+    /// Among the openings, once something has come.
+    var opening: Int?
 }
 
 /// Everything here happens on one thread.
@@ -109,7 +111,9 @@ struct PassThroughLoop {
         let count = recv(link.client, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0 && errno == EAGAIN { return }
         if count <= 0 { return clientEnded(number, isReset: count < 0) }
+        let isRefused = keep(number, buffer[..<count])
         if link.server >= 0 { return write(buffer[..<count], to: link.server) }
+        if isRefused { return write([UInt8(ascii: "N")][...], to: link.client) }
         if link.firstPacket.isEmpty { classify(number, buffer[..<count]) }
         links[number].firstPacket += buffer[..<count]
         if door == .open { dial(number) }
@@ -143,6 +147,22 @@ struct PassThroughLoop {
     }
 
     // MARK: Counting
+
+    /// Adds to what the connection began with.
+    ///
+    /// - Returns: these bytes are an SSLRequest that is to be refused.
+    private mutating func keep(_ number: Int, _ bytes: ArraySlice<UInt8>) -> Bool {
+        shared.state.withLock { state in
+            let opening = links[number].opening ?? state.openings.count
+            if links[number].opening == nil { state.openings.append(PassThrough.Opening()) }
+            links[number].opening = opening
+            let room = PassThrough.Opening.limit - state.openings[opening].bytes.count
+            state.openings[opening].bytes += bytes.prefix(max(room, 0))
+            let isRefused = state.refusesEncryption && bytes.elementsEqual(Frontend.sslRequest)
+            if isRefused { state.openings[opening].isRefusedEncryption = true }
+            return isRefused
+        }
+    }
 
     /// Looks whether the first packet is a CancelRequest.
     private mutating func classify(_ number: Int, _ packet: ArraySlice<UInt8>) {
