@@ -1,0 +1,62 @@
+// Settings of TLS that contradict each other, and files that can't be used: pgleash doesn't start, and says why.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct TLSFilesTests {
+        private let files = Certificates.shared
+
+        /// What a pgleash with these lines in [server] says, in its last words and with the code for bad configuration.
+        private func lastWords(_ settings: [String]) throws -> String {
+            let file = try RunFolder.shared.newFile("bad.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
+            let runs = try [[], ["--check-config"], ["--ping"]].map {
+                try ChildProcess.run(Programs.pgleash, ["--config", file] + $0)
+            }
+            for run in runs {
+                #expect(run.exit == .code(78))
+                #expect(run.output == "")
+                #expect(run.error == runs[0].error)
+            }
+            return runs[0].error.replacing("\(file): ", with: "")
+        }
+
+        @Test func `what contradicts each other in [server] ends the start`() throws {
+            let told = try lastWords(["sslmode = require", "sslrootcert = system"])
+            let reason = "those authorities give anybody a certificate"
+            #expect(told == "pgleash: [server] sslrootcert = system needs sslmode = verify-full: \(reason)\n")
+        }
+
+        @Test func `a key that others can read is refused in PostgreSQL's words`() throws {
+            let key = RunFolder.shared.newPath("open.key")
+            try FileManager.default.copyItem(atPath: files.clientKey, toPath: key)
+            let settings = ["sslcert = \(files.client)", "sslkey = \(key)"]
+            chmod(key, 0o644)
+            let complaint =
+                "has group or world access; file must have permissions u=rw (0600) or less if owned by the current "
+                + "user, or permissions u=rw,g=r (0640) or less if owned by root"
+            #expect(try lastWords(settings) == "pgleash: [server] private key file \"\(key)\" \(complaint)\n")
+            chmod(key, 0o600)
+            let file = try RunFolder.shared.newFile("good.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
+            #expect(try ChildProcess.run(Programs.pgleash, ["--config", file, "--check-config"]).exit == .code(0))
+        }
+
+        @Test func `a file that isn't there, isn't what it should be or doesn't fit is named`() throws {
+            func words(_ settings: String...) throws -> String {
+                try lastWords(["sslmode = verify-ca"] + settings).replacing("pgleash: [server] ", with: "")
+            }
+            let (root, cert, key) = ("sslrootcert = \(files.authority)", "sslcert = \(files.client)", files.clientKey)
+            let missing = "/no/such/file"
+            #expect(try words("sslrootcert = \(missing)").contains("root certificate file \"\(missing)\""))
+            #expect(try words("sslrootcert = \(key)").contains("root certificate file \"\(key)\""))
+            #expect(try words(root, "sslcrl = \(missing)").contains("certificate revocation list \"\(missing)\""))
+            #expect(try words(root, "sslcert = \(missing)", "sslkey = \(key)").contains("file \"\(missing)\""))
+            #expect(
+                try words(root, cert, "sslkey = \(missing)")
+                    == "could not access private key file \"\(missing)\": No such file or directory\n"
+            )
+            #expect(try words(root, cert, "sslkey = \(files.serverKey)").contains("key"))
+            #expect(try words(root, cert, "sslkey = /tmp").contains("\"/tmp\" is not a regular file"))
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// What of [server]'s settings of TLS goes together, and what of them is asked for by default.
+
+import Testing
+
+@testable import Leash
+
+@Suite("TLS to the server, as configured")
+struct ServerTLSTests {
+    /// What is wrong with lines of [server]; nil when nothing is.
+    private func complaint(_ lines: String) -> String? {
+        do throws(ConfigurationError) {
+            _ = try Configuration(parsing: "[server]\n\(lines)\n", file: "test.conf")
+            return nil
+        } catch {
+            return error.description
+        }
+    }
+
+    private static let file = "sslrootcert = /root.crt"
+
+    @Test(
+        "What contradicts each other is refused",
+        arguments: [
+            ("sslmode = verify-ca", "sslmode = verify-ca needs sslrootcert"),
+            ("sslmode = verify-full", "sslmode = verify-full needs sslrootcert"),
+            ("sslcert = /a.crt", "sslcert and sslkey go together"),
+            ("sslkey = /a.key", "sslcert and sslkey go together"),
+            ("sslmode = require\nsslcrl = /a.crl", "sslcrl needs sslrootcert"),
+            (
+                "ssl_min_protocol_version = TLSv1.3\nssl_max_protocol_version = TLSv1.2",
+                "ssl_min_protocol_version is above ssl_max_protocol_version"
+            ),
+            // The lower bound is there by default.
+            ("ssl_max_protocol_version = TLSv1.1", "ssl_min_protocol_version is above ssl_max_protocol_version"),
+        ]
+    )
+    func contradictions(lines: String, expected: String) {
+        #expect(complaint(lines) == "test.conf: [server] \(expected)")
+    }
+
+    @Test("The system's authorities, who certify everybody, need the name to be checked", arguments: SSLMode.allCases)
+    func systemAuthorities(mode: SSLMode) {
+        let expected = "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
+        let isFine = mode == .verifyFull
+        let complaint = complaint("sslmode = \(mode.rawValue)\nsslrootcert = system")
+        #expect(complaint == (isFine ? nil : "test.conf: [server] \(expected)"))
+    }
+
+    @Test("TLS from the first byte on leaves no choice of doing without", arguments: SSLMode.allCases)
+    func directNegotiation(mode: SSLMode) {
+        let expected = "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
+        let isFine = mode != .disable && mode != .prefer
+        let complaint = complaint("sslmode = \(mode.rawValue)\nsslnegotiation = direct\n\(Self.file)")
+        #expect(complaint == (isFine ? nil : "test.conf: [server] \(expected)"))
+    }
+
+    @Test(
+        "What goes together is taken",
+        arguments: SSLMode.allCases.map { "sslmode = \($0.rawValue)\n\(file)\nsslcrl = /a.crl" } + [
+            "sslcert = /a.crt\nsslkey = /a.key", "ssl_min_protocol_version = TLSv1\nssl_max_protocol_version = TLSv1",
+            "sslmode = require", "sslsni = 0",
+        ]
+    )
+    func agreements(lines: String) {
+        #expect(complaint(lines) == nil)
+    }
+
+    @Test("Values are libpq's, and others are refused")
+    func values() throws {
+        let refused = [
+            "sslmode = allow": "disable, prefer, require, verify-ca, verify-full",
+            "sslnegotiation = tls": "postgres, direct", "sslsni = yes": "0 or 1",
+            "ssl_min_protocol_version = SSLv3": "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
+            "ssl_max_protocol_version = 1.3": "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
+            "sslrootcert = root.crt": #"an absolute path, or "system""#, "sslcrl = a.crl": "an absolute path",
+            "sslcert = a.crt": "an absolute path", "sslkey = system": "an absolute path",
+        ]
+        for (line, allowed) in refused {
+            let complaint = complaint(line)
+            #expect(complaint?.hasPrefix("test.conf:2: [server] ") == true, "\(line)")
+            #expect(complaint?.hasSuffix("is not allowed; allowed: \(allowed)") == true, "\(complaint ?? "")")
+        }
+    }
+
+    @Test("Without a word everything is as libpq has it")
+    func defaults() throws {
+        let tls = try Configuration(parsing: "", file: "test.conf").server.tls
+        #expect(tls == Configuration.ServerTLS())
+        #expect(tls.mode == .prefer && tls.negotiation == .postgres && tls.sendsServerName)
+        #expect(tls.rootCertificates == nil && tls.certificate == nil && tls.maximumVersion == nil)
+        #expect(tls.minimumVersion.rawValue == "TLSv1.2")
+    }
+}
