@@ -1,0 +1,149 @@
+// A cancel is as protected as the session it is about, seen on the wire: its key is as good as a password for as long
+// as the session lives.
+
+import CLibpq
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct CancelProtectionTests {
+        private let postgres = PrivatePostgres.encrypting
+        private let between: PassThrough
+
+        init() throws {
+            between = try PassThrough(to: PrivatePostgres.encrypting.port)
+        }
+
+        private func startPgleash(_ mode: String, more: [String: [String]] = [:]) throws -> PgleashProcess {
+            var tls = ["sslmode = \(mode)"]
+            if mode.hasPrefix("verify") { tls.append("sslrootcert = \(Certificates.shared.authority)") }
+            let pgleash = try PgleashProcess(serverPort: between.port, tls: tls, more: more)
+            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            return pgleash
+        }
+
+        private func connectBusy(_ pgleash: PgleashProcess, _ name: String) throws -> RawClient {
+            try pgleash.connectBusy(name: name, server: postgres)
+        }
+
+        /// All that came over the wire was TLS, and neither a CancelRequest nor the key was readable.
+        private func expectProtected(_ openings: [PassThrough.Opening], _ key: [UInt8]) {
+            for opening in openings {
+                #expect(opening.isEncrypted)
+                #expect(!opening.contains(Array(Frontend.cancelRequest([]).dropFirst(4))))
+                #expect(!opening.contains(key))
+            }
+        }
+
+        @Test(arguments: ["prefer", "require", "verify-ca", "verify-full"])
+        func `over TLS the query of a client that left is cancelled, and so is the cancel`(_ mode: String) throws {
+            let pgleash = try startPgleash(mode)
+            let logged = postgres.cancelsLogged
+            let client = try connectBusy(pgleash, "protected")
+            let before = between.openings.count
+            client.close()
+            #expect(try postgres.timeUntilGone("protected") < .seconds(5))
+            let reaped = try pgleash.reapedLine("protected")
+            #expect(reaped["outcome"] == "cancelled")
+            let attempts = Int(reaped["attempts"] ?? "") ?? 0
+            try wait(for: "the cancel in the server's log") { postgres.cancelsLogged >= logged + attempts }
+            let report = try pgleash.report()
+            #expect(report["cancels_sent_total"] == attempts)
+            #expect(report["cancels_unprotected_total"] == 0)
+            #expect(between.openings.count == before + attempts)
+            expectProtected(between.openings, client.key)
+            pgleash.stop()
+        }
+
+        @Test(arguments: ["prefer", "require", "verify-full"])
+        func `when the server encrypts no more, no cancel is sent, and that is counted`(_ mode: String) throws {
+            let pgleash = try startPgleash(mode, more: ["cancel": ["timeout = 1s"]])
+            let logged = postgres.cancelsLogged
+            let client = try connectBusy(pgleash, "unprotected")
+            between.refuseEncryption()
+            client.close()
+            #expect(try pgleash.reapedLine("unprotected", saying: "gave up")["attempts"] != nil)
+            let report = try pgleash.report()
+            #expect(report["cancels_unprotected_total"] > 0)
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(report["orphans_total", "gave_up"] == 1)
+            let refused = between.openings.filter(\.isRefusedEncryption)
+            #expect(refused.count == report["cancels_unprotected_total"])
+            for opening in refused { #expect(opening.bytes == Frontend.sslRequest) }
+            #expect(postgres.cancelsLogged == logged)
+            try postgres.terminate("unprotected")
+            pgleash.stop()
+        }
+
+        @Test(arguments: ["prefer", "require"])
+        func `a client's own cancel is as protected as its session`(_ mode: String) throws {
+            let pgleash = try startPgleash(mode)
+            let client = try LibpqClient(port: pgleash.port, name: "cancelling")
+            try client.send("SELECT pg_sleep(600)")
+            PQflush(client.connection)
+            try postgres.waitForActive("cancelling", event: "PgSleep")
+            let cancel = PQgetCancel(client.connection)
+            defer { PQfreeCancel(cancel) }
+            var message = [CChar](repeating: 0, count: 256)
+            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            #expect(try client.results().map(\.sqlState) == ["57014"])
+            #expect(try client.query("SELECT 'alive'") == [["alive"]])
+            #expect(try pgleash.report()["client_cancels_relayed_total"] == 1)
+            #expect(between.openings.count == 3)
+            expectProtected(between.openings, [])
+
+            // And where it can't be, it is kept back.
+            try client.send("SELECT pg_sleep(600)")
+            PQflush(client.connection)
+            try postgres.waitForActive("cancelling", event: "PgSleep")
+            between.refuseEncryption()
+            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            let report = try pgleash.waitForReport("what was kept back") { $0["cancels_unprotected_total"] == 1 }
+            #expect(report["client_cancels_relayed_total"] == 1)
+            #expect(between.openings.last?.bytes == Frontend.sslRequest)
+            #expect(try postgres.backends("cancelling", state: "active") == 1)
+            try postgres.terminate("cancelling")
+            pgleash.stop()
+        }
+
+        @Test func `a plain session's cancels are plain, pgleash's and the client's`() throws {
+            between.refuseEncryption()
+            let pgleash = try startPgleash("prefer")
+            let client = try connectBusy(pgleash, "open")
+            let cancel = try RawClient(port: pgleash.port)
+            try cancel.send(Frontend.cancelRequest(client.key))
+            #expect(try cancel.readToEnd() == [])
+            let answer = try client.read(until: BackendKind.readyForQuery)
+            #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
+            #expect(between.openings.last?.bytes == Frontend.cancelRequest(client.key))
+
+            try client.send(Frontend.query("SELECT pg_sleep(600)"))
+            try postgres.waitForActive("open", event: "PgSleep")
+            client.close()
+            #expect(try pgleash.reapedLine("open")["outcome"] == "cancelled")
+            #expect(between.openings.last?.bytes == Frontend.cancelRequest(client.key))
+            #expect(try pgleash.report()["cancels_unprotected_total"] == 0)
+            pgleash.stop()
+        }
+
+        @Test func `psql's Ctrl-C works over TLS to the server`() throws {
+            let pgleash = try startPgleash("verify-full")
+            let terminal = try Terminal()
+            let target = "host=127.0.0.1 port=\(pgleash.port) user=postgres dbname=postgres application_name=typed"
+            let psql = try ChildProcess(Programs.postgres("psql"), ["-X", "-d", target], terminal: terminal)
+            try terminal.wait(for: "=#")
+            terminal.type("SELECT pg_sleep(600);\n")
+            try postgres.waitForActive("typed", event: "PgSleep")
+            terminal.type("\u{3}")
+            try terminal.wait(for: "canceling statement due to user request")
+            terminal.type("SELECT 'al' || 'ive';\n")
+            try terminal.wait(for: "alive")
+            terminal.close()
+            try psql.wait()
+            #expect(try pgleash.report()["client_cancels_relayed_total"] == 1)
+            for opening in between.openings { #expect(opening.isEncrypted) }
+            pgleash.stop()
+        }
+    }
+}
