@@ -27,7 +27,7 @@ extension IntegrationTests {
         }
 
         private func measure(_ route: Route, into table: inout MatrixTable) throws {
-            if route.kind == .pgleash { return try measurePgleash(route, into: &table) }
+            if route.kind.isLeashed { return try measurePgleash(route, into: &table) }
             // Where orphans are to be expected, they are waited for together.
             let run = MatrixRun(route, limit: MatrixTable.limit, longestStay: .seconds(1))
             for departure in Departure.allCases where departure != .deadHost {
@@ -40,7 +40,7 @@ extension IntegrationTests {
             let run = MatrixRun(route, limit: MatrixTable.limit)
             for activity in Activity.all {
                 for departure in activity.departures where departure != .deadHost {
-                    let floor = try CancelFloor(route.server)
+                    let floor = try CancelFloor(route.server, isEncrypted: route.kind.isEncrypted)
                     table[route.kind, activity, departure] = try run.oneByOne(activity, departure, floor: floor)
                 }
             }
@@ -48,7 +48,7 @@ extension IntegrationTests {
 
         private func measureDeadHosts(_ route: Route, into table: inout MatrixTable) throws {
             let run = MatrixRun(route, limit: Bound.deadHost.worst)
-            let cells = try run.allAtOnce(.deadHost, rounds: route.kind == .pgleash ? 5 : 2, each: 4)
+            let cells = try run.allAtOnce(.deadHost, rounds: route.kind.isLeashed ? 5 : 2, each: 4)
             for (activity, cell) in cells { table[route.kind, activity, .deadHost] = cell }
         }
     }

@@ -10,6 +10,10 @@ final class Route {
         case direct = "directly"
         case checked = "directly, with client_connection_check_interval = 1s"
         case pgleash = "through pgleash"
+        case pgleashToTLS = "through pgleash, with TLS to the server"
+
+        var isLeashed: Bool { self == .pgleash || isEncrypted }
+        var isEncrypted: Bool { self == .pgleashToTLS }
     }
 
     let kind: Kind
@@ -33,8 +37,9 @@ final class Route {
         case .checked:
             server = try PrivatePostgres("listen_addresses=\(addresses)", "client_connection_check_interval=1s")
         case .pgleash: server = .shared
+        case .pgleashToTLS: server = .encrypting
         }
-        guard kind == .pgleash else {
+        guard kind.isLeashed else {
             pgleash = nil
             if namespace != nil { try server.admitEverybody() }
             return
@@ -42,14 +47,17 @@ final class Route {
         let keepaliveKeys = namespace == nil ? [] : Self.keepaliveKeys
         pgleash = try PgleashProcess(
             server: server.address, listen: nil,
-            configuration: ["listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys]
+            configuration: [
+                "listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys,
+                "server": ["sslmode = \(kind.isEncrypted ? "require" : "disable")"],
+            ]
         )
     }
 
     /// Closes what was opened, and fails the test where pgleash doesn't end as it should.
     func close() {
         pgleash?.stop()
-        if kind != .pgleash { server.stop() }
+        if !kind.isLeashed { server.stop() }
     }
 
     /// A connection from where a client lives that will go like this.
