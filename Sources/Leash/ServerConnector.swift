@@ -81,6 +81,7 @@ final class ServerConnector: SocketOwner {
     /// Gives up without a call.
     func stop() {
         timer?.cancel()
+        timer = nil
         handshake = nil
         socket?.close()
         socket = nil
