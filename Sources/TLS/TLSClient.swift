@@ -67,6 +67,8 @@ package struct TLSClientOptions: Equatable, Sendable {
         let parameters = unsafe SSL_get0_param(connection)
         let isAddress = Endpoint(host: host, port: 0).numericAddresses() != nil
         if options.checksName {
+            // For OpenSSL no name is any name.
+            guard !host.isEmpty else { throw TLSError("host name must be specified for a verified SSL connection") }
             unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
             let isSet =
                 unsafe isAddress
