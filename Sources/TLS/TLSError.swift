@@ -1,7 +1,7 @@
 // What OpenSSL says when something fails, as a value.
 
 import COpenSSL
-import Reactor
+import Glibc
 
 /// Why TLS could not be set up, agreed on or continued, in OpenSSL's words. No secrets are in them.
 package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -17,7 +17,10 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
         let code = ERR_get_error()
         ERR_clear_error()
         guard code != 0 else { return TLSError(fallback) }
-        if let error = SystemError(openSSL: code) { return TLSError("\(error)") }
+        // Of these OpenSSL 3 has no texts.
+        if code & systemErrorFlag != 0 {
+            return TLSError(unsafe String(cString: strerror(Int32(truncatingIfNeeded: code & ~systemErrorFlag))))
+        }
         guard let reason = unsafe ERR_reason_error_string(code) else { return TLSError("SSL error code \(code)") }
         return TLSError(unsafe String(cString: reason))
     }
@@ -28,10 +31,11 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-extension SystemError {
-    /// Nil for a code of OpenSSL's own: those of the system are marked by the highest of 32 bits.
-    fileprivate init?(openSSL code: UInt) {
-        guard code & 0x8000_0000 != 0 else { return nil }
-        self.init(Int32(code & 0x7fff_ffff))
-    }
+/// OpenSSL's ERR_SYSTEM_FLAG, a macro: the rest of the code is an error number of the system's.
+private let systemErrorFlag: UInt = 0x8000_0000
+
+/// Clears what OpenSSL has noted on this thread, most often nothing: SSL_get_error takes any error that is noted for the
+/// reason why the call before it failed, whichever connection, file or certificate it was about.
+func forgetOldErrors() {
+    if ERR_peek_error() != 0 { ERR_clear_error() }
 }
