@@ -17,6 +17,9 @@ package struct SystemError: Error, Equatable, Sendable {
     /// What an attempt ends with that took too long.
     package static let timedOut = SystemError(ETIMEDOUT)
 
+    /// What a socket that is closed answers with.
+    package static let badDescriptor = SystemError(EBADF)
+
     /// What the peer sends is not what was agreed on.
     package static let protocolError = SystemError(EPROTO)
 

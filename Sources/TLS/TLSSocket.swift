@@ -24,6 +24,8 @@ import Reactor
     private var hasMore = false
     /// Tells the owner of those.
     private var timer: (any ScheduledTimer)?
+    /// What ended the peer's stream: OpenSSL, asked again, may not know it any more.
+    private var ending: Received?
     private var isClosed = false
 
     /// - Parameter transport: connected; taken over.
@@ -52,6 +54,8 @@ import Reactor
         self.completion = completion
         transport.owner = self
         if let error = shakeHands() {
+            // What still comes would be taken for another reason.
+            transport.interest = []
             timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
         } else if hasShakenHands {
             finish(nil)
@@ -60,6 +64,7 @@ import Reactor
 
     /// - Returns: why there will be no agreement.
     private func shakeHands() -> TLSError? {
+        forgetOldErrors()
         let result = unsafe SSL_do_handshake(connection)
         guard result != 1 else { return nil }
         switch unsafe SSL_get_error(connection, result) {
@@ -86,6 +91,9 @@ import Reactor
         watch()
         let completion = completion
         self.completion = nil
+        // A peer may send its first bytes along with the last of the handshake.
+        hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
+        tellOfMore()
         completion?(error)
     }
 
@@ -94,7 +102,8 @@ import Reactor
         var name: UnsafePointer<UInt8>?
         var length: UInt32 = 0
         unsafe SSL_get0_alpn_selected(connection, &name, &length)
-        return length > 0
+        // OpenSSL takes from a server what was never offered to it.
+        return unsafe UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(alpnName.utf8)
     }
 
     // MARK: - StreamSocket
@@ -108,7 +117,7 @@ import Reactor
         get { watchedFor }
         set {
             watchedFor = newValue
-            guard completion == nil else { return }
+            guard completion == nil, !isClosed else { return }
             watch()
             tellOfMore()
         }
@@ -123,15 +132,19 @@ import Reactor
 
     package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
         hasMore = false
+        if let ending { return ending }
+        // OpenSSL knows the descriptor, whose number may be another connection's by now.
+        guard !isClosed else { return .failed(.badDescriptor) }
         var outcome = Received.wouldBlock
         let count = buffer.fill { bytes in
             unsafe bytes.withUnsafeMutableBufferPointer { bytes in
                 unsafe decrypt(into: bytes, limit: min(limit, bytes.count), &outcome)
             }
         }
+        if outcome != .wouldBlock { ending = outcome }
         guard count > 0 else { return outcome }
-        // What ended the bytes is found again by the next receive.
-        if outcome != .wouldBlock { hasMore = true }
+        // What ended the bytes is for the next receive.
+        if ending != nil { hasMore = true }
         tellOfMore()
         return .bytes(count)
     }
@@ -142,6 +155,7 @@ import Reactor
     private func decrypt(
         into bytes: UnsafeMutableBufferPointer<UInt8>, limit: Int, _ outcome: inout Received
     ) -> Int {
+        forgetOldErrors()
         var count = 0
         while count < limit {
             let result = unsafe SSL_read(connection, bytes.baseAddress?.advanced(by: count), Int32(limit - count))
@@ -167,16 +181,16 @@ import Reactor
             return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .endOfStream
         case SSL_ERROR_SYSCALL: return .failed(systemError)
-        default:
-            ERR_clear_error()
-            return .failed(.protocolError)
+        default: return .failed(.protocolError)
         }
     }
 
     /// Of bytes that are not taken, the beginning may have been encrypted already: they have to be offered again, at
     /// least as many of them, before any others.
     package func send(_ bytes: Span<UInt8>) -> Sent {
-        unsafe bytes.withUnsafeBufferPointer { bytes in
+        guard !isClosed else { return .failed(.badDescriptor) }
+        forgetOldErrors()
+        return unsafe bytes.withUnsafeBufferPointer { bytes in
             var count = 0
             // A record at a time.
             while count < bytes.count {
@@ -198,9 +212,7 @@ import Reactor
         switch unsafe SSL_get_error(connection, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
         case SSL_ERROR_SYSCALL: return systemError
-        default:
-            ERR_clear_error()
-            return .protocolError
+        default: return .protocolError
         }
     }
 
@@ -211,18 +223,20 @@ import Reactor
 
     package func close() {
         guard !isClosed else { return }
+        sayGoodbye()
         isClosed = true
         timer?.cancel()
+        hasMore = false
         completion = nil
-        sayGoodbye()
         transport.close()
     }
 
-    /// Tells the peer that nothing more comes, if that is possible at once.
+    /// Tells the peer that nothing more comes, if that is possible at once. Said again, it would mean that nothing more
+    /// is to come from the peer either.
     private func sayGoodbye() {
-        guard hasShakenHands else { return }
+        guard !isClosed, hasShakenHands else { return }
+        guard unsafe SSL_get_shutdown(connection) & SSL_SENT_SHUTDOWN == 0 else { return }
         unsafe SSL_shutdown(connection)
-        ERR_clear_error()
     }
 }
 
