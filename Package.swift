@@ -63,7 +63,9 @@ let package = Package(
         ),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
         .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor"]),
+        .target(name: "RealSockets", dependencies: ["Reactor"], path: "Tests/RealSockets"),
+        .testTarget(name: "ReactorTests", dependencies: ["RealSockets", "Reactor"]),
+        .testTarget(name: "TLSTests", dependencies: ["COpenSSL", "RealSockets", "Reactor", "TLS"]),
         .target(
             name: "Simulation",
             dependencies: ["Leash", "PostgresWire", "Reactor", .product(name: "Logging", package: "swift-log")],

@@ -1,6 +1,7 @@
 // Connecting: success, every kind of refusal, and whom a socket says it is connected to.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

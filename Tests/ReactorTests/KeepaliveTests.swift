@@ -2,6 +2,7 @@
 // between two ends of one machine.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

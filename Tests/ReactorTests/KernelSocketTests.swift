@@ -1,6 +1,7 @@
 // Receiving, sending and watching on a real connection.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

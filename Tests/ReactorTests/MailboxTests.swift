@@ -1,6 +1,7 @@
 // Letters from other threads arrive once, in order and on the loop's thread.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

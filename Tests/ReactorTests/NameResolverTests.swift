@@ -2,6 +2,7 @@
 
 import Dispatch
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

@@ -2,6 +2,7 @@
 // and with the reason still to be had.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

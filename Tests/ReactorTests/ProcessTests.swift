@@ -1,6 +1,7 @@
 // What concerns the whole process: threads, signals, the limit of descriptors, standard error.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

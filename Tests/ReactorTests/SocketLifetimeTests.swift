@@ -1,6 +1,7 @@
 // Sockets and owners that go in the middle of a callback, and descriptors whose numbers come back.
 
 import Glibc
+import RealSockets
 import Reactor
 import Testing
 

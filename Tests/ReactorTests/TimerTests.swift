@@ -1,6 +1,7 @@
 // Timers and wake-ups of a real loop.
 
 import Glibc
+import RealSockets
 import Reactor
 import Synchronization
 import Testing

@@ -4,36 +4,36 @@ import Glibc
 import Reactor
 
 /// A connected socket that no loop knows; closed with this object at the latest.
-final class Peer {
-    private(set) var descriptor: Int32
+package final class Peer {
+    package private(set) var descriptor: Int32
 
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
+    package init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { close() }
 
-    func close() {
+    package func close() {
         if descriptor >= 0 { _ = Glibc.close(descriptor) }
         descriptor = -1
     }
 
     /// Ends with a reset instead of an orderly end.
-    func reset() {
+    package func reset() {
         var option = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         close()
     }
 
-    func finish() {
+    package func finish() {
         _ = shutdown(descriptor, Int32(SHUT_WR))
     }
 
     @discardableResult
-    func write(_ bytes: [UInt8]) -> Int {
+    package func write(_ bytes: [UInt8]) -> Int {
         Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     /// What is there to be read, at most `limit` bytes; nil at the end or after an error.
-    func read(_ limit: Int) -> [UInt8]? {
+    package func read(_ limit: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &bytes, limit, 0)
         return count > 0 ? Array(bytes.prefix(count)) : nil
@@ -41,10 +41,10 @@ final class Peer {
 }
 
 /// The two kinds of connection that differ in how they end.
-enum Transport: CaseIterable, Sendable { case tcp, unix }
+package enum Transport: CaseIterable, Sendable { case tcp, unix }
 
 /// A connection: a socket on the loop and its peer outside.
-func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) throws -> (any StreamSocket, Peer) {
+package func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) throws -> (any StreamSocket, Peer) {
     let (near, far) = try makeDescriptors(transport)
     let address: SocketAddress = transport == .tcp ? .ipv4(0x7f00_0001, port: 1) : .unix(path: "")
     return (loop.adopt(AcceptedSocket(descriptor: near, peer: address)), Peer(far))
@@ -54,7 +54,7 @@ func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) throws -> (a
 private let streamType = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
 
 /// Two connected descriptors; the first one is non-blocking.
-func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32) {
+package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far: Int32) {
     var near: Int32
     let far: Int32
     switch transport {
@@ -99,7 +99,7 @@ private func bindLoopback() throws -> Int32 {
 }
 
 /// A port of 127.0.0.1 that was free a moment ago.
-func freePort() throws -> UInt16 {
+package func freePort() throws -> UInt16 {
     let descriptor = try bindLoopback()
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -112,7 +112,7 @@ func freePort() throws -> UInt16 {
 }
 
 /// Lends the path of an empty directory and removes it with the files in it.
-func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
+package func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
     var template = Array("/tmp/pgleash-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemError(errno) }
     let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)

@@ -1,0 +1,201 @@
+// How a TLS connection ends: with a word and without, by one side and by both, in the owner's callback, and what is
+// left of it then.
+
+import Glibc
+import Reactor
+import RealSockets
+import TLS
+import Testing
+
+extension OverTLS {
+    @Suite struct `The end of a TLS connection` {
+        /// A client on the loop whose server's descriptor the test holds too, to end it without a word.
+        private func makeCutPair(_ loop: LibeventLoop) throws -> (pair: TLSPair, far: Peer) {
+            let pair = try TLSPair.agreed(on: loop, .tcp)
+            return (pair, Peer(dup(pair.server.descriptor)))
+        }
+
+        @Test func `is told behind all that was sent before, by a close as by half a close`() throws {
+            try withLoop { loop in
+                for endsHalf in [true, false] {
+                    let pair = try TLSPair.agreed(on: loop)
+                    let left = Talker(pair.client, on: loop, limit: 100)
+                    #expect(pair.server.send(pattern(50_000)) == .bytes(50_000))
+                    endsHalf ? pair.server.shutdownSending() : pair.server.close()
+                    #expect(loop.run(left) { left.end != nil })
+                    #expect(left.end == .endOfStream)
+                    #expect(left.received == pattern(50_000))
+                    // However often one asks.
+                    #expect(pair.client.receive(into: loop.receiveBuffer) == .endOfStream)
+                }
+            }
+        }
+
+        @Test func `of one half leaves the other`() throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                let (left, right) = (Talker(pair.client, on: loop), Talker(pair.server, on: loop))
+                pair.client.shutdownSending()
+                #expect(loop.run(right) { right.end != nil })
+                right.send(pattern(1_000_000))
+                // A second time changes nothing.
+                pair.client.shutdownSending()
+                #expect(loop.run(left, right) { left.received.count == 1_000_000 })
+                pair.server.shutdownSending()
+                #expect(loop.run(left) { left.end != nil })
+                #expect(left.end == .endOfStream)
+                #expect(left.received == pattern(1_000_000))
+            }
+        }
+
+        @Test func `without close_notify is an end all the same`() throws {
+            try withLoop { loop in
+                let (pair, far) = try makeCutPair(loop)
+                let left = Talker(pair.client, on: loop)
+                #expect(pair.server.send(pattern(1000)) == .bytes(1000))
+                far.finish()
+                #expect(loop.run(left) { left.end != nil })
+                #expect(left.end == .endOfStream)
+                #expect(left.received == pattern(1000))
+            }
+        }
+
+        @Test(arguments: [0, 1000]) func `by a reset is one`(_ unread: Int) throws {
+            try withLoop { loop in
+                let (pair, far) = try makeCutPair(loop)
+                #expect(pair.server.send(pattern(unread)) == .bytes(unread))
+                if unread > 0 {
+                    // The bytes are OpenSSL's by now, and one of them ours.
+                    let early = Talker(pair.client, on: loop, limit: 1)
+                    #expect(loop.run(early) { early.received.count == 1 })
+                    early.socket.interest = []
+                }
+                // Only the last descriptor's close resets.
+                var option = linger(l_onoff: 1, l_linger: 0)
+                setsockopt(far.descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+                far.close()
+                (pair.server as any StreamSocket).interest = []
+                closeSilently(pair.server)
+                let left = Talker(pair.client, on: loop)
+                #expect(loop.run(left) { left.end != nil })
+                #expect(left.end == .failed(SystemError(ECONNRESET)))
+                #expect(left.received.count == max(0, unread - 1))
+            }
+        }
+
+        @Test func `by garbage is an error, told behind what was good, again and again`() throws {
+            try withLoop { loop in
+                let (pair, far) = try makeCutPair(loop)
+                let left = Talker(pair.client, on: loop)
+                #expect(pair.server.send(pattern(1000)) == .bytes(1000))
+                #expect(far.write([UInt8](repeating: 0x17, count: 100)) == 100)
+                #expect(loop.run(left) { left.end != nil })
+                #expect(left.received == pattern(1000))
+                #expect(left.end == .failed(.protocolError))
+                #expect(pair.client.receive(into: loop.receiveBuffer) == .failed(.protocolError))
+            }
+        }
+
+        @Test func `leaves no error to other connections of the thread`() throws {
+            try withLoop { loop in
+                let healthy = try TLSPair.agreed(on: loop)
+                for _ in 0..<3 {
+                    let (pair, far) = try makeCutPair(loop)
+                    #expect(far.write([UInt8](repeating: 0, count: 100)) == 100)
+                    loop.run(for: .milliseconds(10))
+                    _ = pair.client.receive(into: loop.receiveBuffer)
+                    #expect(healthy.client.receive(into: loop.receiveBuffer) == .wouldBlock)
+                    pair.client.close()
+                    #expect(healthy.client.receive(into: loop.receiveBuffer) == .wouldBlock)
+                    far.reset()
+                    pair.server.shutdownSending()
+                    #expect(healthy.server.receive(into: loop.receiveBuffer) == .wouldBlock)
+                    #expect(healthy.client.send([1]) == .bytes(1))
+                    #expect(healthy.server.receive(into: loop.receiveBuffer) == .bytes(1))
+                }
+            }
+        }
+
+        @Test func `may come in the owner's own callback, twice over, and tells it nothing more`() throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                let owner = Recorder { socket, _ in
+                    // More is there than is taken, so there is something to tell.
+                    #expect(socket.receive(into: loop.receiveBuffer, limit: 1) == .bytes(1))
+                    socket.close()
+                    socket.close()
+                    socket.interest = [.read, .write]
+                }
+                pair.client.owner = owner
+                pair.client.interest = .read
+                #expect(pair.server.send(pattern(1000)) == .bytes(1000))
+                loop.run(for: .milliseconds(50))
+                #expect(owner.told == [.readable])
+            }
+        }
+
+        @Test func `may come with the last reference, within a callback of either kind`() throws {
+            try withLoop { loop in
+                for limit in [1, 10] {
+                    let pair = Box<TLSPair?>(try TLSPair.agreed(on: loop))
+                    let server = try #require(pair.value?.server)
+                    var owner: Recorder?
+                    var rest = 3
+                    owner = Recorder { socket, _ in
+                        _ = socket.receive(into: loop.receiveBuffer, limit: limit)
+                        rest -= limit
+                        guard rest <= 0 else { return }
+                        pair.value = nil
+                        owner = nil
+                    }
+                    pair.value?.client.owner = owner
+                    pair.value?.client.interest = .read
+                    #expect(server.send(pattern(1000)) == .bytes(1000))
+                    loop.run(for: .milliseconds(50))
+                    #expect(owner == nil)
+                    guard case .endOfStream = drain(server, loop) else {
+                        Issue.record("the descriptor is open")
+                        continue
+                    }
+                }
+            }
+        }
+
+        /// Its number may be another connection's by then.
+        @Test func `leaves its descriptor alone`() throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                let (near, far) = try makeDescriptors(.unix)
+                let (spare, peer) = (Peer(near), Peer(far))
+                let number = pair.client.descriptor
+                pair.client.close()
+                let other = Peer(fcntl(spare.descriptor, F_DUPFD_CLOEXEC, number))
+                spare.close()
+                // Other tests make descriptors meanwhile, and may have been faster.
+                guard other.descriptor == number else { return }
+                #expect(peer.write([1, 2, 3]) == 3)
+                #expect(pair.client.send([9]) == .failed(SystemError(EBADF)))
+                #expect(pair.client.receive(into: loop.receiveBuffer) == .failed(SystemError(EBADF)))
+                pair.client.shutdownSending()
+                #expect(other.read(10) == [1, 2, 3])
+                #expect(other.write([4]) == 1)
+                #expect(peer.read(10) == [4])
+            }
+        }
+    }
+}
+
+/// Closes the descriptor under a socket, so that nothing more is said on it.
+private func closeSilently(_ socket: TLSSocket) {
+    let nothing = Peer(open("/dev/null", O_RDWR | O_CLOEXEC))
+    dup2(nothing.descriptor, socket.descriptor)
+}
+
+/// Receives until nothing more comes.
+private func drain(_ socket: TLSSocket, _ loop: LibeventLoop) -> Received {
+    while true {
+        let received = socket.receive(into: loop.receiveBuffer)
+        if case .bytes = received { continue }
+        return received
+    }
+}
