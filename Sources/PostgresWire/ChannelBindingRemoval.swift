@@ -34,7 +34,8 @@ package struct ChannelBindingRemoval: Sendable {
         // The server may first say which version of the protocol it can do.
         guard isAuthentication || kind == BackendKind.negotiateProtocolVersion else { return finish() }
         guard let length = held.span.bigEndianUInt32(at: 1) else { return nil }
-        guard (4...Self.longestMessage).contains(length) else { return finish() }
+        let shortest: UInt32 = isAuthentication ? 8 : 4
+        guard (shortest...Self.longestMessage).contains(length) else { return finish() }
         if isAuthentication {
             guard let request = held.span.bigEndianUInt32(at: 5) else { return nil }
             guard request == Self.offersMechanisms else { return finish() }
