@@ -1,0 +1,96 @@
+// Files that can't be used: each error is one line that names the file and tells nothing of what is in it.
+
+import Foundation
+import Glibc
+import TLS
+import Testing
+
+@Suite struct `A certificate or key that can't be used` {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let certificate: String
+        let key: String
+        /// What the error names, and says.
+        let named: String
+        let reason: String
+
+        var testDescription: String { "\(certificate), \(key)" }
+    }
+
+    static let cases = [
+        Case(certificate: "none.crt", key: "server.key", named: "none.crt", reason: "No such file or directory"),
+        Case(certificate: "server.crt", key: "none.key", named: "none.key", reason: "No such file or directory"),
+        Case(certificate: "empty.crt", key: "server.key", named: "empty.crt", reason: ""),
+        Case(certificate: "garbage.crt", key: "server.key", named: "garbage.crt", reason: ""),
+        Case(certificate: "server.crt", key: "garbage.key", named: "garbage.key", reason: ""),
+        Case(certificate: "server.crt", key: "locked.key", named: "locked.key", reason: ""),
+        Case(certificate: "server.crt", key: "client.key", named: "client.key", reason: "key values mismatch"),
+        Case(certificate: "server.crt", key: ".", named: "/.", reason: "not a regular file"),
+        Case(certificate: ".", key: "server.key", named: "/.", reason: ""),
+    ]
+
+    @Test(arguments: cases) func `is an error of one line that names it, on either side`(_ what: Case) throws {
+        let server = refusal { _ = try TLSServer(options(what)) }
+        let client = refusal {
+            var options = TLSClientOptions()
+            (options.certificate, options.key) = (try path(what.certificate), try path(what.key))
+            _ = try TLSClient(options)
+        }
+        for text in [server, client] {
+            #expect(text.contains(try path("")) && text.contains(what.named))
+            #expect(what.reason.isEmpty || text.contains(what.reason))
+            #expect(!text.contains("\n") && !text.contains("xyzzy") && !text.contains("SSL error code"))
+        }
+    }
+
+    private func options(_ what: Case) throws -> TLSServerOptions {
+        TLSServerOptions(certificate: try path(what.certificate), key: try path(what.key))
+    }
+
+    @Test(arguments: ["none.crt", "garbage.crt", "empty.crt", "."])
+    func `names authorities and lists that can't be read`(_ name: String) throws {
+        let texts = [
+            refusal { _ = try makeClient { $0.authorities = .file(try path(name)) } },
+            refusal { _ = try makeClient { $0.revocationList = try path(name) } },
+            refusal { _ = try makeServer { $0.clientAuthorities = try path(name) } },
+        ]
+        for text in texts {
+            #expect(text.contains("\"\(try path(name))\": ") && !text.contains("\n") && !text.contains("code"))
+        }
+    }
+
+    /// As root the tests own the file in the name of others.
+    @Test(
+        arguments: [
+            (0o600, true, true), (0o400, true, true), (0o640, false, true), (0o660, false, false),
+            (0o604, false, false),
+            (0o644, false, false), (0o610, false, false), (0o601, false, false),
+        ] as [(mode_t, Bool, Bool)])
+    func `is a key that others can read`(_ mode: mode_t, _ isTaken: Bool, _ isTakenOfRoot: Bool) throws {
+        let copy = try path("copy-\(String(mode, radix: 8)).key")
+        try FileManager.default.copyItem(atPath: path("server.key"), toPath: copy)
+        defer { unlink(copy) }
+        chmod(copy, mode)
+        let certificate = try path("server.crt")
+        let load = { _ = try TLSServer(TLSServerOptions(certificate: certificate, key: copy)) }
+        let reason = "private key file \"\(copy)\" has group or world access"
+        let own = refusal(load)
+        let isRoot = geteuid() == 0
+        #expect((isRoot ? isTakenOfRoot : isTaken) ? own == "" : own.hasPrefix(reason))
+        guard isRoot else { return }
+        chown(copy, 65_534, 65_534)
+        let others = refusal(load)
+        #expect(isTaken ? others == "" : others.hasPrefix(reason))
+    }
+
+    @Test func `is a list of ciphers without any`() {
+        #expect(refusal { _ = try makeServer { $0.ciphers = "NONSENSE" } } == "no cipher match")
+    }
+}
+
+/// Why `body` failed; empty where it didn't.
+private func refusal(_ body: () throws -> Void) -> String {
+    do {
+        try body()
+        return ""
+    } catch { return "\(error)" }
+}
