@@ -58,7 +58,7 @@ let package = Package(
         ),
         .target(
             name: "FuzzTargets",
-            dependencies: ["Leash", "PostgresWire", "Reactor"],
+            dependencies: ["Leash", "PostgresWire", "Reactor", "TLS"],
             path: "Tests/Fuzz/FuzzTargets"
         ),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),

@@ -1,8 +1,8 @@
 // Connecting: success, every kind of refusal, and whom a socket says it is connected to.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

@@ -2,8 +2,8 @@
 // between two ends of one machine.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

@@ -1,8 +1,8 @@
 // Receiving, sending and watching on a real connection.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

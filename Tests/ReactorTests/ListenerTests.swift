@@ -1,8 +1,8 @@
 // Listening on each kind of address: clients come in when they should, and no file is removed that is not ours.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

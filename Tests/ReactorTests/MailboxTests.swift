@@ -1,8 +1,8 @@
 // Letters from other threads arrive once, in order and on the loop's thread.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

@@ -2,8 +2,8 @@
 
 import Dispatch
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

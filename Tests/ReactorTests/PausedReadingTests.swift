@@ -2,8 +2,8 @@
 // and with the reason still to be had.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

@@ -1,8 +1,8 @@
 // What concerns the whole process: threads, signals, the limit of descriptors, standard error.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

@@ -1,8 +1,8 @@
 // The suite of all tests on a real loop, one after the other, and runs of a loop that end by a deadline.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 /// Serial, because descriptors, signals and processor time belong to the whole process.

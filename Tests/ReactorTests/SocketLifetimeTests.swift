@@ -1,8 +1,8 @@
 // Sockets and owners that go in the middle of a callback, and descriptors whose numbers come back.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Testing
 
 extension RealLoop {

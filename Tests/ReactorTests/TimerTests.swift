@@ -1,8 +1,8 @@
 // Timers and wake-ups of a real loop.
 
 import Glibc
-import RealSockets
 import Reactor
+import RealSockets
 import Synchronization
 import Testing
 

@@ -11,6 +11,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case owed
     /// The configuration file.
     case configuration
+    /// What a server says before it has let a client in.
+    case channelBinding = "channel-binding"
+    /// A TLS handshake and what follows it.
+    case tls
 
     /// - Throws: the rule these bytes break. Whatever else is wrong traps.
     package func run(_ bytes: [UInt8]) throws(Violation) {
@@ -19,6 +23,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .scanner: try fuzzScanner(bytes)
         case .owed: try fuzzOwed(bytes)
         case .configuration: try fuzzConfiguration(bytes)
+        case .channelBinding: try fuzzChannelBinding(bytes)
+        case .tls: try fuzzTLS(bytes)
         }
     }
 }

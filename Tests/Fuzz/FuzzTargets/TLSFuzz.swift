@@ -1,0 +1,100 @@
+// A TLS socket whose peer says whatever it likes: as the server of a client that does, and the client of a server. It
+// never traps, never talks twice of its end, and lets its descriptor go. The first byte says who the peer is and how it
+// goes; the rest is what it sends, in pieces.
+
+import Glibc
+import Reactor
+import TLS
+
+func fuzzTLS(_ bytes: [UInt8]) throws(Violation) {
+    guard let how = bytes.first else { return }
+    var pair: [Int32] = [-1, -1]
+    let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw Violation("no sockets: \(errno)") }
+    defer { close(pair[1]) }
+    let loop = LibeventLoop(receiveBufferSize: 1024)
+    let victim = Victim(loop, loop.adopt(AcceptedSocket(descriptor: pair[0], peer: .unix(path: ""))))
+    try victim.begin(isServer: how & 1 != 0)
+    let rest = Array(bytes.dropFirst())
+    for piece in how & 2 != 0 ? cut(rest) : [rest] where !piece.isEmpty {
+        _ = send(pair[1], piece, piece.count, Int32(MSG_NOSIGNAL))
+        loop.turn()
+    }
+    if how & 4 != 0 { shutdown(pair[1], Int32(SHUT_WR)) }
+    loop.turn()
+    loop.turn()
+    if how & 4 != 0 { try check(victim.calls == 1, "a handshake without a peer ends, once: \(victim.calls)") }
+    try check(victim.calls <= 1, "a handshake ends once")
+    try check(victim.error.map { !$0.description.isEmpty } ?? true, "a failure has a reason")
+    victim.end()
+    loop.turn()
+    try check(hasEnded(pair[1]), "the descriptor is given back")
+}
+
+/// Made once.
+private let client = try? TLSClient(TLSClientOptions())
+private let server: TLSServer? = {
+    var template = Array("/tmp/pgleash-fuzz-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { return nil }
+    let folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    defer { system("rm -r \(folder)") }
+    let request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=fuzz -days 2"
+    guard system("cd \(folder) && \(request) -keyout key -out certificate 2>log") == 0 else { return nil }
+    return try? TLSServer(TLSServerOptions(certificate: "\(folder)/certificate", key: "\(folder)/key"))
+}()
+
+/// A TLS socket and who uses it.
+private final class Victim: SocketOwner {
+    private let loop: LibeventLoop
+    private let transport: any StreamSocket
+    private var socket: TLSSocket?
+    private(set) var calls = 0
+    private(set) var error: TLSError?
+
+    init(_ loop: LibeventLoop, _ transport: any StreamSocket) { (self.loop, self.transport) = (loop, transport) }
+
+    func begin(isServer: Bool) throws(Violation) {
+        SignalWatch.ignoreBrokenPipes()
+        guard let client, let server else { throw Violation("no TLS") }
+        do throws(TLSError) {
+            socket =
+                try isServer
+                ? server.accept(over: transport, loop: loop)
+                : client.connect(over: transport, host: "localhost", loop: loop)
+        } catch {
+            throw Violation("\(error)")
+        }
+        socket?.owner = self
+        socket?.handshake { [unowned self] in
+            calls += 1
+            error = $0
+            if $0 == nil { socket?.interest = .read } else { socket?.close() }
+        }
+    }
+
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        guard case .bytes = socket.receive(into: loop.receiveBuffer) else { return socket.close() }
+    }
+
+    func end() {
+        socket = nil
+        transport.close()
+    }
+}
+
+extension LibeventLoop {
+    /// Does what there is to do now.
+    fileprivate func turn() {
+        let end = schedule(after: .zero) { [unowned self] in stop() }
+        run()
+        end.cancel()
+    }
+}
+
+/// Whether the far end is closed, behind what it has said.
+private func hasEnded(_ descriptor: Int32) -> Bool {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    while recv(descriptor, &bytes, bytes.count, 0) > 0 {}
+    var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&query, 1, 0) == 1 && query.revents & Int16(POLLHUP) != 0
+}
