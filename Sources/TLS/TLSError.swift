@@ -34,8 +34,8 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
 /// OpenSSL's ERR_SYSTEM_FLAG, a macro: the rest of the code is an error number of the system's.
 private let systemErrorFlag: UInt = 0x8000_0000
 
-/// Clears what OpenSSL has noted on this thread, most often nothing: SSL_get_error takes any error that is noted for the
-/// reason why the call before it failed, whichever connection, file or certificate it was about.
+/// Clears what OpenSSL has noted on this thread, most often nothing: SSL_get_error takes any error that is noted for
+/// the reason why the call before it failed, whichever connection, file or certificate it was about.
 func forgetOldErrors() {
     if ERR_peek_error() != 0 { ERR_clear_error() }
 }

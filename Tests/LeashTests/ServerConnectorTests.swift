@@ -1,5 +1,5 @@
-// A connection that has to be encrypted, or may be: what each answer to the SSLRequest leads to, address by address. The
-// TLS behind it is in TLSTests.
+// A connection that has to be encrypted, or may be: what each answer to the SSLRequest leads to, address by address.
+// The TLS behind it is in TLSTests.
 
 import Reactor
 import Simulation

@@ -14,7 +14,8 @@ struct Certificates: Sendable {
     /// that signs for itself; also keys that can't be used.
     private static let recipe = """
         exec 2>log
-        new() { openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout $1.key -subj /CN=$1 "${@:2}"; }
+        curve=ec_paramgen_curve:prime256v1
+        new() { openssl req -newkey ec -pkeyopt $curve -nodes -keyout $1.key -subj /CN=$1 "${@:2}"; }
         printf 'subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1\\n' >names
         new authority -x509 -days 2 -out authority.crt
         new stranger -x509 -days 2 -out stranger.crt
@@ -24,7 +25,8 @@ struct Certificates: Sendable {
                 -extfile names -out $name.crt
         done
         new expired -out expired.csr
-        printf '[ca]\\ndefault_ca=a\\n[a]\\ndatabase=index\\nnew_certs_dir=.\\nserial=authority.srl\\npolicy=p\\n' >ca.cnf
+        printf '[ca]\\ndefault_ca=a\\n[a]\\ndatabase=index\\nnew_certs_dir=.\\n' >ca.cnf
+        printf 'serial=authority.srl\\npolicy=p\\n' >>ca.cnf
         printf 'default_md=sha256\\ndefault_crl_days=2\\n[p]\\ncommonName=supplied\\n' >>ca.cnf
         touch index
         openssl ca -batch -config ca.cnf -cert authority.crt -keyfile authority.key -in expired.csr -out expired.crt \\

@@ -1,0 +1,142 @@
+// TLS from the clients to pgleash: who gets it, who has to have it, and what they are shown.
+
+import CLibpq
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct ListenTLSTests {
+        private static let files = Certificates.shared
+
+        @Test(arguments: ["allow", "require"], ["disable", "prefer", "require", "verify-ca", "verify-full"])
+        func `a client is served as it and pgleash want it`(_ mode: String, _ wanted: String) throws {
+            let pgleash = try PgleashProcess(listening: mode)
+            func connect() throws -> LibpqClient {
+                try LibpqClient(port: pgleash.port, more: "sslmode=\(wanted) sslrootcert=\(Self.files.authority)")
+            }
+            if mode == "require", wanted == "disable" {
+                let error = #expect(throws: LibpqError.self) { try connect() }
+                #expect(error?.description.contains("FATAL:  SSL connection is required") == true)
+                try pgleash.waitForReport("the refusal") { $0["sessions_ended_total", "ssl_required"] == 1 }
+            } else {
+                let client = try connect()
+                #expect(client.isEncrypted == (wanted != "disable"))
+                #expect(try client.query("SELECT 1") == [["1"]])
+            }
+            pgleash.stop()
+        }
+
+        @Test func `without a certificate a client is told no`() throws {
+            let pgleash = try PgleashProcess()
+            #expect(try !LibpqClient(port: pgleash.port, more: "sslmode=prefer").isEncrypted)
+            let error = #expect(throws: LibpqError.self) {
+                try LibpqClient(port: pgleash.port, more: "sslmode=require")
+            }
+            #expect(error?.description.contains("server does not support SSL, but SSL was required") == true)
+            pgleash.stop()
+        }
+
+        @Test func `the refusal of clear text has PostgreSQL's code, and cancels are taken all the same`() throws {
+            let pgleash = try PgleashProcess(listening: "require")
+            let plain = try RawClient(port: pgleash.port)
+            try plain.send(Frontend.startup(name: "plain"))
+            let error = try plain.readMessage()
+            #expect(error.field("S") == "FATAL")
+            #expect(error.field("C") == "28000")
+            #expect(try plain.readToEnd() == [])
+            let client = try pgleash.connectEncrypted("application_name=cancels")
+            try client.send("SELECT pg_sleep(60)")
+            try PrivatePostgres.shared.waitForActive("cancels", event: "PgSleep")
+            // libpq before 17 sends it in clear text.
+            let cancel = try #require(PQgetCancel(client.connection))
+            defer { PQfreeCancel(cancel) }
+            var reason = [CChar](repeating: 0, count: 256)
+            #expect(PQcancel(cancel, &reason, 256) == 1)
+            #expect(try client.results().map(\.sqlState) == ["57014"])
+            pgleash.stop()
+        }
+
+        @Test func `a Unix socket has no TLS, and needs none`() throws {
+            let folder = RunFolder.shared.newFolder("socket")
+            let pgleash = try PgleashProcess(listening: "require", ["host = \(folder)", "port = PORT"], at: nil)
+            let target = "host=\(folder) port=\(pgleash.port) user=postgres dbname=postgres"
+            let client = try LibpqClient("\(target) sslmode=prefer")
+            #expect(!client.isEncrypted)
+            #expect(try client.query("SELECT 1") == [["1"]])
+            pgleash.stop()
+        }
+
+        @Test func `clients need a certificate where their authorities are named`() throws {
+            let pgleash = try PgleashProcess(listening: "require", ["ssl_ca_file = \(Self.files.authority)"])
+            let identity = "sslcert=\(Self.files.client) sslkey=\(Self.files.clientKey)"
+            #expect(try pgleash.connectEncrypted(identity).query("SELECT 1") == [["1"]])
+            let nobody = "sslcert=/nonexistent"
+            #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(nobody).query("SELECT 1") }
+            let stranger = "sslcert=\(Self.files[.unknownAuthority]) sslkey=\(Self.files.serverKey)"
+            #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(stranger).query("SELECT 1") }
+            let report = try pgleash.waitForReport("two failures") { $0["sessions_ended_total", "ssl_failed"] == 2 }
+            #expect(report["sessions_active"] == 0)
+            let reasons = pgleash.logLines("could not accept SSL connection")
+            #expect(reasons.contains { $0.contains("peer did not return a certificate") })
+            #expect(reasons.contains { $0.contains("unable to get local issuer certificate") })
+            pgleash.stop()
+        }
+
+        @Test func `SIGHUP reads the certificate again, and one that can't be used leaves the old one in place`() throws
+        {
+            let file = RunFolder.shared.newFolder("reload") + "/server.crt"
+            func put(_ certificate: String) throws {
+                try Data(contentsOf: URL(filePath: certificate)).write(to: URL(filePath: file))
+            }
+            try put(Self.files[.wrongName])
+            let lines = ["sslmode = require", "ssl_cert_file = \(file)", "ssl_key_file = \(Self.files.serverKey)"]
+            let pgleash = try PgleashProcess(configuration: ["listen": lines])
+            func reload(_ count: Int) throws {
+                pgleash.process.send(SIGHUP)
+                try wait(for: "SIGHUP") { pgleash.logLines("were read again").count == count }
+            }
+            #expect(throws: LibpqError.self) { try pgleash.connectEncrypted() }
+            let before = try LibpqClient(port: pgleash.port, more: "sslmode=require")
+            try put(Self.files[.right])
+            try reload(1)
+            #expect(try pgleash.connectEncrypted().query("SELECT 1") == [["1"]])
+            try put(Self.files.authority)
+            try reload(2)
+            let line = pgleash.logLines("certificates stay as they were").first
+            #expect(line?.contains(Self.files.serverKey) == true)
+            #expect(line?.contains("section=listen") == true)
+            #expect(try pgleash.connectEncrypted().query("SELECT 1") == [["1"]])
+            #expect(try before.query("SELECT 1") == [["1"]])
+            pgleash.stop()
+        }
+
+        @Test func `what doesn't fit together ends pgleash with 78`() throws {
+            let key = try RunFolder.shared.newFile("open.key", try #require(readText(Self.files.serverKey)))
+            chmod(key, 0o644)
+            let wrong: [([String], String)] = [
+                (["sslmode = require"], "[listen] sslmode = require needs ssl_cert_file and ssl_key_file"),
+                (
+                    ["sslmode = allow", "ssl_cert_file = \(Self.files[.right])", "ssl_key_file = \(key)"],
+                    "[listen] private key file \"\(key)\" has group or world access"
+                ),
+                (
+                    ["sslmode = allow", "ssl_cert_file = /nonexistent", "ssl_key_file = \(Self.files.serverKey)"],
+                    "[listen] could not load certificate file \"/nonexistent\": No such file or directory"
+                ),
+                (
+                    [
+                        "sslmode = allow", "ssl_cert_file = \(Self.files[.right])",
+                        "ssl_key_file = \(Self.files.clientKey)",
+                    ], "key values mismatch"
+                ),
+            ]
+            for (lines, message) in wrong {
+                let file = try RunFolder.shared.newFile("wrong.conf", "[listen]\n" + lines.joined(separator: "\n"))
+                let run = try ChildProcess.run(Programs.pgleash, ["--config", file, "--check-config"])
+                #expect(run.exit == .code(78))
+                #expect(run.error.contains(message), "\(run.error)")
+                #expect(!run.error.contains("PRIVATE KEY"))
+            }
+        }
+    }
+}
