@@ -91,7 +91,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CLibpq", "Leash", "PostgresWire", "Simulation", "pgleash"]
+            dependencies: ["CLibpq", "COpenSSL", "Leash", "PostgresWire", "Simulation", "pgleash"]
         ),
         .testTarget(name: "TidyTests"),
     ],

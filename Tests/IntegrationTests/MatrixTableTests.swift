@@ -40,7 +40,7 @@ extension IntegrationTests {
             let run = MatrixRun(route, limit: MatrixTable.limit)
             for activity in Activity.all {
                 for departure in activity.departures where departure != .deadHost {
-                    let floor = try CancelFloor(route.server, isEncrypted: route.kind.isEncrypted)
+                    let floor = try CancelFloor(route.server, isEncrypted: route.kind.isServerEncrypted)
                     table[route.kind, activity, departure] = try run.oneByOne(activity, departure, floor: floor)
                 }
             }

@@ -13,7 +13,7 @@ extension IntegrationTests {
             let run = MatrixRun(route, limit: .seconds(3))
             let strayBefore = route.server.strayCancels
             for departure in activity.departures where departure != .deadHost {
-                let floor = try CancelFloor(route.server, isEncrypted: route.kind.isEncrypted)
+                let floor = try CancelFloor(route.server, isEncrypted: route.kind.isServerEncrypted)
                 let cell = try run.oneByOne(activity, departure, floor: floor)
                 let name = "\(activity), \(departure.rawValue)"
                 print("\(name): \(cell.times.summary); a cancel of its own: \(floor.times.summary)")

@@ -11,9 +11,13 @@ final class Route {
         case checked = "directly, with client_connection_check_interval = 1s"
         case pgleash = "through pgleash"
         case pgleashToTLS = "through pgleash, with TLS to the server"
+        case pgleashFromTLS = "through pgleash, with TLS from the client"
+        case pgleashWithTLS = "through pgleash, with TLS on both sides"
 
-        var isLeashed: Bool { self == .pgleash || isEncrypted }
-        var isEncrypted: Bool { self == .pgleashToTLS }
+        var isLeashed: Bool { self != .direct && self != .checked }
+        var isEncrypted: Bool { isServerEncrypted || isClientEncrypted }
+        var isServerEncrypted: Bool { self == .pgleashToTLS || self == .pgleashWithTLS }
+        var isClientEncrypted: Bool { self == .pgleashFromTLS || self == .pgleashWithTLS }
     }
 
     let kind: Kind
@@ -27,6 +31,11 @@ final class Route {
         "tcp_keepalives_idle = 2", "tcp_keepalives_interval = 1", "tcp_keepalives_count = 1", "tcp_user_timeout = 3000",
     ]
 
+    private static var clientKeys: [String] {
+        let files = Certificates.shared
+        return ["sslmode = require", "ssl_cert_file = \(files[.right])", "ssl_key_file = \(files.serverKey)"]
+    }
+
     /// - Parameter namespace: where the clients of dead hosts live; nil without such.
     init(_ kind: Kind, namespace: NetworkNamespace? = nil) throws {
         self.kind = kind
@@ -36,8 +45,8 @@ final class Route {
         case .direct: server = try PrivatePostgres("listen_addresses=\(addresses)")
         case .checked:
             server = try PrivatePostgres("listen_addresses=\(addresses)", "client_connection_check_interval=1s")
-        case .pgleash: server = .shared
-        case .pgleashToTLS: server = .encrypting
+        case .pgleash, .pgleashFromTLS: server = .shared
+        case .pgleashToTLS, .pgleashWithTLS: server = .encrypting
         }
         guard kind.isLeashed else {
             pgleash = nil
@@ -45,11 +54,12 @@ final class Route {
             return
         }
         let keepaliveKeys = namespace == nil ? [] : Self.keepaliveKeys
+        let clientKeys = kind.isClientEncrypted ? Self.clientKeys : []
         pgleash = try PgleashProcess(
             server: server.address, listen: nil,
             configuration: [
-                "listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys,
-                "server": ["sslmode = \(kind.isEncrypted ? "require" : "disable")"],
+                "listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys + clientKeys,
+                "server": ["sslmode = \(kind.isServerEncrypted ? "require" : "disable")"],
             ]
         )
     }
@@ -62,8 +72,14 @@ final class Route {
 
     /// A connection from where a client lives that will go like this.
     func connect(from departure: Departure, receiveBuffer: Int32?) throws -> RawClient {
+        let client = try connect(isAway: departure == .deadHost, receiveBuffer)
+        if kind.isClientEncrypted { try client.encrypt() }
+        return client
+    }
+
+    private func connect(isAway: Bool, _ receiveBuffer: Int32?) throws -> RawClient {
         let port = pgleash?.port ?? server.port
-        guard departure == .deadHost else { return try RawClient(port: port, receiveBuffer: receiveBuffer) }
+        guard isAway else { return try RawClient(port: port, receiveBuffer: receiveBuffer) }
         guard let namespace else { fatalError("a dead host needs a namespace") }
         return try namespace.connect(port: port, receiveBuffer: receiveBuffer)
     }

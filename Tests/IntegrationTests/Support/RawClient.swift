@@ -31,6 +31,7 @@ final class RawClient {
     private(set) var key: [UInt8] = []
     private var received: [UInt8] = []
     private var receivedStart = 0
+    private var encryption: EncryptedSocket?
     /// Seconds it waits for the other side, each time.
     static let patience = 20
 
@@ -86,6 +87,7 @@ final class RawClient {
     /// FIN, or RST when bytes are unread.
     func close() {
         guard descriptor >= 0 else { return }
+        encryption = nil
         Foundation.close(descriptor)
         descriptor = -1
     }
@@ -103,12 +105,31 @@ final class RawClient {
 
     // MARK: Sending and receiving
 
+    /// Has all that follows encrypted.
+    func encrypt() throws {
+        try send(Frontend.sslRequest)
+        guard try readBytes(1) == [UInt8(ascii: "S")] else { throw RawClientError.failed(EPROTO) }
+        encryption = try EncryptedSocket(descriptor: descriptor)
+    }
+
+    /// As send(2).
+    private func send(_ bytes: UnsafeRawBufferPointer, flags: Int) -> Int {
+        if let encryption {
+            return encryption.send(bytes, within: flags & MSG_DONTWAIT == 0 ? Int32(Self.patience) * 1000 : 0)
+        }
+        return Foundation.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | flags))
+    }
+
+    /// As recv(2).
+    private func receive(_ bytes: UnsafeMutableRawPointer, limit: Int) -> Int {
+        if let encryption { return encryption.receive(bytes, limit: limit, within: Int32(Self.patience) * 1000) }
+        return recv(descriptor, bytes, limit, 0)
+    }
+
     func send(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes {
-                Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
+            let count = rest.withUnsafeBytes { send($0, flags: 0) }
             guard count > 0 else { throw RawClientError.failed(errno) }
             rest = rest.dropFirst(count)
         }
@@ -123,8 +144,7 @@ final class RawClient {
         while !rest.isEmpty {
             var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             guard poll(&query, 1, milliseconds) > 0 else { break }
-            let flags = Int32(MSG_NOSIGNAL | MSG_DONTWAIT)
-            let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, flags) }
+            let count = rest.withUnsafeBytes { send($0, flags: MSG_DONTWAIT) }
             guard count > 0 else { break }
             rest = rest.dropFirst(count)
         }
@@ -134,7 +154,7 @@ final class RawClient {
     /// Receives what comes next, at most `limit` bytes.
     func receive(limit: Int = 65_536) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: limit)
-        let count = recv(descriptor, &buffer, limit, 0)
+        let count = receive(&buffer, limit: limit)
         if count == 0 { throw RawClientError.endOfStream }
         if count < 0 { throw errno == EAGAIN ? RawClientError.timedOut : RawClientError.failed(errno) }
         return Array(buffer[..<count])
@@ -144,7 +164,7 @@ final class RawClient {
     func skipWhatComes(within milliseconds: Int32) throws {
         (received, receivedStart) = ([], 0)
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        while poll(&query, 1, milliseconds) > 0 { _ = try receive() }
+        while encryption?.hasMore == true || poll(&query, 1, milliseconds) > 0 { _ = try receive() }
     }
 
     /// All bytes up to the end of the stream.
@@ -176,7 +196,7 @@ final class RawClient {
         _ = try readBytes(count - left)
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while left > 0 {
-            let count = recv(descriptor, &buffer, min(left, buffer.count), 0)
+            let count = receive(&buffer, limit: min(left, buffer.count))
             guard count > 0 else { throw count == 0 ? RawClientError.endOfStream : RawClientError.failed(errno) }
             left -= count
         }
