@@ -1,0 +1,85 @@
+// TLS to the server from the first byte on (sslnegotiation = direct), as PostgreSQL takes it from version 17 on. Here a
+// door before an older one does.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct DirectTLSTests {
+        private let postgres = PrivatePostgres.encrypting
+
+        /// What speaks TLS, and before it what sees how it is spoken to.
+        private struct Door {
+            let program: ChildProcess
+            let between: PassThrough
+
+            init(_ certificate: Certificates.Server = .right, protocols: [String] = ["postgresql"]) throws {
+                let (files, port) = (Certificates.shared, try freePort())
+                let ports = ["\(port)", "\(PrivatePostgres.encrypting.port)"]
+                let program = try ChildProcess(
+                    Programs.debian("python3"),
+                    ["\(Programs.sources)/direct_tls_door.py"] + ports + [files[certificate], files.serverKey]
+                        + protocols
+                )
+                try wait(for: "the door") {
+                    guard program.isRunning else { throw TimedOut(description: program.errorOutput) }
+                    return program.output == "ready\n"
+                }
+                self.program = program
+                between = try PassThrough(to: port)
+            }
+        }
+
+        private func startPgleash(_ door: Door, _ mode: String) throws -> PgleashProcess {
+            let root = "sslrootcert = \(Certificates.shared.authority)"
+            let tls = ["sslmode = \(mode)", "sslnegotiation = direct", root]
+            return try PgleashProcess(serverPort: door.between.port, tls: tls)
+        }
+
+        @Test(arguments: ["require", "verify-ca", "verify-full"])
+        func `sessions and cancels begin with a handshake`(_ mode: String) throws {
+            let door = try Door()
+            let pgleash = try startPgleash(door, mode)
+            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            let client = try pgleash.connectBusy(name: "direct", server: postgres)
+            let cancel = try RawClient(port: pgleash.port)
+            try cancel.send(Frontend.cancelRequest(client.key))
+            #expect(try cancel.readToEnd() == [])
+            let answer = try client.read(until: BackendKind.readyForQuery)
+            #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
+
+            try client.send(Frontend.query("SELECT pg_sleep(600)"))
+            try postgres.waitForActive("direct", event: "PgSleep")
+            client.close()
+            #expect(try pgleash.reapedLine("direct")["outcome"] == "cancelled")
+            #expect(door.between.openings.count >= 4)
+            for opening in door.between.openings {
+                #expect(opening.bytes.starts(with: [0x16, 0x03]))
+                #expect(opening.contains([10] + Array("postgresql".utf8)))
+                #expect(!opening.contains(client.key))
+            }
+            pgleash.stop()
+        }
+
+        @Test func `the certificate counts there as ever`() throws {
+            let reasons: [(Certificates.Server, String)] = [
+                (.wrongName, "hostname mismatch"), (.expired, "certificate has expired"),
+            ]
+            for (certificate, reason) in reasons {
+                let door = try Door(certificate)
+                let pgleash = try startPgleash(door, "verify-full")
+                #expect(try pgleash.wayToServer() == .unverified(reason))
+                pgleash.stop()
+            }
+        }
+
+        @Test func `a server that doesn't say which protocol follows is refused, as libpq has it`() throws {
+            let door = try Door(protocols: [])
+            let pgleash = try startPgleash(door, "require")
+            let reason = "direct SSL connection was established without ALPN protocol negotiation extension"
+            #expect(try pgleash.wayToServer() == .insecure(reason))
+            pgleash.stop()
+        }
+    }
+}
