@@ -11,7 +11,7 @@ extension IntegrationTests {
         private func lastWords(_ settings: [String]) throws -> String {
             let file = try RunFolder.shared.newFile("bad.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
             let runs = try [[], ["--check-config"], ["--ping"]].map {
-                try ChildProcess.run(Programs.pgleash, ["--config", file] + $0)
+                try ChildProcess.run(Programs.pgleash, ["--config", file] + $0, within: .seconds(10))
             }
             for run in runs {
                 #expect(run.exit == .code(78))
