@@ -58,11 +58,16 @@ struct Conversation {
     ) throws(MalformedMessage) -> Step {
         // Here too: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
+        return deliver(bytes, to: client)
+    }
+
+    /// Passes on to the client what has been followed.
+    mutating func deliver(_ bytes: Span<UInt8>, to client: any StreamSocket) -> Step {
         let failure = toClient.deliver(bytes, to: client)
         return Step(isBusy: state.isBusy, flow: flow, failure: failure, growth: 0)
     }
 
-    /// The same with nobody left to take it.
+    /// Follows what the server sent; nobody has it yet, or there is nobody left to take it.
     mutating func serverSent(_ bytes: Span<UInt8>, _ traffic: Counters.Traffic) throws(MalformedMessage) {
         try toClient.follow(bytes, traffic, &state) { state, kind, body in state.serverAnswered(kind, body) }
     }

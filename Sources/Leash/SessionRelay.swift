@@ -52,8 +52,15 @@ extension Session {
 
     private func passOnToClient(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
-            let step = try conversation.serverSent(bytes, to: client, worker.counters.server)
-            if listing == .awaited { listKey() }
+            let step: Conversation.Step
+            if listing == .awaited {
+                // The key is listed before the client has it, and could use it.
+                try conversation.serverSent(bytes, worker.counters.server)
+                listKey()
+                step = conversation.deliver(bytes, to: client)
+            } else {
+                step = try conversation.serverSent(bytes, to: client, worker.counters.server)
+            }
             follow(step)
             if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
