@@ -13,8 +13,8 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench growth limits soak test record-counts matrix lint format sanitize fuzz mutants \
-	install uninstall clean
+.PHONY: build help demo pileup bench tls-bench growth limits soak test record-counts matrix lint format sanitize fuzz \
+	mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -30,9 +30,14 @@ pileup: build ## measure how orphaned queries pile up with pgleash and without, 
 	@scripts/install-dependencies test
 	@scripts/pileup
 
-bench: build ## compare, in 25 minutes, what a query costs through pgleash and other proxies; into Benchmarks/results
+bench: build ## compare, in 40 minutes, what a query costs through pgleash and other proxies; into Benchmarks/results
 	@scripts/install-dependencies bench
 	@Benchmarks/bench
+	@Benchmarks/tls
+
+tls-bench: build ## the part of it that speaks TLS, in 15 minutes
+	@scripts/install-dependencies bench
+	@Benchmarks/tls
 
 growth: build ## measure, in 10 minutes, how that grows with sessions, results and pipelines; into Benchmarks/results
 	@scripts/install-dependencies bench

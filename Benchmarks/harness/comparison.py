@@ -2,12 +2,42 @@
 
 import fnmatch
 import pathlib
+from dataclasses import dataclass
 
-from harness.contenders import Pgleash
+from harness.contenders import Direct, Pgleash
+from harness.encryption import make_certificate
 from harness.machine import note
 from harness.programs import ROOT, PrivatePostgres, fail, measurement
 from harness.results import Results
 from harness.workloads import SETTINGS, prepare
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared; `name` is that of its script and of its files."""
+
+    name: str
+    title: str
+    contenders: list
+    workloads: list
+    goals: list
+
+    @property
+    def names(self):
+        return [contender.name for contender in self.contenders]
+
+    @property
+    def proxies(self):
+        return [name for name in self.names if name != Direct.name]
+
+    @property
+    def titles(self):
+        """Of the workloads, by their names."""
+        return {workload.name: workload.title for workload in self.workloads}
+
+    def workloads_of(self, kind):
+        """Their names."""
+        return [workload.name for workload in self.workloads if isinstance(workload, kind)]
 
 
 def add_options(parser, rounds, seconds):
@@ -37,7 +67,7 @@ def compare(arguments, contenders, workloads, write):
         if isinstance(contender, Pgleash) and arguments.pgleash:
             contender.program = arguments.pgleash
     arguments.output.mkdir(parents=True, exist_ok=True)
-    with measurement() as folder, PrivatePostgres(folder, *SETTINGS) as server:
+    with measurement() as folder, start_server(folder, workloads) as server:
         prepare(server)
         results = Results(note(server, contenders))
         for number in range(1, arguments.rounds + 1):
@@ -45,6 +75,13 @@ def compare(arguments, contenders, workloads, write):
             for workload in workloads:
                 measure(results, number, workload, contenders, server, folder, arguments.seconds)
             write(arguments.output, results)
+
+
+def start_server(folder, workloads):
+    """One that speaks TLS where a workload has it."""
+    if not any(workload.encryption.is_on for workload in workloads):
+        return PrivatePostgres(folder, *SETTINGS)
+    return PrivatePostgres(folder, *SETTINGS, "ssl=on", files=make_certificate(folder))
 
 
 def chosen(things, patterns):

@@ -7,9 +7,9 @@ import shutil
 import string
 
 from harness.accounting import cpu_seconds
+from harness.encryption import CERTIFICATE, KEY, PLAIN
 from harness.programs import ROOT, Program, compile_c, fail, free_port, version
 
-WITHOUT_TLS = "[server]\nsslmode = disable\n"
 CONFIGURATIONS = ROOT / "Benchmarks/configurations"
 
 
@@ -23,10 +23,12 @@ class Contender:
     def __init__(self):
         self.port = None
         self.pid = None  # None as well for one that is no program
+        self.encryption = PLAIN
         self._program = None
 
-    def start(self, server_port, folder):
+    def start(self, server_port, folder, encryption=PLAIN):
         """Starts it in front of the server. Nothing reserves a port, so this tries several."""
+        self.encryption = encryption
         for _ in range(10):
             self.port = free_port()
             self._program = Program(folder, *self.command(server_port, folder))
@@ -64,7 +66,8 @@ class Contender:
         """Fills in a file of the folder `configurations`, and returns the path of the result."""
         text = string.Template((CONFIGURATIONS / template).read_text())
         path = pathlib.Path(folder, template)
-        path.write_text(text.substitute(settings, port=self.port, server=server_port))
+        tls = {"certificate": path.with_name(CERTIFICATE), "key": path.with_name(KEY), **self.encryption.modes}
+        path.write_text(text.substitute(settings, **tls, port=self.port, server=server_port))
         return path
 
 
@@ -73,7 +76,7 @@ class Direct(Contender):
 
     name = "direct"
 
-    def start(self, server_port, folder):
+    def start(self, server_port, folder, encryption=PLAIN):
         self.port = server_port
         return self
 
@@ -82,14 +85,11 @@ class Direct(Contender):
 
 
 class Pgleash(Contender):
-    """The program of `make build`, or another, with these lines in its configuration file.
-
-    Without TLS unless they say otherwise, and without asking for it, as the other contenders don't.
-    """
+    """The program of `make build`, or another, with these lines behind those of pgleash.conf."""
 
     name = "pgleash"
 
-    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=WITHOUT_TLS):
+    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
         super().__init__()
         self.program = program
         self.options = options
@@ -97,8 +97,9 @@ class Pgleash(Contender):
 
     def command(self, server_port, folder):
         self.require_program()
-        configuration = pathlib.Path(folder, "pgleash.conf")  # not /etc/pgleash/pgleash.conf
-        configuration.write_text(self.settings)
+        configuration = self.configure("pgleash.conf", server_port, folder)  # not /etc/pgleash/pgleash.conf
+        with open(configuration, "a") as file:
+            file.write(self.settings)
         addresses = ["--listen", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{server_port}"]
         return [self.program, "--config", configuration, *addresses, *self.options]
 
@@ -132,6 +133,19 @@ class PgBouncer(Contender):
 
     def version(self):
         return version(find("pgbouncer"), "--version")
+
+
+class Stunnel(Contender):
+    """With a thread for each session, as Debian builds it. Without TLS it is none."""
+
+    name = "stunnel"
+
+    def command(self, server_port, folder):
+        template = f"stunnel-{self.encryption.name}.conf"
+        return [find("stunnel4"), self.configure(template, server_port, folder, middle=free_port())]
+
+    def version(self):
+        return version(find("stunnel4"), "-version")
 
 
 class HAProxy(Contender):

@@ -61,10 +61,10 @@ GOALS = [
 ]
 
 
-def judge(results):
+def judge(goals, results):
     """A judgement for each goal and workload."""
     return [
         Judgement(goal, workload, results.ratio(workload, Pgleash.name, goal.other, goal.figure))
-        for goal in GOALS
+        for goal in goals
         for workload in goal.workloads
     ]

@@ -9,10 +9,10 @@ import time
 
 from harness.accounting import anonymous_kib, pss_kib
 from harness.figures import Figure
+from harness.idle import SETTLE_SECONDS, idle_growths
 from harness.programs import fail
 from harness.wire import Session, message
 
-SETTLE_SECONDS = 1.0
 STARTS = 5
 SPARE_DESCRIPTORS = 200  # for active sessions, libraries, listeners and event loops
 
@@ -50,20 +50,10 @@ def measure_base(make_pgleash, server, folder):
 
 def measure_idle(contender, server, folder, counts, at_most=None):
     """By how much memory grows with each idle session."""
-    figures = []
-    opened = 0
-    with contender.start(server.port, folder), contextlib.ExitStack() as sessions:
-        Session(contender.port).close()  # what is done once is not part of the figures
-        time.sleep(SETTLE_SECONDS)
-        before = anonymous_kib(contender.pid)
-        for count in counts:
-            for opened in range(opened + 1, count + 1):
-                sessions.enter_context(Session(contender.port))
-            time.sleep(SETTLE_SECONDS)
-            growth = (anonymous_kib(contender.pid) - before) / count
-            title = f"{contender.name}: memory of an idle session, of {count:,}"
-            figures.append(Figure(title, "KiB", (growth,), at_most=at_most))
-    return figures
+    title = f"{contender.name}: memory of an idle session, of "
+    with contender.start(server.port, folder):
+        growths = list(idle_growths(contender, counts))
+    return [Figure(f"{title}{count:,}", "KiB", (kib,), at_most=at_most) for count, kib in zip(counts, growths)]
 
 
 def measure_stalled(make_pgleash, server, folder, read_ahead_mib):

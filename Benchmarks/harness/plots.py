@@ -9,7 +9,7 @@ from matplotlib import pyplot
 
 from harness import growth as growths
 from harness.contenders import Direct, NullRelay
-from harness.table import BULK, PROXIES, TITLES, TRANSACTIONS
+from harness.workloads import Bulk, Transactions
 
 # What is drawn, and what takes its place where the surroundings are dark.
 PAPER, INK, QUIET, GRID = ("#ffffff", "#0d1117"), ("#1f2328", "#f0f6fc"), ("#59636e", "#9198a1"), ("#d8dee4", "#2a313a")
@@ -44,26 +44,27 @@ matplotlib.rcParams.update(
 )
 
 
-def draw_bench(results, folder):
+def draw_bench(comparison, results, folder):
     """CPU time relative to the null relay's, and throughput relative to the server alone."""
-    proxies = [name for name in PROXIES if name != NullRelay.name]
+    proxies = [name for name in comparison.proxies if name != NullRelay.name]
+    transactions, bulk = map(comparison.workloads_of, (Transactions, Bulk))
     dots(
         folder / "bench-cpu.svg",
-        results,
+        *(comparison.titles, results),
         "CPU time of the proxy, null relay = 1",
-        [(name, "cpu") for name in TRANSACTIONS + BULK],
+        [(name, "cpu") for name in transactions + bulk],
         *(proxies, NullRelay.name),
     )
     dots(
         folder / "bench-throughput.svg",
-        results,
+        *(comparison.titles, results),
         "Transactions or bytes per second, without a proxy = 1",
-        [(name, "transactions/s") for name in TRANSACTIONS] + [(name, "MB/s") for name in BULK],
-        *(PROXIES, Direct.name),
+        [(name, "transactions/s") for name in transactions] + [(name, "MB/s") for name in bulk],
+        *(comparison.proxies, Direct.name),
     )
 
 
-def dots(path, results, title, rows, contenders, base):
+def dots(path, titles, results, title, rows, contenders, base):
     """A line for each workload, on it the median of each contender's ratio to the base, and how far the rounds went."""
     rows = [row for row in rows if results.spread(row[0], base, row[1])]
     figure, axes = pyplot.subplots(figsize=(9, 2 + 0.36 * len(rows)), layout="constrained")
@@ -76,7 +77,7 @@ def dots(path, results, title, rows, contenders, base):
         style = {"color": COLORS[name][0], "fmt": MARKERS[name], "markersize": 6, "elinewidth": 1.5}
         axes.errorbar(medians, [y for y, _ in points], xerr=reach, label=name, **style)
     axes.axvline(1, color=QUIET[0], linewidth=1)
-    axes.set_yticks(range(len(rows)), [TITLES[name] for name, _ in rows])
+    axes.set_yticks(range(len(rows)), [titles[name] for name, _ in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(left=0)
     axes.grid(axis="both")

@@ -102,12 +102,14 @@ class Program:
 
 
 class PrivatePostgres(Program):
-    """A throw-away PostgreSQL with these settings beside its own; everybody may connect as the user postgres.
+    """A throw-away PostgreSQL with these settings beside its own, and copies of these files, by their names there;
+    everybody may connect as the user postgres.
 
     Its psql and pgbench are those of its version, without Debian's wrappers around them."""
 
-    def __init__(self, folder, *settings):
+    def __init__(self, folder, *settings, files=()):
         options = [word for setting in settings for word in ("-c", setting)]
+        options += [word for name, path in dict(files).items() for word in ("--file", f"{name}={path}")]
         super().__init__(folder, ROOT / "scripts/private-postgres", *options)
         match = self.wait_for(r"port=(\d+) socket=(\S+) pid=(\d+)")
         self.port, self.socket, self.postmaster = int(match[1]), match[2], int(match[3])

@@ -1,36 +1,40 @@
 """Writes results as Markdown: first whether the goals are held, then each figure of all contenders."""
 
-from harness.contenders import CONTENDERS, Direct, Pgleash
+from harness.contenders import Pgleash
 from harness.goals import judge
-from harness.workloads import WORKLOADS, Bulk, Transactions
+from harness.idle import Idle
+from harness.workloads import Bulk, Transactions
 
-TITLES = {workload.name: workload.title for workload in WORKLOADS}
-TRANSACTIONS = [workload.name for workload in WORKLOADS if isinstance(workload, Transactions)]
-BULK = [workload.name for workload in WORKLOADS if isinstance(workload, Bulk)]
-NAMES = [contender.name for contender in CONTENDERS]
-PROXIES = [name for name in NAMES if name != Direct.name]
-OTHERS = [name for name in PROXIES if name != Pgleash.name]
 ABSENT = "–"
 
 
-def document(results):
+def document(comparison, results):
     """The whole of it, in lines."""
-    yield "# What the hop costs"
+    transactions, bulk, idle = map(comparison.workloads_of, (Transactions, Bulk, Idle))
+    everybody, proxies = comparison.names, comparison.proxies
+    yield f"# {comparison.title}"
     yield ""
     yield results.note
     yield ""
     yield f"Medians of {len(results.rounds())} rounds, and in brackets the least and the most. Ratios are taken within"
     yield "a round. `make bench` writes this file; the [README](../README.md) says how it measures and how to read it."
-    yield from section("Goals", goals(results))
+    yield from section("Goals", goals(comparison, results))
     yield from section(
-        "CPU time of the proxy: pgleash relative to the others", ratios(results, TRANSACTIONS + BULK, OTHERS, "cpu")
+        "CPU time of the proxy: pgleash relative to the others",
+        ratios(comparison, results, transactions + bulk, "cpu"),
     )
-    yield from section("CPU time of the proxy per transaction, µs", figures(results, TRANSACTIONS, PROXIES, "cpu"))
-    yield from section("CPU time of the proxy per 100 MB, ms", figures(results, BULK, PROXIES, "cpu"))
-    yield from section("Transactions per second", figures(results, TRANSACTIONS, NAMES, "transactions/s"))
-    yield from section("Megabytes per second", figures(results, BULK, NAMES, "MB/s"))
-    for figure, name in (("p50", "median"), ("p99", "99th percentile"), ("p99.9", "99.9th percentile")):
-        yield from section(f"Latency, {name}, µs", figures(results, TRANSACTIONS, NAMES, figure))
+    for title, workloads, contenders, figure in (
+        ("CPU time of the proxy per transaction, µs", transactions, proxies, "cpu"),
+        ("CPU time of the proxy per 100 MB, ms", bulk, proxies, "cpu"),
+        ("Memory of an idle session, KiB", idle, proxies, "memory"),
+        ("Transactions per second", transactions, everybody, "transactions/s"),
+        ("Megabytes per second", bulk, everybody, "MB/s"),
+        ("Latency, median, µs", transactions, everybody, "p50"),
+        ("Latency, 99th percentile, µs", transactions, everybody, "p99"),
+        ("Latency, 99.9th percentile, µs", transactions, everybody, "p99.9"),
+    ):
+        if workloads:
+            yield from section(title, figures(comparison, results, workloads, contenders, figure))
 
 
 def section(title, rows):
@@ -38,25 +42,28 @@ def section(title, rows):
     yield from rows
 
 
-def goals(results):
+def goals(comparison, results):
     yield from row("figure", "workload", "goal", "measured", "")
     yield from row(*["---"] * 5)
-    for judgement in judge(results):
+    for judgement in judge(comparison.goals, results):
         goal = judgement.goal
         verdict = judgement.verdict if judgement.is_held else f"**{judgement.verdict}**"
-        yield from row(goal.title, TITLES[judgement.workload], goal.text, cell(judgement.ratio), verdict)
+        yield from row(goal.title, comparison.titles[judgement.workload], goal.text, cell(judgement.ratio), verdict)
 
 
-def ratios(results, workloads, others, figure):
+def ratios(comparison, results, workloads, figure):
+    others = [name for name in comparison.proxies if name != Pgleash.name]
     yield from header(f"÷ {other}" for other in others)
     for name in workloads:
-        yield from row(TITLES[name], *[cell(results.ratio(name, Pgleash.name, other, figure)) for other in others])
+        cells = [cell(results.ratio(name, Pgleash.name, other, figure)) for other in others]
+        yield from row(comparison.titles[name], *cells)
 
 
-def figures(results, workloads, contenders, figure):
+def figures(comparison, results, workloads, contenders, figure):
     yield from header(contenders)
     for name in workloads:
-        yield from row(TITLES[name], *[cell(results.spread(name, contender, figure)) for contender in contenders])
+        cells = [cell(results.spread(name, contender, figure)) for contender in contenders]
+        yield from row(comparison.titles[name], *cells)
 
 
 def header(names):

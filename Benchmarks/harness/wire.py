@@ -1,11 +1,14 @@
 """A client that reads answers as fast as they come and throws them away, or connects and stays idle. psql and pgbench
 keep results in memory; 1 GB of them would measure that."""
 
+import os
 import socket
+import ssl
 import struct
 
 READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery outside of a transaction, the end of each answer
 PROTOCOL = 3 << 16
+SSL_REQUEST = struct.pack("!ii", 8, 1234 << 16 | 5679)
 TIMEOUT = 60.0  # seconds without a byte of an answer
 TERMINATE = b"X\x00\x00\x00\x04"
 
@@ -15,17 +18,34 @@ def message(kind, body):
     return kind + struct.pack("!i", 4 + len(body)) + body
 
 
-class Session:
-    """A session of the user postgres."""
+def tls_context():
+    """TLS that believes whatever certificate it is shown, as libpq does with sslmode=require."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
+
+class Session:
+    """A session of the user postgres, encrypted where PGSSLMODE=require, as psql and pgbench are, and else not."""
+
+    context = tls_context()
     buffer = bytearray(1 << 20)  # one for all, since nothing stays in it
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if os.environ.get("PGSSLMODE") == "require":
+            self.encrypt()
         parameters = b"user\0postgres\0database\0postgres\0\0"
         self.socket.sendall(struct.pack("!ii", 8 + len(parameters), PROTOCOL) + parameters)
         self.discard(b"R")
+
+    def encrypt(self):
+        self.socket.sendall(SSL_REQUEST)
+        if self.socket.recv(1) != b"S":
+            raise ConnectionError("no TLS is spoken there")
+        self.socket = self.context.wrap_socket(self.socket)
 
     def query(self, text):
         """Runs a query with a result, and returns how many bytes it brought."""

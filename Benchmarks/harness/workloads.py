@@ -5,9 +5,10 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 from harness import pgbench
+from harness.encryption import PLAIN, Encryption
 from harness.programs import fail, run
 from harness.wire import Session
 
@@ -30,13 +31,21 @@ class Workload:
 
     name: str
     title: str
+    _: KW_ONLY
+    encryption: Encryption = PLAIN
+
+    def encrypted(self, encryption):
+        """The same with TLS."""
+        name, title = f"{encryption.name}-{self.name}", f"{self.title}, {encryption.title}"
+        return replace(self, name=name, title=title, encryption=encryption)
 
     def is_fair_to(self, contender):
         return True
 
     def measure(self, contender, server, folder, seconds):
         """Starts the contender, and returns figures by their names; no CPU time of one that is no program."""
-        with contender.start(server.port, folder):
+        with self.encryption.clients(), contender.start(server.port, folder, self.encryption):
+            self.encryption.check(contender, server)
             figures = self.run(contender, server, folder, seconds)
             return {name: value for name, value in figures.items() if name != "cpu" or contender.pid is not None}
 
