@@ -27,6 +27,10 @@ static inline long pgleash_SSL_CTX_set_session_cache_off(SSL_CTX *context) {
     return SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }
 
+static inline long pgleash_SSL_CTX_set1_groups_list(SSL_CTX *context, const char *list) {
+    return SSL_CTX_set1_groups_list(context, list);
+}
+
 static inline long pgleash_SSL_set_tlsext_host_name(SSL *connection, const char *name) {
     return SSL_set_tlsext_host_name(connection, name);
 }

@@ -37,6 +37,7 @@ package struct TLSClientOptions: Equatable, Sendable {
         self.options = options
         context = try unsafe TLSContext(TLS_client_method())
         try context.setVersions(minimum: options.minimumVersion, maximum: options.maximumVersion)
+        context.beginWithP256()
         switch options.authorities {
         case nil: unsafe SSL_CTX_set_verify(context.context, SSL_VERIFY_NONE, nil)
         case .system:

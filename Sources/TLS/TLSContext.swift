@@ -73,6 +73,17 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         }
     }
 
+    /// Begins with a key on P-256, the one curve that PostgreSQL takes up to version 17 unless `ssl_ecdh_curve` says
+    /// otherwise: it would answer one on X25519, which OpenSSL begins with, by asking for another, and each connection
+    /// take a round trip more. OpenSSL 3.5 has better groups yet, and is left to its own choice.
+    func beginWithP256() {
+        guard OpenSSL_version_num() < 0x3050_0000 else { return }
+        // What OpenSSL offers otherwise, in another order. Where one of them is not known, as with FIPS, that stays.
+        let groups = "P-256:X25519:X448:P-521:P-384:ffdhe2048:ffdhe3072:ffdhe4096:ffdhe6144:ffdhe8192"
+        unsafe pgleash_SSL_CTX_set1_groups_list(context, groups)
+        ERR_clear_error()
+    }
+
     /// Gives clients nothing by which to resume a session.
     func refuseTickets() {
         unsafe SSL_CTX_set_options(context, pgleash_SSL_OP_NO_TICKET)

@@ -79,6 +79,18 @@ extension OverTLS {
             }
         }
 
+        /// Group, length and form of the key.
+        @Test(.enabled(if: OpenSSL_version_num() < 0x3050_0000))
+        func `begins with a key that PostgreSQL takes`() throws {
+            try withLoop { loop in
+                let (near, peer) = try makePair(on: loop, .unix)
+                let client = try makeClient().connect(over: near, host: "localhost", loop: loop)
+                client.handshake { _ in }
+                let hello = try #require(peer.read(100_000))
+                #expect(hello.firstRange(of: [0, 0x17, 0, 65, 4] as [UInt8]) != nil)
+            }
+        }
+
         @Test func `finds no version that both take`() throws {
             try withLoop { loop in
                 let client = try makeClient { $0.maximumVersion = .tls12 }
