@@ -43,6 +43,8 @@ final class Facts: @unchecked Sendable {
     var sessionsLeft = 0
     /// A connector has tried again within one order, so when the order began is not known.
     var hasRetried = false
+    /// How SSLRequests were answered.
+    var sslAnswers: Set<FakeDoor.Answer> = []
     var trace: ((String) -> Void)?
 
     private var orphanRequests: Set<[UInt8]> = []
@@ -82,6 +84,7 @@ final class Facts: @unchecked Sendable {
     private func hasThrownAway(_ backend: FakeBackend, _ world: World) -> Bool {
         guard let client = backend.client else { return false }
         return (client.socket?.receivedCount ?? 0) - client.preludeLength > backend.socket.sentCount
+            - backend.preludeLength
     }
 
     /// A client leaves that has had nothing to do for long. Unless somebody dawdles, all bytes have arrived.

@@ -33,6 +33,7 @@ final class FakeBackend: Actor {
 
     let socket: SimulatedSocket
     let number: Int
+    let preludeLength: Int
     let key: [UInt8]
     /// The client of the session it was started for.
     private(set) var client: FakeClient?
@@ -72,8 +73,9 @@ final class FakeBackend: Actor {
     /// Output is sent at the latest when so much has gathered, as PostgreSQL does at 8 kB.
     private static let outputLimit = 64
 
-    init(_ world: World, socket: SimulatedSocket, number: Int) {
-        (self.socket, self.number) = (socket, number)
+    /// - Parameter preludeLength: bytes that were sent on the connection before it was the backend's.
+    init(_ world: World, socket: SimulatedSocket, number: Int, behind preludeLength: Int) {
+        (self.socket, self.number, self.preludeLength) = (socket, number, preludeLength)
         key = world.server.key(for: number)
         capacity = world.chance.capacity()
         diesAt = world.chance.mishap(16) ? world.now + UInt64(world.chance.below(300_000_000)) : never

@@ -29,23 +29,32 @@ final class FakeServer {
     /// A connection by a session.
     func takeSession(_ socket: SimulatedSocket) -> SimulatedLoop.Network {
         if chance.mishap(sessionTrouble) { return trouble() }
-        let backend = FakeBackend(world, socket: socket, number: backends.count)
-        backends.append(backend)
-        world.join(backend)
+        receive(socket) { [unowned self] behind in
+            let backend = FakeBackend(world, socket: socket, number: backends.count, behind: behind)
+            backends.append(backend)
+            return backend
+        }
         return standing()
     }
 
     /// A connection by the dispatcher.
     func takeCancel(_ socket: SimulatedSocket) -> SimulatedLoop.Network {
-        let cancel = FakeCancel(world, socket: socket, isTroubled: chance.mishap(cancelTrouble))
+        let (dialledAt, isTroubled) = (world.steps, chance.mishap(cancelTrouble))
         if chance.mishap(cancelTrouble * 2) {
             let trouble = trouble()
             if case .fails(SystemError(11)) = trouble { world.facts.hasRetried = true }
             return trouble
         }
         if chance.mishap(32) { socket.portion = { min($0, 5) } }
-        world.join(cancel)
+        receive(socket) { [unowned self] _ in
+            FakeCancel(world, socket: socket, dialledAt: dialledAt, isTroubled: isTroubled)
+        }
         return standing()
+    }
+
+    /// Over TCP it may begin with an SSLRequest.
+    private func receive(_ socket: SimulatedSocket, admit: @escaping (_ behind: Int) -> Actor) {
+        world.join(socket.peerAddress?.isUnix == false ? FakeDoor(world, socket: socket, admit: admit) : admit(0))
     }
 
     /// The connection stands at once, or when the other side comes to it.
@@ -101,9 +110,8 @@ final class FakeCancel: Actor {
     private var isDelayed = false
     private var isDone = false
 
-    init(_ world: World, socket: SimulatedSocket, isTroubled: Bool) {
-        self.socket = socket
-        dialledAt = world.steps
+    init(_ world: World, socket: SimulatedSocket, dialledAt: Int, isTroubled: Bool) {
+        (self.socket, self.dialledAt) = (socket, dialledAt)
         trouble = isTroubled ? world.chance.pick([.ignores, .hangs, .resets, .delays]) : nil
         super.init(world)
         socket.peer = self

@@ -53,6 +53,7 @@ struct Tally: CustomStringConvertible {
     private(set) var mostSteps = 0
     private(set) var outcomes: [Outcome: Int] = [:]
     private(set) var reasons: [EndReason: Int] = [:]
+    private(set) var sslAnswers: Set<FakeDoor.Answer> = []
     private(set) var failures: [String] = []
 
     mutating func add(_ other: Tally) {
@@ -61,6 +62,7 @@ struct Tally: CustomStringConvertible {
         mostSteps = max(mostSteps, other.mostSteps)
         outcomes.merge(other.outcomes, uniquingKeysWith: +)
         reasons.merge(other.reasons, uniquingKeysWith: +)
+        sslAnswers.formUnion(other.sslAnswers)
         failures += other.failures
     }
 
@@ -83,6 +85,7 @@ struct Tally: CustomStringConvertible {
         schedules += 1
         steps += world.steps
         mostSteps = max(mostSteps, world.steps)
+        sslAnswers.formUnion(world.facts.sslAnswers)
         for reaped in world.facts.reaped { outcomes[reaped.outcome, default: 0] += 1 }
         for reason in world.facts.reasons.values.joined() { reasons[reason, default: 0] += 1 }
     }

@@ -16,8 +16,9 @@ import Testing
         guard Settings.schedules >= 10_000 else { return }
         // What never occurs is not tested.
         #expect(Outcome.allCases.filter { tally.outcomes[$0] == nil } == [])
-        // There are no certificates here, so nobody asks for TLS or has to.
+        // There are no certificates here, so no client asks for TLS or has to.
         #expect(EndReason.allCases.filter { tally.reasons[$0] == nil } == [.sslFailed, .sslRequired])
+        #expect(FakeDoor.Answer.allCases.filter { !tally.sslAnswers.contains($0) } == [])
     }
 
     private func replay(_ seed: UInt64) throws {

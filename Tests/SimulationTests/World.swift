@@ -37,6 +37,10 @@ final class World {
     /// More than any schedule needs by far (the longest of 100,000 takes 3,204): something in it never comes to rest.
     static let mostSteps = 20_000
 
+    /// `sslmode = prefer`; one for all worlds, as OpenSSL takes its time to begin.
+    private static let security = Result { try Security(Configuration()) }
+    private static let dispatcherSecurity = Result { try ServerSecurity(Configuration().server.tls) }
+
     init(seed: UInt64, isTraced: Bool = false) throws {
         let (chance, facts) = (Chance(seed: seed), Facts())
         (self.seed, self.chance, self.facts, self.isTraced) = (seed, chance, facts, isTraced)
@@ -47,13 +51,18 @@ final class World {
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
         let orders = Mailbox<CancelOrder>()
-        let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map {
-            HostAddress(.unix(path: "server \($0)"), foundBy: "")
+        // Not drawn, so that the other worlds stay as they were.
+        let isTCP = seed % 3 == 0
+        let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { (number: UInt16) in
+            HostAddress(
+                isTCP ? .ipv4(0x7f00_0001, port: 5432 + number) : .unix(path: "server \(number)"), foundBy: "localhost"
+            )
         }
         var log = Logger(label: "simulation") { _ in FactsLog(facts: facts) }
         log.logLevel = .debug
         let environment = WorkerEnvironment(
-            configuration: configuration, upstream: .addresses(addresses), security: .none, limit: limit,
+            configuration: configuration, upstream: .addresses(addresses), security: try Self.security.get(),
+            limit: limit,
             dispatcher: orders, log: log
         )
         keys = environment.keys
@@ -61,7 +70,8 @@ final class World {
             loop: workerLoop, mailbox: letters, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(
-            loop: dispatcherLoop, limits: configuration.cancel, security: .none, counters: dispatcherCounters
+            loop: dispatcherLoop, limits: configuration.cancel, security: try Self.dispatcherSecurity.get(),
+            counters: dispatcherCounters
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try letters.open(on: workerLoop) { worker.receive($0) }

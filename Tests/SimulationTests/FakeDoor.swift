@@ -1,0 +1,69 @@
+// Where a connection over TCP arrives at the fake server: pgleash may ask for encryption first. The fake server has
+// none, and there are many ways to say so. TLS itself can't be simulated: who says S hangs up.
+
+import Reactor
+import Simulation
+
+/// The first that is said on a connection.
+final class FakeDoor: Actor {
+    /// What an SSLRequest is answered with.
+    enum Answer: String, CaseIterable {
+        case refuses = "N"
+        /// S, and then no TLS.
+        case agrees = "S"
+        case error = "E"
+        case garbage = "?"
+        case nothing, leaves, resets
+    }
+
+    private let socket: SimulatedSocket
+    private let portion: ((Int) -> Int)?
+    /// Lets the connection in, behind so many bytes.
+    private let admit: (Int) -> Actor
+    private var isDone = false
+
+    init(_ world: World, socket: SimulatedSocket, admit: @escaping (_ behind: Int) -> Actor) {
+        (self.socket, self.admit) = (socket, admit)
+        // Eight bytes always fit into a new connection.
+        portion = socket.portion
+        socket.portion = nil
+        super.init(world)
+        socket.peer = self
+        wakeAt = world.now + world.chance.latency()
+    }
+
+    override func socketChanged(_ socket: SimulatedSocket) {
+        guard !isDone else { return }
+        guard socket.outboxCount == 0 || socket.outbox.starts(with: Bytes.sslRequest) else { return letIn(behind: 0) }
+        poke()
+    }
+
+    override func step() {
+        socket.isAnswered = true
+        guard !isDone, socket.outboxCount > 0, !socket.isClosed else { return }
+        _ = socket.takeOutbox(Bytes.sslRequest.count)
+        let answer = world.chance.isRough && !world.chance.oneIn(3) ? world.chance.pick(Answer.allCases) : .refuses
+        world.trace("an SSLRequest is answered: \(answer)")
+        world.facts.sslAnswers.insert(answer)
+        switch answer {
+        case .refuses:
+            socket.inbox += Array(answer.rawValue.utf8)
+            letIn(behind: Bytes.sslRequest.count)
+        case .agrees, .error, .garbage:
+            socket.inbox += Array(answer.rawValue.utf8)
+            socket.isEnded = world.chance.oneIn(2)
+        case .nothing: break
+        case .leaves: socket.isEnded = true
+        case .resets: socket.error = SystemError(104)
+        }
+        isDone = true
+    }
+
+    private func letIn(behind count: Int) {
+        isDone = true
+        socket.portion = portion
+        let actor = admit(count)
+        world.join(actor)
+        actor.socketChanged(socket)
+    }
+}
