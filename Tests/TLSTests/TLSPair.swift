@@ -106,3 +106,6 @@ struct TLSPair {
 func pattern(_ count: Int) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
+
+/// Whether these are the same bytes. `#expect` of `==` itself would look for what differs, for hours.
+func isSame(_ left: [UInt8], _ right: some Sequence<UInt8>) -> Bool { left.elementsEqual(right) }

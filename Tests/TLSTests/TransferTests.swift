@@ -19,8 +19,8 @@ extension OverTLS {
                 right.send(bytes.reversed())
                 #expect(left.isStalled && right.isStalled, "it takes more than the kernel does at once")
                 #expect(loop.run(left, right) { left.received.count + right.received.count == 2 * bytes.count })
-                #expect(right.received == bytes)
-                #expect(left.received == bytes.reversed())
+                #expect(isSame(right.received, bytes))
+                #expect(isSame(left.received, bytes.reversed()))
             }
         }
 
@@ -32,7 +32,7 @@ extension OverTLS {
                 let bytes = pattern(count)
                 left.send(bytes)
                 #expect(loop.run(left, right) { right.received.count == count })
-                #expect(right.received == bytes)
+                #expect(isSame(right.received, bytes))
             }
         }
 
@@ -43,7 +43,7 @@ extension OverTLS {
             let (left, right) = (Talker(pair.client, on: loop), Talker(pair.server, on: loop))
             left.send(pattern(1_000_000))
             #expect(loop.run(left, right) { right.received.count == 1_000_000 })
-            #expect(right.received == pattern(1_000_000))
+            #expect(isSame(right.received, pattern(1_000_000)))
         }
 
         @Test func `that come with the end of the handshake are told of`() throws {
@@ -88,7 +88,7 @@ extension OverTLS {
                     right.socket.interest = .read
                 }
                 #expect(loop.run(right) { right.received.count == 100 })
-                #expect(right.received == pattern(100))
+                #expect(isSame(right.received, pattern(100)))
                 // And then it is quiet.
                 loop.run(for: .milliseconds(10))
                 let told = right.told
@@ -139,7 +139,7 @@ extension OverTLS {
                     right.socket.interest = []
                     #expect(sent.count - right.received.count < 16_384)
                 }
-                #expect(right.received == Array(sent.prefix(right.received.count)))
+                #expect(isSame(right.received, Array(sent.prefix(right.received.count))))
                 #expect(right.end == nil)
             }
         }
