@@ -1,0 +1,40 @@
+// What TLS 1.3 says to itself between the bytes: a peer may change its keys as often as it likes.
+
+import COpenSSL
+import Reactor
+import RealSockets
+import Testing
+
+@testable import TLS
+
+extension OverTLS {
+    @Suite struct `New keys` {
+        /// Sends some that ask for an answer, or don't.
+        private func sendKeys(_ socket: TLSSocket, _ count: Int, asks: Bool) {
+            for _ in 0..<count {
+                SSL_key_update(socket.connection, asks ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED)
+                SSL_do_handshake(socket.connection)
+            }
+        }
+
+        @Test(arguments: [1, 2, 100], [false, true])
+        func `hide no bytes before or behind them`(_ count: Int, _ asks: Bool) throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                let (left, right) = (Talker(pair.client, on: loop), Talker(pair.server, on: loop))
+                for round in 1...3 {
+                    if round == 2 { left.send([0]) }
+                    sendKeys(pair.client, count, asks: asks)
+                    left.send([1, 2, 3])
+                    sendKeys(pair.client, count, asks: asks)
+                    let expected = round * 3 + (round > 1 ? 1 : 0)
+                    #expect(loop.run(left, right) { right.received.count == expected })
+                    right.send([4])
+                    #expect(loop.run(left, right) { left.received.count == round })
+                }
+                loop.run(for: .milliseconds(10))
+                #expect(loop.run(for: .milliseconds(100)) < idleProcessorTime)
+            }
+        }
+    }
+}
