@@ -3,8 +3,9 @@
 import PostgresWire
 import Reactor
 
-/// What is to be done about channel binding while a session's login is under way.
-enum ChannelBinding {
+/// What is to be done about channel binding while a session's login is under way. Few sessions have one for long, so
+/// the others have no room for it.
+indirect enum ChannelBinding {
     /// The client has no TLS connection to bind to, and would refuse a server that offers it.
     case remove(ChannelBindingRemoval)
     /// The client has one, but it is not the server's.

@@ -88,13 +88,13 @@ import Reactor
 
     private func finish(_ error: TLSError?) {
         timer = nil
-        watch()
         let completion = completion
         self.completion = nil
         // A peer may send its first bytes along with the last of the handshake.
         hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
-        tellOfMore()
+        // Most often it goes on reading, and the transport is watched as it was.
         completion?(error)
+        if !isClosed { watch() }
     }
 
     /// Both ends agreed that it is PostgreSQL's protocol that follows.
