@@ -47,13 +47,16 @@ final class Session: SocketOwner {
     var server: (any StreamSocket)?
     var identity: StartupMessage?
     var conversation = Conversation()
+    /// What is to be done about channel binding, until the login is through.
+    var channelBinding: ChannelBinding?
+    /// Since when the server owes something.
+    var busySince: MonotonicTime?
+    // The small ones stand together: there may be very many sessions.
     /// By what the interests of the sockets were set last.
     var flow: Conversation.Flow?
     var hasPlace = false
     /// Whether clients' own cancels find the way of this session's server by its key.
     var listing = KeyListing.none
-    /// What is to be done about channel binding, until the login is through.
-    var channelBinding: ChannelBinding?
     /// The client's first byte has come.
     var hasSpoken = false
     var sslAnswered = false
@@ -61,8 +64,6 @@ final class Session: SocketOwner {
     var readAhead = ReadAhead()
     /// Since when a peer's host has not answered.
     var silences: [Side: MonotonicTime] = [:]
-    /// Since when the server owes something.
-    var busySince: MonotonicTime?
     /// The one thing this session waits for in time: which one, the stage tells.
     var timer: (any ScheduledTimer)?
     var cancelOrder: CancelOrder?

@@ -11,7 +11,7 @@ struct ReadAhead {
     /// The client is read although its bytes have to wait.
     var isOn = false
     /// What was taken of the limit that all sessions have.
-    var taken = 0
+    var taken: Int32 = 0
 }
 
 extension Session {
@@ -22,7 +22,7 @@ extension Session {
     static let readAheadPause = Duration.milliseconds(100)
     /// The most that is read ahead for one session: what the kernels of both ends keep of a connection, by Linux'
     /// defaults, a send buffer of 4 MiB and a receive buffer of 6 MiB, and room to spare.
-    static let longestReadAhead = 16 * 1024 * 1024
+    static let longestReadAhead: Int32 = 16 * 1024 * 1024
 
     /// Asked behind whatever can begin or end a wait of the client's bytes.
     func followWait(_ clientHasToWait: Bool) {
@@ -62,7 +62,7 @@ extension Session {
     /// So many bytes more are kept for a client that is read ahead.
     func chargeReadAhead(_ count: Int) {
         worker.readAheadLimit.take(count)
-        readAhead.taken += count
+        readAhead.taken += Int32(count)
         guard !hasRoomToReadAhead else { return }
         readAhead.isOn = false
         lookAgain(after: Self.readAheadPause)
@@ -70,7 +70,7 @@ extension Session {
 
     /// Nothing has to wait any more, or nobody waits for it.
     func endReadAhead() {
-        worker.readAheadLimit.giveBack(readAhead.taken)
+        worker.readAheadLimit.giveBack(Int(readAhead.taken))
         readAhead = ReadAhead()
     }
 }
