@@ -31,6 +31,11 @@ static inline long pgleash_SSL_CTX_set1_groups_list(SSL_CTX *context, const char
     return SSL_CTX_set1_groups_list(context, list);
 }
 
+// From here on reads and writes of the connection fail.
+static inline void pgleash_SSL_cut_off(const SSL *connection) {
+    BIO_set_fd(SSL_get_rbio(connection), -1, BIO_NOCLOSE);
+}
+
 static inline long pgleash_SSL_set_tlsext_host_name(SSL *connection, const char *name) {
     return SSL_set_tlsext_host_name(connection, name);
 }

@@ -36,7 +36,7 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         let mode =
             SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
         unsafe pgleash_SSL_CTX_set_mode(context, Int(mode))
-        // A peer that sends nothing but new keys, on and on, gets no more of a wake-up than one that sends data.
+        // What TLS says to itself ends a receive as data does, once what was received together is through.
         unsafe pgleash_SSL_CTX_clear_mode(context, Int(SSL_MODE_AUTO_RETRY))
         unsafe pgleash_SSL_CTX_set_read_ahead(context)
         unsafe SSL_CTX_set_default_read_buffer_len(context, Self.readBufferSize)
@@ -48,6 +48,7 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         unsafe SSL_CTX_set_options(context, options)
         // Sessions are not resumed, as PostgreSQL doesn't resume any.
         unsafe pgleash_SSL_CTX_set_session_cache_off(context)
+        unsafe SSL_CTX_set_info_callback(context, TLSSocket.noteStep)
         // A key with a passphrase is an error, not a question to the terminal.
         unsafe SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
     }

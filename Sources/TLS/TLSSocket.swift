@@ -27,6 +27,10 @@ import Reactor
     /// What ended the peer's stream: OpenSSL, asked again, may not know it any more.
     private var ending: Received?
     private var isClosed = false
+    /// Messages that the peer's TLS has sent to ours, such as new keys, since it last sent data.
+    private var stepCount = 0
+    /// No peer of good will sends so many; one that goes on and on would have the thread for itself.
+    static let mostSteps = 10_000
 
     /// - Parameter transport: connected; taken over.
     init(
@@ -39,6 +43,7 @@ import Reactor
         self.transport = transport
         self.loop = loop
         guard unsafe SSL_set_fd(connection, transport.descriptor) == 1 else { throw .taken(orElse: "out of memory") }
+        unsafe SSL_set_ex_data(connection, 0, Unmanaged.passUnretained(self).toOpaque())
     }
 
     deinit {
@@ -164,11 +169,20 @@ import Reactor
                 return count
             }
             count += Int(result)
+            stepCount = 0
             // To ask the kernel once more would most often be in vain.
             if unsafe SSL_has_pending(connection) == 0 { return count }
         }
         hasMore = true
         return count
+    }
+
+    /// OpenSSL's info callback: a connection has come to a message that is not data.
+    static let noteStep: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { connection, place, _ in
+        guard place & SSL_CB_LOOP != 0, let pointer = unsafe SSL_get_ex_data(connection, 0) else { return }
+        let socket = unsafe Unmanaged<TLSSocket>.fromOpaque(pointer).takeUnretainedValue()
+        socket.stepCount += 1
+        if socket.stepCount > TLSSocket.mostSteps { unsafe pgleash_SSL_cut_off(connection) }
     }
 
     private func received(_ result: Int32) -> Received {
@@ -180,7 +194,7 @@ import Reactor
             watch()
             return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .endOfStream
-        case SSL_ERROR_SYSCALL: return .failed(systemError)
+        case SSL_ERROR_SYSCALL where stepCount <= Self.mostSteps: return .failed(systemError)
         default: return .failed(.protocolError)
         }
     }

@@ -36,5 +36,20 @@ extension OverTLS {
                 #expect(loop.run(for: .milliseconds(100)) < idleProcessorTime)
             }
         }
+
+        @Test func `without end, and without data, end the connection`() throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                var (sent, answer) = (0, Received.wouldBlock)
+                while answer == .wouldBlock, sent < 10 * TLSSocket.mostSteps {
+                    sendKeys(pair.client, 10, asks: false)
+                    sent += 10
+                    answer = pair.server.receive(into: loop.receiveBuffer)
+                }
+                #expect(answer == .failed(.protocolError))
+                #expect(sent > TLSSocket.mostSteps / 3 && sent <= TLSSocket.mostSteps + 10)
+                #expect(pair.server.receive(into: loop.receiveBuffer) == .failed(.protocolError))
+            }
+        }
     }
 }

@@ -42,11 +42,14 @@ struct Bound {
     /// two floors for each interrupt, as they come one after the other and one that comes between two statements is
     /// lost, and four for what comes around them: noticing the drop, reading what the server still says, the end of
     /// the session, and that of the backend. Each takes less than a cancel, which is a connection, a fork and a signal.
-    init(_ activity: Activity, floors: [Duration]) {
+    ///
+    /// - Parameter isEncrypted: a TLS handshake, which needs the processor, stands before each cancel; so the longest
+    ///   of times, which a pause of the machine makes, has more room.
+    init(_ activity: Activity, floors: [Duration], isEncrypted: Bool = false) {
         let factor = activity.interrupts * 2 + 4
         // The mean, as the times of so many cancels add up.
         median = max(.milliseconds(25), floors.reduce(.zero, +) / floors.count * factor)
-        worst = max(.milliseconds(250), (floors.max() ?? .zero) * factor)
+        worst = max(.milliseconds(isEncrypted ? 1000 : 250), (floors.max() ?? .zero) * factor)
     }
 
     private init(median: Duration, worst: Duration) {
