@@ -64,7 +64,7 @@ record-counts: build ## count what pgleash costs, and record it in Tests/Recorde
 	$(COMPILE) --build-tests
 	PGLEASH_RECORD_COUNTS=1 PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --filter CostTests
 
-matrix: build ## measure, in 8 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
+matrix: build ## measure, in 12 minutes, what becomes of queries with and without pgleash; the table goes to .build/matrix.md too
 	@scripts/install-dependencies test
 	$(COMPILE) --build-tests
 	PGLEASH_MATRIX=$(CURDIR)/.build/matrix.md PGLEASH_PROGRAM=$(CURDIR)/$(RELEASE) \
