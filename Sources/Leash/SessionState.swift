@@ -115,7 +115,7 @@ package struct SessionState: Hashable, Sendable {
 
     /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.
     private mutating func beginOnceKeyed(at now: MonotonicTime) -> Reaper.Action {
-        if !owed.isBusy { return .end(.finished) }
+        if isAtRest { return .end(.finished) }
         if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
         hasBecomeReady = false
         return reaper?.begin(at: now) ?? .none
