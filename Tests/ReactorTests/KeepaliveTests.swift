@@ -12,26 +12,40 @@ extension RealLoop {
             idle: .seconds(7), interval: .seconds(3), count: 4, userTimeout: .milliseconds(1500)
         )
 
-        /// The value of an option in each of the process's sockets that has this one as its local or remote port.
+        /// The value of an option in each of the process's sockets that has this one as its local or remote port: in
+        /// the listener, in what connects to it, in what it has accepted. Other tests make descriptors meanwhile, so
+        /// that their numbers are in no order.
         private func values(of option: Int32, at level: Int32 = Int32(IPPROTO_TCP), port: UInt16) -> [Int32] {
-            (3..<1024).compactMap { descriptor -> Int32? in
-                guard hasPort(Int32(descriptor), port) else { return nil }
-                var value: Int32 = -1
-                var length = socklen_t(MemoryLayout<Int32>.size)
-                getsockopt(Int32(descriptor), level, option, &value, &length)
-                return value
+            let found = (Int32(3)..<1024).compactMap { descriptor -> (place: Int, value: Int32)? in
+                guard let place = place(of: descriptor, port) else { return nil }
+                return (place, value(of: option, at: level, descriptor))
             }
+            return found.sorted { $0.place < $1.place }.map(\.value)
         }
 
-        private func hasPort(_ descriptor: Int32, _ port: UInt16) -> Bool {
-            [getsockname, getpeername].contains { name in
-                var address = sockaddr_in()
-                var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-                let result = withUnsafeMutablePointer(to: &address) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name(descriptor, $0, &length) }
-                }
-                return result == 0 && address.sin_port.bigEndian == port
+        private func value(of option: Int32, at level: Int32, _ descriptor: Int32) -> Int32 {
+            var value: Int32 = -1
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, level, option, &value, &length)
+            return value
+        }
+
+        private func place(of descriptor: Int32, _ port: UInt16) -> Int? {
+            if self.port(of: descriptor, getpeername) == port { return 1 }
+            guard self.port(of: descriptor, getsockname) == port else { return nil }
+            return value(of: SO_ACCEPTCONN, at: SOL_SOCKET, descriptor) == 1 ? 0 : 2
+        }
+
+        private func port(
+            of descriptor: Int32,
+            _ name: (Int32, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>?) -> Int32
+        ) -> UInt16? {
+            var address = sockaddr_in()
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let result = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name(descriptor, $0, &length) }
             }
+            return result == 0 ? address.sin_port.bigEndian : nil
         }
 
         /// Looks at the options of a listener on `address`, and of both ends of a connection that is made to `target`
