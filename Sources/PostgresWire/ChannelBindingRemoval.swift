@@ -11,8 +11,8 @@ package struct ChannelBindingRemoval: Sendable {
     /// Longer than any list of mechanisms; libpq takes no more than 2000 bytes of an authentication message.
     private static let longestMessage: UInt32 = 2000
     /// AuthenticationSASL.
-    private static let offersMechanisms: UInt32 = 10
-    private static let mechanism: [UInt8] = Array("SCRAM-SHA-256-PLUS".utf8)
+    static let offersMechanisms: UInt32 = 10
+    static let mechanism: [UInt8] = Array("SCRAM-SHA-256-PLUS".utf8)
 
     package init() {}
 
@@ -54,9 +54,12 @@ package struct ChannelBindingRemoval: Sendable {
         return nil
     }
 
+    /// - Parameter message: an AuthenticationSASL, whole.
+    static func mechanisms(in message: [UInt8]) -> [ArraySlice<UInt8>] { message.dropFirst(9).split(separator: 0) }
+
     /// - Parameter message: an AuthenticationSASL: 9 bytes, then names, each with a zero behind it, and one more zero.
     private static func withoutChannelBinding(_ message: [UInt8]) -> [UInt8] {
-        let names = message.dropFirst(9).split(separator: 0)
+        let names = mechanisms(in: message)
         let kept = names.filter { !$0.elementsEqual(mechanism) }
         // A client that is left without any will say so best itself.
         guard kept.count < names.count, !kept.isEmpty else { return message }

@@ -15,7 +15,6 @@ package struct ChannelBindingWatch: Sendable {
 
     /// What PostgreSQL refuses it with; a wrong password is 28P01.
     private static let refusal: String = SQLState.invalidAuthorizationSpecification.rawValue
-    private static let mechanism: [UInt8] = Array("SCRAM-SHA-256-PLUS".utf8)
 
     private var isOffered = false
 
@@ -29,8 +28,9 @@ package struct ChannelBindingWatch: Sendable {
         }
         // AuthenticationSASL and its relatives, 10 to 12; 0 is the end of it.
         guard let request = bytes.bigEndianUInt32(at: 5), bytes[0] == BackendKind.authentication else { return .done }
-        if request == 10 {
-            isOffered = bytes.copied().dropFirst(9).split(separator: 0).contains { $0.elementsEqual(Self.mechanism) }
+        if request == ChannelBindingRemoval.offersMechanisms {
+            isOffered = ChannelBindingRemoval.mechanisms(in: bytes.copied())
+                .contains { $0.elementsEqual(ChannelBindingRemoval.mechanism) }
         }
         return (10...12).contains(request) && isOffered ? .nothingYet : .done
     }
