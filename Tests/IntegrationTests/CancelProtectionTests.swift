@@ -86,10 +86,7 @@ extension IntegrationTests {
             try client.send("SELECT pg_sleep(600)")
             PQflush(client.connection)
             try postgres.waitForActive("cancelling", event: "PgSleep")
-            let cancel = PQgetCancel(client.connection)
-            defer { PQfreeCancel(cancel) }
-            var message = [CChar](repeating: 0, count: 256)
-            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            #expect(client.requestCancel())
             #expect(try client.results().map(\.sqlState) == ["57014"])
             #expect(try client.query("SELECT 'alive'") == [["alive"]])
             #expect(try pgleash.report()["client_cancels_relayed_total"] == 1)
@@ -101,7 +98,7 @@ extension IntegrationTests {
             PQflush(client.connection)
             try postgres.waitForActive("cancelling", event: "PgSleep")
             between.refuseEncryption()
-            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            #expect(client.requestCancel())
             let report = try pgleash.waitForReport("what was kept back") { $0["cancels_unprotected_total"] == 1 }
             #expect(report["client_cancels_relayed_total"] == 1)
             #expect(between.openings.last?.bytes == Frontend.sslRequest)

@@ -22,10 +22,7 @@ extension IntegrationTests {
             try client.send("SELECT pg_sleep(600)")
             PQflush(client.connection)
             try postgres.waitForActive("cancelling", event: "PgSleep")
-            let cancel = PQgetCancel(client.connection)
-            defer { PQfreeCancel(cancel) }
-            var message = [CChar](repeating: 0, count: 256)
-            #expect(PQcancel(cancel, &message, Int32(message.count)) == 1)
+            #expect(client.requestCancel())
             #expect(try client.results().map(\.sqlState) == ["57014"])
             #expect(try client.query("SELECT 'alive'") == [["alive"]])
             try expectOneRelayed(pgleash)

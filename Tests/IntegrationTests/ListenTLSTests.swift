@@ -1,6 +1,5 @@
 // TLS from the clients to pgleash: who gets it, who has to have it, and what they are shown.
 
-import CLibpq
 import Foundation
 import Testing
 
@@ -48,10 +47,7 @@ extension IntegrationTests {
             try client.send("SELECT pg_sleep(60)")
             try PrivatePostgres.shared.waitForActive("cancels", event: "PgSleep")
             // libpq before 17 sends it in clear text.
-            let cancel = try #require(PQgetCancel(client.connection))
-            defer { PQfreeCancel(cancel) }
-            var reason = [CChar](repeating: 0, count: 256)
-            #expect(PQcancel(cancel, &reason, 256) == 1)
+            #expect(client.requestCancel())
             #expect(try client.results().map(\.sqlState) == ["57014"])
             pgleash.stop()
         }

@@ -52,6 +52,16 @@ final class LibpqClient {
 
     var backendPID: Int32 { PQbackendPID(connection) }
 
+    /// Has the query under way cancelled, by PQcancel().
+    ///
+    /// - Returns: whether the request was sent, as far as libpq knows.
+    func requestCancel() -> Bool {
+        let cancel = PQgetCancel(connection)
+        defer { PQfreeCancel(cancel) }
+        var message = [CChar](repeating: 0, count: 256)
+        return PQcancel(cancel, &message, Int32(message.count)) == 1
+    }
+
     func error() -> LibpqError {
         LibpqError(description: String(cString: PQerrorMessage(connection)))
     }
