@@ -39,11 +39,9 @@ extension Session {
     /// Reads what the server still says and throws it away.
     func reap() {
         guard let server else { return }
-        let buffer = worker.receiveBuffer
-        switch server.receive(into: buffer) {
-        case .wouldBlock: break
+        switch worker.receive(from: server, { withEdited($0) { throwAway($0) } }) {
+        case .wouldBlock, .bytes: break
         case .endOfStream, .failed: serverClosedWhileReaping()
-        case .bytes(let count): buffer.withReceived(count) { withEdited($0) { throwAway($0) } }
         }
     }
 

@@ -17,12 +17,10 @@ extension Session {
     }
 
     private func relayFromClient() {
-        let buffer = worker.receiveBuffer
-        switch client.receive(into: buffer) {
-        case .wouldBlock: break
+        switch worker.receive(from: client, { passOnToServer($0) }) {
+        case .wouldBlock, .bytes: break
         case .endOfStream: clientDropped(.fin)
         case .failed(let error): clientDropped(DropKind(error))
-        case .bytes(let count): buffer.withReceived(count) { passOnToServer($0) }
         }
     }
 
@@ -39,14 +37,12 @@ extension Session {
 
     private func relayFromServer() {
         guard let server else { return }
-        let buffer = worker.receiveBuffer
-        switch server.receive(into: buffer) {
-        case .wouldBlock: break
+        let received = worker.receive(from: server) { bytes in
+            if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
+        }
+        switch received {
+        case .wouldBlock, .bytes: break
         case .endOfStream, .failed: serverClosed()
-        case .bytes(let count):
-            buffer.withReceived(count) { bytes in
-                if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
-            }
         }
     }
 

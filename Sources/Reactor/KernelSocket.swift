@@ -90,7 +90,7 @@ import Glibc
         while true {
             let count = buffer.fill { bytes in
                 unsafe bytes.withUnsafeMutableBufferPointer { bytes in
-                    unsafe recv(openDescriptor, bytes.baseAddress, min(limit, bytes.count), 0)
+                    unsafe recv_nocancel(openDescriptor, bytes.baseAddress, min(limit, bytes.count), 0)
                 }
             }
             if count > 0 { return .bytes(count) }
@@ -104,7 +104,7 @@ import Glibc
     package func send(_ bytes: Span<UInt8>) -> Sent {
         while true {
             let count = unsafe bytes.withUnsafeBufferPointer { bytes in
-                unsafe Glibc.send(openDescriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+                unsafe send_nocancel(openDescriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             }
             if count >= 0 { return .bytes(count) }
             let error = SystemError.last
