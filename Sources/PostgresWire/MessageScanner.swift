@@ -128,7 +128,8 @@ package struct MessageScanner: Hashable, Sendable {
     }
 
     private mutating func countMessage(_ kind: UInt8, _ length: UInt32) throws(MalformedMessage) {
-        guard length >= 4, length <= Int32.max else { throw MalformedMessage(kind: kind, length: length) }
+        // 4 to Int32.max in one comparison.
+        guard length &- 4 <= UInt32(Int32.max) - 4 else { throw MalformedMessage(kind: kind, length: length) }
         messageCount &+= 1
     }
 
