@@ -1,7 +1,6 @@
 // A cancel is as protected as the session it is about, seen on the wire: its key is as good as a password for as long
 // as the session lives.
 
-import CLibpq
 import Foundation
 import PostgresWire
 import Testing
@@ -83,20 +82,13 @@ extension IntegrationTests {
         func `a client's own cancel is as protected as its session`(mode: String, host: String) throws {
             let pgleash = try startPgleash(mode, host: host)
             let client = try LibpqClient(port: pgleash.port, name: "cancelling")
-            try client.send("SELECT pg_sleep(600)")
-            PQflush(client.connection)
-            try postgres.waitForActive("cancelling", event: "PgSleep")
-            #expect(client.requestCancel())
-            #expect(try client.results().map(\.sqlState) == ["57014"])
-            #expect(try client.query("SELECT 'alive'") == [["alive"]])
+            try client.expectCancel(in: postgres, name: "cancelling")
             #expect(try pgleash.report()["client_cancels_relayed_total"] == 1)
             #expect(between.openings.count == 3)
             expectProtected(between.openings, [])
 
             // And where it can't be, it is kept back.
-            try client.send("SELECT pg_sleep(600)")
-            PQflush(client.connection)
-            try postgres.waitForActive("cancelling", event: "PgSleep")
+            try client.fallAsleep(in: postgres, name: "cancelling")
             between.refuseEncryption()
             #expect(client.requestCancel())
             let report = try pgleash.waitForReport("what was kept back") { $0["cancels_unprotected_total"] == 1 }

@@ -1,6 +1,5 @@
 // A client's own cancel goes through pgleash, too, and is told apart from those pgleash sends.
 
-import CLibpq
 import Foundation
 import PostgresWire
 import Testing
@@ -19,12 +18,7 @@ extension IntegrationTests {
         @Test func `libpq's PQcancel ends the query, and the session lives on`() throws {
             let pgleash = try PgleashProcess()
             let client = try LibpqClient(port: pgleash.port, name: "cancelling")
-            try client.send("SELECT pg_sleep(600)")
-            PQflush(client.connection)
-            try postgres.waitForActive("cancelling", event: "PgSleep")
-            #expect(client.requestCancel())
-            #expect(try client.results().map(\.sqlState) == ["57014"])
-            #expect(try client.query("SELECT 'alive'") == [["alive"]])
+            try client.expectCancel(in: postgres, name: "cancelling")
             try expectOneRelayed(pgleash)
             pgleash.stop()
         }

@@ -2,6 +2,7 @@
 
 import CLibpq
 import Foundation
+import Testing
 
 /// What libpq or the server said.
 struct LibpqError: Error, CustomStringConvertible {
@@ -135,5 +136,22 @@ final class LibpqClient {
             sqlState: PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { String(cString: $0) } ?? "",
             message: String(cString: PQresultErrorMessage(result))
         )
+    }
+}
+
+extension LibpqClient {
+    /// Begins a sleep without end, and returns once the server is in it; `name` is the session's application_name.
+    func fallAsleep(in postgres: PrivatePostgres, name: String) throws {
+        try send("SELECT pg_sleep(600)")
+        PQflush(connection)
+        try postgres.waitForActive(name, event: "PgSleep")
+    }
+
+    /// Has such a sleep cancelled, and expects that it ends and the session lives on.
+    func expectCancel(in postgres: PrivatePostgres, name: String) throws {
+        try fallAsleep(in: postgres, name: name)
+        #expect(requestCancel())
+        #expect(try results().map(\.sqlState) == ["57014"])
+        #expect(try query("SELECT 'alive'") == [["alive"]])
     }
 }
