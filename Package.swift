@@ -74,7 +74,11 @@ let package = Package(
         ),
         .testTarget(
             name: "LeashTests",
-            dependencies: ["FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation"]
+            dependencies: [
+                "FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation",
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
         ),
         .testTarget(
             name: "SimulationTests",

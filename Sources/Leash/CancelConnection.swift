@@ -2,15 +2,31 @@
 
 import Reactor
 
+/// Why a CancelRequest was not sent.
+struct CancelFailure: Error, CustomStringConvertible {
+    let description: String
+    /// There was a connection, but it could not be encrypted as it has to be, so the request was kept back.
+    var isInsecure = false
+
+    init(_ description: String) {
+        self.description = description
+    }
+
+    init(_ error: ConnectError) {
+        self.init("\(error)")
+        isInsecure = error.isInsecure
+    }
+}
+
 /// A connection that carries a CancelRequest and nothing else. Releasing it closes it.
 final class CancelConnection: SocketOwner {
     enum Progress {
         /// The request was written.
         case sent
-        /// The connection could not be encrypted as it has to be, so the request was kept back; the conclusion follows.
-        case unprotected
-        /// The server closed, or never will; the last call.
-        case concluded(Reaper.CancelResult)
+        /// The server closed behind it, or never will; the last call.
+        case concluded
+        /// It was not written; the last call.
+        case failed(CancelFailure)
     }
 
     private let loop: any EventLoop
@@ -25,7 +41,7 @@ final class CancelConnection: SocketOwner {
     ///   - route: its addresses are tried in turn until one takes the connection.
     ///   - packet: a CancelRequest.
     ///   - timeout: for all of it.
-    ///   - report: called once or twice; never with the conclusion before `start` returns.
+    ///   - report: called once or twice; never for the last time before `start` returns.
     init(
         loop: any EventLoop,
         route: CancelRoute,
@@ -40,7 +56,7 @@ final class CancelConnection: SocketOwner {
         connector = ServerConnector(
             loop: loop, addresses: route.addresses, security: security, protection: route.protection, timeout: timeout
         ) { [unowned self] in connected($0) }
-        timer = loop.schedule(after: timeout) { [unowned self] in conclude() }
+        timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: CancelFailure("timed out")) }
     }
 
     deinit {
@@ -55,16 +71,14 @@ final class CancelConnection: SocketOwner {
         let socket: any StreamSocket
         switch result {
         case .success(let connected): socket = connected
-        case .failure(let error):
-            if error.isInsecure { report(.unprotected) }
-            return conclude()
+        case .failure(let error): return conclude(orElse: CancelFailure(error))
         }
         self.socket = socket
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use.
         guard socket.send(packet) == .bytes(packet.count) else {
             // Not at once: who starts a row of connections would be called back from within, deeper and deeper.
-            timer = loop.schedule(after: .zero) { [unowned self] in conclude() }
+            timer = loop.schedule(after: .zero) { [unowned self] in conclude(orElse: CancelFailure("the connection broke")) }
             return
         }
         isSent = true
@@ -76,14 +90,14 @@ final class CancelConnection: SocketOwner {
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         switch socket.receive(into: loop.receiveBuffer) {
         case .bytes, .wouldBlock: return
-        case .endOfStream, .failed: conclude()
+        case .endOfStream, .failed: conclude(orElse: CancelFailure("the connection broke"))
         }
     }
 
-    private func conclude() {
+    private func conclude(orElse failure: CancelFailure) {
         timer?.cancel()
         connector?.stop()
         socket?.close()
-        report(.concluded(isSent ? .sent : .notSent))
+        report(isSent ? .concluded : .failed(failure))
     }
 }

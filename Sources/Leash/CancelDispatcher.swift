@@ -1,5 +1,6 @@
 // Carries out cancel orders: a few at a time, the others wait in the order they came.
 
+import Logging
 import Reactor
 
 /// The one place all cancels go through, so that a storm of drops is no storm of connections for the
@@ -9,15 +10,24 @@ package final class CancelDispatcher {
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
     private let counters: Counters
+    private let log: Logger
+    private var throttle = LogThrottle()
     private var queue: [CancelOrder] = []
     private var next = 0
     private var running: [ObjectIdentifier: CancelConnection] = [:]
 
-    package init(loop: any EventLoop, limits: Configuration.Cancel, security: ServerSecurity, counters: Counters) {
+    package init(
+        loop: any EventLoop,
+        limits: Configuration.Cancel,
+        security: ServerSecurity,
+        counters: Counters,
+        log: Logger
+    ) {
         self.loop = loop
         self.limits = limits
         self.security = security
         self.counters = counters
+        self.log = log
     }
 
     package func receive(_ order: CancelOrder) {
@@ -46,20 +56,29 @@ package final class CancelDispatcher {
             timeout: limits.attemptTimeout
         ) { [unowned self] progress in
             switch progress {
-            case .unprotected: counters.cancelsUnprotected.add()
             case .sent: (order.purpose == .orphan ? counters.cancelsSent : counters.clientCancelsRelayed).add()
-            case .concluded(let result): conclude(order, result)
+            case .concluded: conclude(order, .sent)
+            case .failed(let failure):
+                note(failure, of: order)
+                conclude(order, .notSent)
             }
         }
         running[ObjectIdentifier(order)] = connection
         connection.start()
     }
 
+    private func note(_ failure: CancelFailure, of order: CancelOrder) {
+        if failure.isInsecure { counters.cancelsUnprotected.add() }
+        if order.purpose == .orphan { counters.cancelsFailed.add() }
+        // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
+        let metadata: Logger.Metadata = ["pid": "\(order.key.processID)", "reason": "\(failure)"]
+        throttle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now)
+    }
+
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
         // Still running the connection's own code: it must outlive this call.
         let connection = running.removeValue(forKey: ObjectIdentifier(order))
         withExtendedLifetime(connection) {
-            if result == .notSent, order.purpose == .orphan { counters.cancelsFailed.add() }
             order.reply(result)
             startWaiting()
         }

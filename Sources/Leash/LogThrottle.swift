@@ -12,6 +12,21 @@ struct LogThrottle {
     private var lines = 0
     private var suppressed = 0
 
+    /// Logs what others can cause as often as they like; the next line that is let through says how many were not.
+    mutating func log(
+        _ level: Logger.Level,
+        _ message: Logger.Message,
+        _ metadata: Logger.Metadata,
+        to log: Logger,
+        at now: MonotonicTime
+    ) {
+        let (isAdmitted, suppressed) = admit(at: now)
+        guard isAdmitted else { return }
+        var metadata = metadata
+        if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+        log.log(level: level, message, metadata: metadata)
+    }
+
     /// Whether a line may be written now, and how many were not since the last that was.
     mutating func admit(at now: MonotonicTime) -> (isAdmitted: Bool, suppressed: Int) {
         if second != now.nanoseconds / 1_000_000_000 {

@@ -46,7 +46,7 @@ package final class Supervisor {
         self.log = log
         loop = LibeventLoop(configuration)
         dispatcher = CancelDispatcher(
-            loop: loop, limits: configuration.cancel, security: security.server, counters: counters
+            loop: loop, limits: configuration.cancel, security: security.server, counters: counters, log: log
         )
         limit = SessionLimit(configuration.listen.maxSessions)
     }

@@ -164,11 +164,7 @@ package final class Worker {
 
     /// Logs what any client can cause, as often as it likes.
     func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
-        let (isAdmitted, suppressed) = throttle.admit(at: loop.now)
-        guard isAdmitted else { return }
-        var metadata = metadata
-        if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-        log.log(level: level, message, metadata: metadata)
+        throttle.log(level, message, metadata, to: log, at: loop.now)
     }
 
     /// A session has ended.

@@ -72,6 +72,8 @@ extension IntegrationTests {
             let refused = between.openings.filter(\.isRefusedEncryption)
             #expect(refused.count == report["cancels_unprotected_total"])
             for opening in refused { #expect(opening.bytes == Frontend.sslRequest) }
+            let reason = "server does not support SSL, but SSL was required"
+            #expect(pgleash.log.split(separator: "\n").contains { $0.contains("cancel not sent") && $0.contains(reason) })
             #expect(postgres.cancelsLogged == logged)
             try postgres.terminate("unprotected")
             pgleash.stop()

@@ -1,5 +1,7 @@
 // The dispatcher's queue: how many at a time, in which order, and what is withdrawn.
 
+import InMemoryLogging
+import Logging
 import PostgresWire
 import Reactor
 import Simulation
@@ -21,6 +23,7 @@ private func key(_ number: Int) -> CancelKey? {
 struct CancelDispatcherTests {
     private let loop = SimulatedLoop()
     private let replies = Replies()
+    private let logged = InMemoryLogHandler()
 
     private static let route = CancelRoute(to: [HostAddress(SimulatedSession.server, foundBy: "")], .plain)
 
@@ -31,9 +34,15 @@ struct CancelDispatcherTests {
         }
     }
 
+    private func dispatcher(_ limits: Configuration.Cancel = .init(), counting counters: Counters = Counters())
+        -> CancelDispatcher
+    {
+        CancelDispatcher(loop: loop, limits: limits, security: .none, counters: counters, log: Logger(label: "") { [logged] _ in logged })
+    }
+
     @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
     func limit() throws {
-        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), security: .none, counters: Counters())
+        let dispatcher = dispatcher()
         for number in 0..<100 { dispatcher.receive(try order(number)) }
         loop.settle()
         var seen = 0
@@ -53,7 +62,7 @@ struct CancelDispatcherTests {
     func withdrawn() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
+        let dispatcher = dispatcher(limits)
         let (first, second, third) = (try order(1), try order(2), try order(3))
         for order in [first, second, third] { dispatcher.receive(order) }
         loop.settle()
@@ -69,18 +78,22 @@ struct CancelDispatcherTests {
     @Test("A long row of orders that fail at once is worked off without a deep stack")
     func allRefusedAtOnce() throws {
         let counters = Counters()
-        let dispatcher = CancelDispatcher(loop: loop, limits: .init(), security: .none, counters: counters)
+        let dispatcher = dispatcher(counting: counters)
         loop.network = .impossible
         for number in 0..<5000 { dispatcher.receive(try order(number)) }
         loop.advance(by: .seconds(1))
         #expect(counters.cancelsFailed.value == 5000)
+        let lines = logged.entries
+        #expect((1...20).contains(lines.count), "nobody fills the log")
+        #expect(lines.allSatisfy { $0.level == .warning && $0.message == "cancel not sent" })
+        #expect(lines.first?.metadata["pid"] == "0")
     }
 
     @Test("A server that hangs holds a place for attempt_timeout, no longer")
     func hanging() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
+        let dispatcher = dispatcher(limits)
         loop.network = .hangs
         dispatcher.receive(try order(1))
         loop.settle()
@@ -91,13 +104,14 @@ struct CancelDispatcherTests {
         loop.advance(by: .milliseconds(200))
         #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
         #expect(replies.results.withLock { $0[1] } == .notSent)
+        #expect(logged.entries.first?.metadata["reason"] == "timed out")
     }
 
     @Test("So does a server that takes the request and then neither answers nor closes; the request counts as sent")
     func neverClosing() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
-        let dispatcher = CancelDispatcher(loop: loop, limits: limits, security: .none, counters: Counters())
+        let dispatcher = dispatcher(limits)
         dispatcher.receive(try order(1))
         dispatcher.receive(try order(2))
         loop.settle()

@@ -19,19 +19,22 @@ package final class SimulatedSession {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
         let orders = Mailbox<CancelOrder>()
         let letters = Mailbox<WorkerLetter>()
+        let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: .addresses([HostAddress(Self.server, foundBy: "")]),
             security: .none,
             limit: SessionLimit(configuration.listen.maxSessions),
             dispatcher: orders,
-            log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            log: log
         )
         let counters = counters
         let worker = Worker(
             loop: loop, mailbox: letters, counters: counters, load: load, environment: environment
         )
-        let dispatcher = CancelDispatcher(loop: loop, limits: configuration.cancel, security: .none, counters: counters)
+        let dispatcher = CancelDispatcher(
+            loop: loop, limits: configuration.cancel, security: .none, counters: counters, log: log
+        )
         self.worker = worker
         self.dispatcher = dispatcher
         try letters.open(on: loop) { worker.receive($0) }

@@ -71,7 +71,7 @@ final class World {
         )
         let dispatcher = CancelDispatcher(
             loop: dispatcherLoop, limits: configuration.cancel, security: try Self.dispatcherSecurity.get(),
-            counters: dispatcherCounters
+            counters: dispatcherCounters, log: log
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try letters.open(on: workerLoop) { worker.receive($0) }
