@@ -4,6 +4,9 @@ import Reactor
 
 /// Why a CancelRequest was not sent.
 struct CancelFailure: Error, CustomStringConvertible {
+    static let lateness = CancelFailure("timed out")
+    static let brokenConnection = CancelFailure("the connection broke")
+
     let description: String
     /// There was a connection, but it could not be encrypted as it has to be, so the request was kept back.
     var isInsecure = false
@@ -56,7 +59,7 @@ final class CancelConnection: SocketOwner {
         connector = ServerConnector(
             loop: loop, addresses: route.addresses, security: security, protection: route.protection, timeout: timeout
         ) { [unowned self] in connected($0) }
-        timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: CancelFailure("timed out")) }
+        timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: .lateness) }
     }
 
     deinit {
@@ -78,7 +81,7 @@ final class CancelConnection: SocketOwner {
         // The first bytes on a new connection: they fit, or the connection is of no use.
         guard socket.send(packet) == .bytes(packet.count) else {
             // Not at once: who starts a row of connections would be called back from within, deeper and deeper.
-            timer = loop.schedule(after: .zero) { [unowned self] in conclude(orElse: CancelFailure("the connection broke")) }
+            timer = loop.schedule(after: .zero) { [unowned self] in conclude(orElse: .brokenConnection) }
             return
         }
         isSent = true
@@ -90,7 +93,7 @@ final class CancelConnection: SocketOwner {
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         switch socket.receive(into: loop.receiveBuffer) {
         case .bytes, .wouldBlock: return
-        case .endOfStream, .failed: conclude(orElse: CancelFailure("the connection broke"))
+        case .endOfStream, .failed: conclude(orElse: .brokenConnection)
         }
     }
 

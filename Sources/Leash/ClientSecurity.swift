@@ -33,9 +33,11 @@ package final class ClientSecurity: Sendable {
         self.options = options
     }
 
+    var readsFiles: Bool { mode != .disable }
+
     /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
     func reload() throws(TLSError) {
-        guard mode != .disable, let options else { return }
+        guard readsFiles, let options else { return }
         let read = try TLSServer(options)
         server.withLock { $0 = read }
     }

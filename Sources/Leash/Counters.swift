@@ -20,6 +20,8 @@ package final class Counters: Sendable {
     package let connectFailures = Counter()
     package let protocolErrors = CounterFamily<Side>()
     package let clientsRejected = Counter()
+    /// Certificates that could not be used when they were read again.
+    package let reloadFailures = Counter()
     /// What came from each side.
     package let client = Traffic()
     package let server = Traffic()

@@ -51,7 +51,7 @@ extension Metric {
 
     /// All metrics of a process, added up over its threads.
     static func all(of threads: [Counters], _ process: ProcessFacts) -> [Metric] {
-        sessions(threads, process) + orphans(threads) + cancels(threads) + traffic(threads) + facts(process)
+        sessions(threads, process) + orphans(threads) + cancels(threads) + traffic(threads) + facts(threads, process)
     }
 
     private static func sessions(_ threads: [Counters], _ process: ProcessFacts) -> [Metric] {
@@ -137,13 +137,17 @@ extension Metric {
         ]
     }
 
-    private static func facts(_ process: ProcessFacts) -> [Metric] {
+    private static func facts(_ threads: [Counters], _ process: ProcessFacts) -> [Metric] {
         [
             Metric(
                 name: "pgleash_build_info", kind: .gauge, help: "The version, as a label.",
                 samples: [Sample(labels: [("version", process.version)], value: 1)]
             ),
             Metric("pgleash_uptime_seconds", .gauge, "Seconds since pgleash started.", process.uptimeSeconds),
+            Metric(
+                "pgleash_reload_failures_total", .counter, "SIGHUPs at which certificates could not be read again.",
+                threads.sum(\.reloadFailures)
+            ),
         ]
     }
 

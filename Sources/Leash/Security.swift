@@ -31,17 +31,28 @@ package struct Security: Sendable {
     }
 
     /// Reads the files again, for the connections to come. What can't be used stays as it was, and the log says so.
-    func reload(_ log: Logger) {
-        let sides: [(section: String, reload: () throws(TLSError) -> Void)] = [
-            ("listen", client.reload), ("server", server.reload),
-        ]
-        for (section, reload) in sides {
-            do throws(TLSError) {
-                try reload()
-            } catch {
-                log.error("certificates stay as they were", metadata: ["section": "\(section)", "reason": "\(error)"])
-            }
+    ///
+    /// - Returns: whether all could be used.
+    func reload(_ log: Logger) -> Bool {
+        let hint = "the configuration is read at start only"
+        guard client.readsFiles || server.readsFiles else {
+            log.notice("SIGHUP: there are no certificates to be read again; \(hint)")
+            return true
         }
-        log.notice("SIGHUP: certificates and keys were read again; the configuration is read at start only")
+        log.notice("SIGHUP: reading certificates and keys again; \(hint)")
+        let isClientRead = !client.readsFiles || reload("listen", client.reload, log)
+        let isServerRead = !server.readsFiles || reload("server", server.reload, log)
+        return isClientRead && isServerRead
+    }
+
+    private func reload(_ section: String, _ reload: () throws(TLSError) -> Void, _ log: Logger) -> Bool {
+        do throws(TLSError) {
+            try reload()
+            log.notice("certificates and keys were read again", metadata: ["section": "\(section)"])
+            return true
+        } catch {
+            log.error("certificates stay as they were", metadata: ["section": "\(section)", "reason": "\(error)"])
+            return false
+        }
     }
 }

@@ -66,6 +66,8 @@ package final class ServerSecurity: Sendable {
         self.options = options
     }
 
+    var readsFiles: Bool { mode != .disable && (options.authorities != nil || options.certificate != nil) }
+
     /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
     func reload() throws(TLSError) {
         guard mode != .disable else { return }

@@ -21,7 +21,6 @@ package final class Supervisor {
     private let log: Logger
     private let loop: LibeventLoop
     private let counters = Counters()
-    private let startedAt = MonotonicTime.now
     private let letters = Mailbox<SupervisorLetter>()
     private let orders = Mailbox<CancelOrder>()
     private let dispatcher: CancelDispatcher
@@ -30,10 +29,7 @@ package final class Supervisor {
     private var listeners: [Listener] = []
     private var signals: [SignalWatch] = []
     private var timer: (any ScheduledTimer)?
-    /// The report under way, until it is written.
-    private var collection: ReportCollection?
-    /// Another was asked for meanwhile.
-    private var isReportWanted = false
+    private var reporter: Reporter?
     private var undrained = 0
     private var isDraining = false
     /// The last client could not be accepted; the log has said so.
@@ -72,8 +68,10 @@ package final class Supervisor {
 
     private func receive(_ letter: SupervisorLetter) {
         switch letter {
-        case .sessions(let sessions): collect(sessions)
-        case .reported: reportEnded()
+        case .sessions(let sessions): reporter?.collect(sessions)
+        case .reported:
+            reporter?.ended()
+            stopOnceDone()
         case .drained:
             undrained -= 1
             stopOnceDone()
@@ -86,7 +84,7 @@ package final class Supervisor {
 
     /// All sessions have ended, and a report that was asked for before is written.
     private func stopOnceDone() {
-        if isDraining, undrained == 0, collection == nil { loop.stop() }
+        if isDraining, undrained == 0, reporter?.isBusy != true { loop.stop() }
     }
 }
 
@@ -96,12 +94,6 @@ enum SupervisorLetter: Sendable {
     case reported
     case drained
     case workerFailed(SystemError)
-}
-
-/// The workers' answers to one SIGUSR1.
-private struct ReportCollection {
-    var missing: Int
-    var sessions: [SessionSnapshot] = []
 }
 
 // MARK: - Starting
@@ -159,9 +151,11 @@ extension Supervisor {
             log: log
         )
         do throws(SystemError) {
-            workers = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
+            let pool = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
                 letters.post(.workerFailed($0))
             }
+            workers = pool
+            reporter = Reporter(configuration, pool, counters, letters, log: log)
         } catch {
             throw StartError(description: "could not start a worker: \(error)")
         }
@@ -171,8 +165,10 @@ extension Supervisor {
         signals = [
             loop.watch(signal: SIGTERM) { [unowned self] in drain("SIGTERM") },
             loop.watch(signal: SIGINT) { [unowned self] in drain("SIGINT") },
-            loop.watch(signal: SIGUSR1) { [unowned self] in beginReport() },
-            loop.watch(signal: SIGHUP) { [security, log] in security.reload(log) },
+            loop.watch(signal: SIGUSR1) { [reporter] in reporter?.begin() },
+            loop.watch(signal: SIGHUP) { [security, log, counters] in
+                if !security.reload(log) { counters.reloadFailures.add() }
+            },
         ]
     }
 
@@ -236,53 +232,6 @@ extension Supervisor {
 // MARK: - Signals
 
 extension Supervisor {
-    private func beginReport() {
-        // One that is under way may have looked before this was asked for.
-        guard collection == nil else { return isReportWanted = true }
-        guard let workers else { return }
-        collection = ReportCollection(missing: workers.count)
-        workers.post(.report { [letters] in letters.post(.sessions($0)) })
-    }
-
-    private func collect(_ sessions: [SessionSnapshot]) {
-        collection?.sessions += sessions
-        collection?.missing -= 1
-        guard let collection, collection.missing == 0 else { return }
-        let facts = ProcessFacts(
-            version: pgleashVersion,
-            uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
-            maxSessions: Int64(configuration.listen.maxSessions)
-        )
-        let counters = [counters] + (workers?.counters ?? [])
-        let (file, log, letters) = (configuration.metricsFile, log, letters)
-        // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
-        let thread = Result { () throws(SystemError) in
-            try startThread(named: "report") {
-                do {
-                    let metrics = Metric.all(of: counters, facts)
-                    try Report(metrics: metrics, sessions: collection.sessions).write(to: file)
-                } catch {
-                    let reason = "\(Report.reason(of: error))"
-                    log.error("could not write the report", metadata: ["file": "\(file ?? "")", "reason": "\(reason)"])
-                }
-                letters.post(.reported)
-            }
-        }
-        if case .failure(let error) = thread {
-            log.error("could not write the report", metadata: ["reason": "\(error)"])
-            reportEnded()
-        }
-    }
-
-    private func reportEnded() {
-        collection = nil
-        if isReportWanted {
-            isReportWanted = false
-            beginReport()
-        }
-        stopOnceDone()
-    }
-
     /// Stops accepting, lets the workers end their sessions and cancel what is running, and ends; at once when told
     /// a second time.
     private func drain(_ signal: String) {

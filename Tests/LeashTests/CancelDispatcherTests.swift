@@ -37,7 +37,9 @@ struct CancelDispatcherTests {
     private func dispatcher(_ limits: Configuration.Cancel = .init(), counting counters: Counters = Counters())
         -> CancelDispatcher
     {
-        CancelDispatcher(loop: loop, limits: limits, security: .none, counters: counters, log: Logger(label: "") { [logged] _ in logged })
+        CancelDispatcher(
+            loop: loop, limits: limits, security: .none, counters: counters,
+            log: Logger(label: "") { [logged] _ in logged })
     }
 
     @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
