@@ -20,7 +20,8 @@ package struct StartupReader {
 
     package init() {}
 
-    /// Receives what there is.
+    /// Receives what there is, and leaves it at that when it is less than awaited: the loop tells of more, and others
+    /// have their turn before a client that sends byte after byte.
     package mutating func read(from socket: any StreamSocket, into buffer: ReceiveBuffer) -> Progress {
         while true {
             switch socket.receive(into: buffer, limit: length - bytes.count) {
@@ -29,7 +30,7 @@ package struct StartupReader {
             case .failed(let error): return .failed(error)
             case .bytes(let count): buffer.withReceived(count) { bytes += $0.copied() }
             }
-            guard bytes.count == length else { continue }
+            guard bytes.count == length else { return .incomplete }
             do throws(StartupPacket.Malformed) {
                 if knowsLength { return .complete(try StartupPacket(parsing: bytes.span), bytes: bytes) }
                 length = try StartupPacket.length(from: bytes.span)

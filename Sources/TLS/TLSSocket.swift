@@ -27,10 +27,14 @@ import Reactor
     /// What ended the peer's stream: OpenSSL, asked again, may not know it any more.
     private var ending: Received?
     private var isClosed = false
-    /// Messages that the peer's TLS has sent to ours, such as new keys, since it last sent data.
+    /// Steps taken for what the peer's TLS has said to ours, such as new keys. A record of data makes one of them good,
+    /// not all: a byte here and there is no conversation.
     private var stepCount = 0
-    /// No peer of good will sends so many; one that goes on and on would have the thread for itself.
-    static let mostSteps = 10_000
+    /// No peer of good will causes so many; one that goes on and on would have the thread for itself.
+    static let mostSteps = 5000
+    private var isCutOff = false
+    /// Others have their turn behind so many records, however small they are.
+    static let mostRecords = 64
 
     /// - Parameter transport: connected; taken over.
     init(
@@ -154,22 +158,23 @@ import Reactor
         return .bytes(count)
     }
 
-    /// Takes record after record, until there is no whole one left or no room.
+    /// Takes record after record, until there is no whole one left, no room, or enough for one turn.
     ///
     /// - Returns: how many bytes; `outcome` is why there are no more.
     private func decrypt(
         into bytes: UnsafeMutableBufferPointer<UInt8>, limit: Int, _ outcome: inout Received
     ) -> Int {
         forgetOldErrors()
-        var count = 0
-        while count < limit {
+        var (count, recordCount) = (0, 0)
+        while count < limit, recordCount < Self.mostRecords {
             let result = unsafe SSL_read(connection, bytes.baseAddress?.advanced(by: count), Int32(limit - count))
             guard result > 0 else {
                 outcome = received(result)
                 return count
             }
             count += Int(result)
-            stepCount = 0
+            recordCount += 1
+            stepCount = max(0, stepCount - 1)
             // To ask the kernel once more would most often be in vain.
             if unsafe SSL_has_pending(connection) == 0 { return count }
         }
@@ -182,7 +187,9 @@ import Reactor
         guard place & SSL_CB_LOOP != 0, let pointer = unsafe SSL_get_ex_data(connection, 0) else { return }
         let socket = unsafe Unmanaged<TLSSocket>.fromOpaque(pointer).takeUnretainedValue()
         socket.stepCount += 1
-        if socket.stepCount > TLSSocket.mostSteps { unsafe pgleash_SSL_cut_off(connection) }
+        guard socket.stepCount > TLSSocket.mostSteps else { return }
+        socket.isCutOff = true
+        unsafe pgleash_SSL_cut_off(connection)
     }
 
     private func received(_ result: Int32) -> Received {
@@ -194,7 +201,7 @@ import Reactor
             watch()
             return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .endOfStream
-        case SSL_ERROR_SYSCALL where stepCount <= Self.mostSteps: return .failed(systemError)
+        case SSL_ERROR_SYSCALL where !isCutOff: return .failed(systemError)
         default: return .failed(.protocolError)
         }
     }

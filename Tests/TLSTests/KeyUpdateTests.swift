@@ -51,5 +51,20 @@ extension OverTLS {
                 #expect(pair.server.receive(into: loop.receiveBuffer) == .failed(.protocolError))
             }
         }
+
+        @Test(arguments: [1, 10, 100])
+        func `without end, and a byte here and there, end the connection`(_ each: Int) throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                var (sent, answer) = (0, Received.bytes(1))
+                while answer == .bytes(1), sent < 10 * TLSSocket.mostSteps {
+                    sendKeys(pair.client, each, asks: false)
+                    #expect(pair.client.send([1]) == .bytes(1))
+                    sent += each
+                    answer = pair.server.receive(into: loop.receiveBuffer)
+                }
+                #expect(answer == .failed(.protocolError))
+            }
+        }
     }
 }

@@ -3,8 +3,9 @@
 import Glibc
 import Reactor
 import RealSockets
-import TLS
 import Testing
+
+@testable import TLS
 
 extension OverTLS {
     @Suite struct `Bytes through TLS` {
@@ -33,6 +34,22 @@ extension OverTLS {
                 left.send(bytes)
                 #expect(loop.run(left, right) { right.received.count == count })
                 #expect(isSame(right.received, bytes))
+            }
+        }
+
+        @Test func `in many small records are received some at a time, and the rest is told of`() throws {
+            try withLoop { loop in
+                let pair = try TLSPair.agreed(on: loop)
+                for byte in pattern(150) { #expect(pair.client.send([byte]) == .bytes(1)) }
+                let right = Talker(pair.server, on: loop)
+                var sizes: [Int] = []
+                #expect(
+                    loop.run(right) {
+                        sizes.append(right.received.count)
+                        return right.received.count == 150
+                    }
+                )
+                #expect(sizes.contains(TLSSocket.mostRecords) && isSame(right.received, pattern(150)))
             }
         }
 
