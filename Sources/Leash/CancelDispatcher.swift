@@ -1,4 +1,4 @@
-// Carries out cancel orders: a few at a time, the others wait in the order they came.
+// Carries out cancel orders: a few at a time, the others wait in two queues.
 
 import Logging
 import Reactor
@@ -12,8 +12,9 @@ package final class CancelDispatcher {
     private let counters: Counters
     private let log: Logger
     private var throttle = LogThrottle()
-    private var queue: [CancelOrder] = []
-    private var next = 0
+    private var orphans = OrderQueue()
+    private var clients = OrderQueue()
+    private var isClientsTurn = false
     private var running: [ObjectIdentifier: CancelConnection] = [:]
 
     package init(
@@ -31,20 +32,26 @@ package final class CancelDispatcher {
     }
 
     package func receive(_ order: CancelOrder) {
-        queue.append(order)
+        switch order.purpose {
+        case .orphan: orphans.append(order)
+        case .client: clients.append(order)
+        }
         startWaiting()
     }
 
     private func startWaiting() {
-        while running.count < limits.maxConcurrent, next < queue.count {
-            let order = queue[next]
-            next += 1
+        while running.count < limits.maxConcurrent, let order = takeNext() {
             // The answer may have come while the order waited.
             if order.begin() { start(order) }
         }
-        guard next == queue.count || next >= 1024 else { return }
-        queue.removeFirst(next)
-        next = 0
+    }
+
+    /// By turns: anybody may ask for cancels, without a login, and as many as he likes.
+    private func takeNext() -> CancelOrder? {
+        defer { isClientsTurn.toggle() }
+        return isClientsTurn
+            ? clients.takeFirst() ?? orphans.takeFirst()
+            : orphans.takeFirst() ?? clients.takeFirst()
     }
 
     private func start(_ order: CancelOrder) {
@@ -82,5 +89,28 @@ package final class CancelDispatcher {
             order.reply(result)
             startWaiting()
         }
+    }
+}
+
+/// Orders that wait, first come, first served.
+private struct OrderQueue {
+    private var orders: [CancelOrder] = []
+    private var next = 0
+
+    mutating func append(_ order: CancelOrder) {
+        orders.append(order)
+    }
+
+    mutating func takeFirst() -> CancelOrder? {
+        guard next < orders.count else { return nil }
+        defer { forgetTaken() }
+        next += 1
+        return orders[next - 1]
+    }
+
+    private mutating func forgetTaken() {
+        guard next == orders.count || next >= 1024 else { return }
+        orders.removeFirst(next)
+        next = 0
     }
 }

@@ -27,9 +27,9 @@ struct CancelDispatcherTests {
 
     private static let route = CancelRoute(to: [HostAddress(SimulatedSession.server, foundBy: "")], .plain)
 
-    private func order(_ number: Int) throws -> CancelOrder {
+    private func order(_ number: Int, _ purpose: CancelOrder.Purpose = .orphan) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
-        return CancelOrder(.orphan, Self.route, key: cancelKey) { [replies] result in
+        return CancelOrder(purpose, Self.route, key: cancelKey) { [replies] result in
             replies.results.withLock { $0[number] = result }
         }
     }
@@ -58,6 +58,26 @@ struct CancelDispatcherTests {
         let processes = loop.connections.map { Int($0.takeOutbox()[11]) }
         #expect(processes == Array(0..<100))
         #expect(replies.results.withLock { $0.count } == 100)
+    }
+
+    @Test("Clients' own cancels, which need no login, hold up no orphan's, nor the other way round")
+    func turns() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        for number in 0..<10 { dispatcher.receive(try order(number, .client)) }
+        for number in 10..<20 { dispatcher.receive(try order(number)) }
+        loop.settle()
+        for _ in 0..<20 {
+            loop.connections.last?.isEnded = true
+            loop.settle()
+        }
+        let processes = loop.connections.map { Int($0.takeOutbox()[11]) }
+        #expect(Set(processes) == Set(0..<20))
+        for (kind, order) in [(0..<10, Array(0..<10)), (10..<20, Array(10..<20))] {
+            #expect(processes.filter(kind.contains) == order)
+        }
+        #expect(processes.prefix(9).count { $0 >= 10 } == 4)
     }
 
     @Test("A withdrawn order is never dialled, one under way can't be withdrawn")
