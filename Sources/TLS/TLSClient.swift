@@ -75,7 +75,8 @@ package struct TLSClientOptions: Equatable, Sendable {
                 unsafe isAddress
                 ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host)
                 : X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count)
-            guard isSet == 1 else { throw .taken(orElse: "out of memory") }
+            // Such as an address with a zone, or in a form of old that getaddrinfo still takes.
+            guard isSet == 1 else { throw .taken(orElse: "no certificate can be for host \"\(host)\"") }
         }
         // A name only; RFC 6066 allows no address there.
         if options.sendsServerName, !isAddress { unsafe pgleash_SSL_set_tlsext_host_name(connection, host) }

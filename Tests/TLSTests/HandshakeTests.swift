@@ -91,6 +91,16 @@ extension OverTLS {
             }
         }
 
+        @Test(arguments: ["127.1", "fe80::1%lo"])
+        func `says so when no certificate can be for the host`(_ host: String) throws {
+            try withLoop { loop in
+                let (near, far) = try makeEnds(on: loop)
+                defer { far.close() }
+                let reason = TLSError("no certificate can be for host \"\(host)\"")
+                #expect(throws: reason) { try makeClient().connect(over: near, host: host, loop: loop) }
+            }
+        }
+
         @Test func `finds no version that both take`() throws {
             try withLoop { loop in
                 let client = try makeClient { $0.maximumVersion = .tls12 }
