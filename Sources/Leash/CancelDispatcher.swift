@@ -6,6 +6,9 @@ import Reactor
 /// The one place all cancels go through, so that a storm of drops is no storm of connections for the
 /// server, which forks a process for each.
 package final class CancelDispatcher {
+    /// Who asks without a login may take no end of memory; nor would a later one be served soon.
+    private static let mostClientsWaiting = 1024
+
     private let loop: any EventLoop
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
@@ -34,9 +37,16 @@ package final class CancelDispatcher {
     package func receive(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphans.append(order)
+        case .client where clients.count >= Self.mostClientsWaiting: return turnAway(order)
         case .client: clients.append(order)
         }
         startWaiting()
+    }
+
+    private func turnAway(_ order: CancelOrder) {
+        guard order.begin() else { return }
+        note(.crowd, of: order)
+        order.reply(.notSent)
     }
 
     private func startWaiting() {
@@ -96,6 +106,8 @@ package final class CancelDispatcher {
 private struct OrderQueue {
     private var orders: [CancelOrder] = []
     private var next = 0
+
+    var count: Int { orders.count - next }
 
     mutating func append(_ order: CancelOrder) {
         orders.append(order)

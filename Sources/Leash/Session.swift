@@ -17,8 +17,8 @@ final class Session: SocketOwner {
         case encrypting
         /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
         case connecting(ServerConnector?, startupPacket: [UInt8])
-        /// The client is a CancelRequest, on its way to the server.
-        case relayingCancel(CancelKey)
+        /// The client is a CancelRequest, on its way to the server; the key is there until the cancel is ordered.
+        case relayingCancel(CancelKey?)
         case relaying
         /// The client is gone and the server still owes it something.
         case reaping

@@ -42,8 +42,18 @@ extension Session {
         }
         switch received {
         case .wouldBlock, .bytes: break
-        case .endOfStream, .failed: serverClosed()
+        case .endOfStream, .failed: serverEnded(server)
         }
+    }
+
+    /// Of what is wrong with our certificate a server speaks only when the handshake is over for us (TLS 1.3).
+    private func serverEnded(_ server: any StreamSocket) {
+        guard let failure = server.encryptionFailure else { return serverClosed() }
+        let address = server.peerAddress.map { " at \($0)" } ?? ""
+        let reason = "connection to server\(address) failed: \(failure)"
+        if state.owed.isStartingUp { return connectionFailed(reason, .noConnection) }
+        worker.logThrottled(.warning, "\(reason)", logMetadata)
+        serverClosed()
     }
 
     private func passOnToClient(_ bytes: Span<UInt8>) {

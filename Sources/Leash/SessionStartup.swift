@@ -98,7 +98,7 @@ extension Session {
             }
             stage = .connecting(connector, startupPacket: packet)
             connector.start()
-        case (.relayingCancel(let key), .success(let addresses)): relayCancel(key, to: addresses)
+        case (.relayingCancel(let key?), .success(let addresses)): relayCancel(key, to: addresses)
         default: break
         }
     }
@@ -124,7 +124,7 @@ extension Session {
         }
     }
 
-    private func connectionFailed(_ reason: String, _ sqlState: SQLState = .connectionFailure) {
+    func connectionFailed(_ reason: String, _ sqlState: SQLState = .connectionFailure) {
         worker.counters.connectFailures.add()
         worker.logThrottled(.error, "\(reason)", logMetadata)
         refuse(FatalError(sqlState, reason), .serverUnreachable)
@@ -134,6 +134,7 @@ extension Session {
     func clientLeftEarly() {
         switch stage {
         // A cancel is delivered even if its client doesn't wait to see it.
+        case .relayingCancel(nil): end(.cancelRelayed)
         case .relayingCancel: client.interest = []
         default: end(DropKind(client.takeError()).idleEnd)
         }
@@ -145,6 +146,9 @@ extension Session {
     private func relayCancel(_ key: CancelKey, to addresses: [HostAddress]) {
         let route = worker.keys.route(of: key) ?? CancelRoute(to: addresses, .asConfigured)
         _ = worker.orderCancel(.client, for: self, key, by: route)
+        stage = .relayingCancel(nil)
+        let hasLeft = client.interest.isEmpty
+        if hasLeft { end(.cancelRelayed) }
     }
 }
 

@@ -66,6 +66,9 @@ package protocol StreamSocket: AnyObject {
     /// The name the peer was found by, where all that passes is encrypted; otherwise nil.
     var encryptedPeerName: String? { get }
 
+    /// What was wrong where the peer's stream ended because it could not be decrypted, or its TLS said so.
+    var encryptionFailure: String? { get }
+
     /// What was sent to the peer goes without an answer of its host at this moment.
     var isUnanswered: Bool { get }
 
@@ -95,6 +98,8 @@ extension StreamSocket {
     package func peek() -> UInt8? { nil }
 
     package var encryptedPeerName: String? { nil }
+
+    package var encryptionFailure: String? { nil }
 
     /// Where the peer can't be lost without notice.
     package var isUnanswered: Bool { false }

@@ -11,22 +11,23 @@ import Reactor
 
     let connection: OpaquePointer
     /// The name the peer was found by.
-    private let peerName: String
-    private let transport: any StreamSocket
-    private let loop: any EventLoop
+    let peerName: String
+    let transport: any StreamSocket
+    let loop: any EventLoop
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
     /// Of the handshake, until it has ended.
-    private var completion: Completion?
+    var completion: Completion?
     private var watchedFor: Interest = []
     /// OpenSSL receives nothing more before it has sent something of its own, such as the answer to a new key.
     private var mustSendFirst = false
     /// OpenSSL holds received bytes that the last receive did not ask for; the kernel will not tell of them.
-    private var hasMore = false
+    var hasMore = false
     /// Tells the owner of those.
-    private var timer: (any ScheduledTimer)?
+    var timer: (any ScheduledTimer)?
+    package private(set) var encryptionFailure: String?
     /// What ended the peer's stream: OpenSSL, asked again, may not know it any more.
     private var ending: Received?
-    private var isClosed = false
+    var isClosed = false
     /// Steps taken for what the peer's TLS has said to ours, such as new keys. A record of data makes one of them good,
     /// not all: a byte here and there is no conversation.
     private var stepCount = 0
@@ -54,68 +55,6 @@ import Reactor
         close()
         unsafe SSL_free(connection)
     }
-
-    // MARK: - The handshake
-
-    /// Agrees on a key with the peer. `completion` may be called before this returns, but then with a success: a peer
-    /// on the same machine can be that fast. Who gives up closes the socket.
-    package func handshake(_ completion: @escaping Completion) {
-        self.completion = completion
-        transport.owner = self
-        if let error = shakeHands() {
-            // What still comes would be taken for another reason.
-            transport.interest = []
-            timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
-        } else if hasShakenHands {
-            finish(nil)
-        }
-    }
-
-    /// - Returns: why there will be no agreement.
-    private func shakeHands() -> TLSError? {
-        forgetOldErrors()
-        let result = unsafe SSL_do_handshake(connection)
-        guard result != 1 else { return nil }
-        switch unsafe SSL_get_error(connection, result) {
-        case SSL_ERROR_WANT_READ: transport.interest = .read
-        case SSL_ERROR_WANT_WRITE: transport.interest = .write
-        case SSL_ERROR_SSL: return failure
-        default: return TLSError.taken(orElse: "the peer closed the connection during the handshake")
-        }
-        return nil
-    }
-
-    private var hasShakenHands: Bool { unsafe SSL_is_init_finished(connection) == 1 }
-
-    /// What OpenSSL says, with what is wrong with the peer's certificate if that is it.
-    private var failure: TLSError {
-        let error = TLSError.taken(orElse: "unknown error")
-        let verdict = unsafe SSL_get_verify_result(connection)
-        guard verdict != X509_V_OK, let reason = unsafe X509_verify_cert_error_string(verdict) else { return error }
-        return TLSError("\(error): \(unsafe String(cString: reason))")
-    }
-
-    private func finish(_ error: TLSError?) {
-        timer = nil
-        let completion = completion
-        self.completion = nil
-        // A peer may send its first bytes along with the last of the handshake.
-        hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
-        // Most often it goes on reading, and the transport is watched as it was.
-        completion?(error)
-        if !isClosed { watch() }
-    }
-
-    /// Both ends agreed that it is PostgreSQL's protocol that follows.
-    package var hasAgreedOnProtocol: Bool {
-        var name: UnsafePointer<UInt8>?
-        var length: UInt32 = 0
-        unsafe SSL_get0_alpn_selected(connection, &name, &length)
-        // OpenSSL takes from a server what was never offered to it.
-        return unsafe UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(alpnName.utf8)
-    }
-
-    // MARK: - StreamSocket
 
     package var owner: (any SocketOwner)? {
         get { unsafe unretainedOwner }
@@ -202,7 +141,9 @@ import Reactor
             return .wouldBlock
         case SSL_ERROR_ZERO_RETURN: return .endOfStream
         case SSL_ERROR_SYSCALL where !isCutOff: return .failed(systemError)
-        default: return .failed(.protocolError)
+        default:
+            encryptionFailure = "SSL error: \(TLSError.taken(orElse: "unknown error"))"
+            return .failed(.protocolError)
         }
     }
 
@@ -282,7 +223,7 @@ extension TLSSocket: SocketOwner {
     }
 
     /// Watches the transport for what the owner is to be told of, as far as OpenSSL can do it.
-    private func watch() {
+    func watch() {
         transport.interest = mustSendFirst ? watchedFor.subtracting(.read).union(.write) : watchedFor
     }
 

@@ -103,6 +103,19 @@ extension IntegrationTests {
             without.stop()
         }
 
+        @Test func `what a server has against pgleash's certificate is told to the client and to the log`() throws {
+            let files = Certificates.shared
+            let pgleash = try startPgleash(
+                "sslmode = require", "sslcert = \(files[.unknownAuthority])", "sslkey = \(files.serverKey)"
+            )
+            let error = #expect(throws: LibpqError.self) { try LibpqClient(port: pgleash.port) }
+            let reason = "failed: SSL error: tlsv1 alert unknown ca"
+            #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
+            #expect(!pgleash.logLines(reason).isEmpty)
+            #expect(try pgleash.report()["connect_failures_total"] == 1)
+            pgleash.stop()
+        }
+
         @Test func `a server that lets in over TLS alone does so`() throws {
             for mode in ["prefer", "require"] {
                 let pgleash = try startPgleash("sslmode = \(mode)")

@@ -80,6 +80,17 @@ struct CancelDispatcherTests {
         #expect(processes.prefix(9).count { $0 >= 10 } == 4)
     }
 
+    @Test("Of clients' own cancels no more wait than the first 1024; the others are told at once")
+    func crowd() throws {
+        let dispatcher = dispatcher()
+        loop.network = .hangs
+        for number in 0..<1100 { dispatcher.receive(try order(number, .client)) }
+        dispatcher.receive(try order(1100))
+        loop.settle()
+        let turnedAway = replies.results.withLock { $0.keys.sorted() }
+        #expect(turnedAway == Array((1024 + 16)..<1100))
+    }
+
     @Test("A withdrawn order is never dialled, one under way can't be withdrawn")
     func withdrawn() throws {
         var limits = Configuration.Cancel()

@@ -22,6 +22,10 @@ enum ServerWay: Equatable, CustomStringConvertible {
 
     static func insecure(_ reason: String) -> ServerWay { .refused(sqlState: "08001", reason: reason) }
 
+    static func mismatch(_ host: String) -> ServerWay {
+        unverified("server certificate does not match host name \"\(host)\"")
+    }
+
     static func unverified(_ reason: String) -> ServerWay {
         .insecure("SSL error: certificate verify failed: \(reason)")
     }

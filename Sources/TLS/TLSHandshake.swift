@@ -1,0 +1,71 @@
+// How a TLS socket comes to its keys, or to the reason why there are none.
+
+import COpenSSL
+import Reactor
+
+extension TLSSocket {
+    /// Agrees on a key with the peer. `completion` may be called before this returns, but then with a success: a peer
+    /// on the same machine can be that fast. Who gives up closes the socket.
+    package func handshake(_ completion: @escaping Completion) {
+        self.completion = completion
+        transport.owner = self
+        if let error = shakeHands() {
+            // What still comes would be taken for another reason.
+            transport.interest = []
+            timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
+        } else if hasShakenHands {
+            finish(nil)
+        }
+    }
+
+    /// - Returns: why there will be no agreement.
+    func shakeHands() -> TLSError? {
+        forgetOldErrors()
+        let result = unsafe SSL_do_handshake(connection)
+        guard result != 1 else { return nil }
+        switch unsafe SSL_get_error(connection, result) {
+        case SSL_ERROR_WANT_READ: transport.interest = .read
+        case SSL_ERROR_WANT_WRITE: transport.interest = .write
+        case SSL_ERROR_SSL: return failure
+        default: return TLSError.taken(orElse: "the peer closed the connection during the handshake")
+        }
+        return nil
+    }
+
+    var hasShakenHands: Bool { unsafe SSL_is_init_finished(connection) == 1 }
+
+    /// What OpenSSL says, with what is wrong with the peer's certificate if that is it.
+    private var failure: TLSError {
+        let error = TLSError.taken(orElse: "unknown error")
+        let verdict = unsafe SSL_get_verify_result(connection)
+        switch Int32(verdict) {
+        case X509_V_OK: return error
+        // OpenSSL doesn't say which.
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+            return TLSError("\(error): server certificate does not match host name \"\(peerName)\"")
+        default:
+            guard let reason = unsafe X509_verify_cert_error_string(verdict) else { return error }
+            return TLSError("\(error): \(unsafe String(cString: reason))")
+        }
+    }
+
+    func finish(_ error: TLSError?) {
+        timer = nil
+        let completion = completion
+        self.completion = nil
+        // A peer may send its first bytes along with the last of the handshake.
+        hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
+        // Most often it goes on reading, and the transport is watched as it was.
+        completion?(error)
+        if !isClosed { watch() }
+    }
+
+    /// Both ends agreed that it is PostgreSQL's protocol that follows.
+    package var hasAgreedOnProtocol: Bool {
+        var name: UnsafePointer<UInt8>?
+        var length: UInt32 = 0
+        unsafe SSL_get0_alpn_selected(connection, &name, &length)
+        // OpenSSL takes from a server what was never offered to it.
+        return unsafe UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(alpnName.utf8)
+    }
+}
