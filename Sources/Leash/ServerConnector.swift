@@ -51,6 +51,8 @@ final class ServerConnector: SocketOwner {
     private var attemptDeadline: MonotonicTime
     /// The first address failed to encrypt where it need not, and is tried once more without.
     private var isSecondTry = false
+    /// Why a connection that could have been encrypted is a plain one all the same; not where the server has no TLS.
+    private(set) var reasonForPlainText: String?
 
     /// - Parameters:
     ///   - addresses: at least one.
@@ -95,6 +97,7 @@ final class ServerConnector: SocketOwner {
         guard !addresses.isEmpty else { return completion(.failure(failure)) }
         attemptDeadline = loop.now.advanced(by: timeout)
         isSecondTry = false
+        reasonForPlainText = nil
         attempt()
     }
 
@@ -175,8 +178,9 @@ extension ServerConnector {
                 socket.close()
                 failed(.insecure("server does not support SSL, but SSL was required"))
             case .failed(let reason) where isRequired: failed(.insecure(reason))
-            case .failed:
+            case .failed(let reason):
                 isSecondTry = true
+                reasonForPlainText = reason
                 timer?.cancel()
                 timer = nil
                 attempt()

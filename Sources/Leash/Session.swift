@@ -166,6 +166,9 @@ extension Session {
             applicationName: identity?.applicationName ?? "",
             processID: state.cancelKey?.processID,
             state: stateName,
+            encryption: .init(
+                ofClient: client.encryptedPeerName != nil, ofServer: server?.encryptedPeerName != nil
+            ),
             age: now.since(openedAt),
             queryAge: busySince.map { now.since($0) }
         )

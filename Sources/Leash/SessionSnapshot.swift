@@ -10,9 +10,27 @@ package struct SessionSnapshot: Sendable {
     package let applicationName: String
     package let processID: UInt32?
     package let state: String
+    package let encryption: Encryption
     package let age: Duration
     /// Since when the server has owed an answer; nil when it owes none.
     package let queryAge: Duration?
+
+    /// Which of a session's two connections are encrypted.
+    package enum Encryption: String, Sendable {
+        case none
+        case client
+        case server
+        case both
+
+        init(ofClient isClientEncrypted: Bool, ofServer isServerEncrypted: Bool) {
+            switch (isClientEncrypted, isServerEncrypted) {
+            case (false, false): self = .none
+            case (true, false): self = .client
+            case (false, true): self = .server
+            case (true, true): self = .both
+            }
+        }
+    }
 
     /// One line; names are quoted, as users choose them.
     package var line: String {
@@ -23,6 +41,7 @@ package struct SessionSnapshot: Sendable {
             "application_name=\(applicationName.debugDescription)",
             "pid=\(processID.map(String.init) ?? "-")",
             "state=\(state.debugDescription)",
+            "ssl=\(encryption.rawValue)",
             "age=\(Self.seconds(age))",
             "query=\(queryAge.map(Self.seconds) ?? "-")",
         ].joined(separator: " ")

@@ -104,7 +104,7 @@ extension Session {
     }
 
     private func connected(_ result: Result<any StreamSocket, ConnectError>) {
-        guard case .connecting(_, let packet) = stage else { return }
+        guard case .connecting(let connector, let packet) = stage else { return }
         switch result {
         case .failure(let error) where error.isOutOfDescriptors:
             worker.logThrottled(.error, "out of file descriptors", logMetadata)
@@ -114,6 +114,10 @@ extension Session {
             )
         case .failure(let error): connectionFailed("\(error)", error.isInsecure ? .noConnection : .connectionFailure)
         case .success(let socket):
+            if let reason = connector?.reasonForPlainText {
+                // Under sslmode = prefer, and nobody would know.
+                worker.logThrottled(.warning, "connection to server is not encrypted", ["reason": "\(reason)"])
+            }
             server = socket
             socket.owner = self
             if socket.encryptedPeerName != nil || worker.listsKeys { listing = .awaited }

@@ -181,6 +181,8 @@ extension Supervisor {
                 "listen": "\(listeners.map { "\($0.address)" }.joined(separator: ","))",
                 "server": "\(configuration.server.endpoints.map(\.description).joined(separator: ","))",
                 "workers": "\(configuration.workers)",
+                "listen_sslmode": "\(configuration.listen.tls.mode.rawValue)",
+                "server_sslmode": "\(configuration.server.tls.mode.rawValue)",
             ]
         )
     }

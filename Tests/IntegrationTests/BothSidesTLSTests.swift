@@ -20,6 +20,7 @@ extension IntegrationTests {
             #expect(client.isEncrypted)
             let ssl = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
             #expect(try client.query(ssl) == [["t"]])
+            #expect(try pgleash.report().sessions.map { $0["ssl"] } == ["both"])
             if user == "scrambled" {
                 #expect(try logIn(pgleash, user, "channel_binding=require").query(ssl) == [["t"]])
             }
@@ -57,6 +58,7 @@ extension IntegrationTests {
             let client = try logIn(pgleash, user, "")
             #expect(try client.query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == [["f"]])
             #expect(client.isEncrypted)
+            #expect(try pgleash.report().sessions.map { $0["ssl"] } == ["client"])
             if user == "scrambled" {
                 let error = #expect(throws: LibpqError.self) { try logIn(pgleash, user, "channel_binding=require") }
                 #expect(error?.description.contains("channel binding") == true)

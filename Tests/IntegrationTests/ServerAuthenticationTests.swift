@@ -119,7 +119,9 @@ extension IntegrationTests {
         @Test func `a server that lets in over TLS alone does so`() throws {
             for mode in ["prefer", "require"] {
                 let pgleash = try startPgleash("sslmode = \(mode)")
-                #expect(try connect(pgleash, user: "encrypted").query(Self.question) == [["encrypted", "t"]])
+                let client = try connect(pgleash, user: "encrypted")
+                #expect(try client.query(Self.question) == [["encrypted", "t"]])
+                #expect(try pgleash.report().sessions.map { $0["ssl"] } == ["server"])
                 pgleash.stop()
             }
             let plain = try startPgleash("sslmode = disable")
