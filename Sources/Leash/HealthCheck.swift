@@ -12,10 +12,11 @@ package func checkHealth(_ configuration: Configuration, _ security: Security) -
     guard var door = configuration.listen.endpoints.first?.first else { return ("no address to listen on", 3) }
     if door.host == "0.0.0.0" { door = Endpoint(host: "127.0.0.1", port: door.port) }
     if door.host == "::" { door = Endpoint(host: "::1", port: door.port) }
-    let status = door.probe(.none)
-    guard status == .accepting else { return ("\(door) - \(status)", status.rawValue) }
+    let isTLSDemanded = configuration.listen.tls.mode == .require && configuration.listen.tls.clientAuthorities == nil
+    let atDoor = door.probe(isTLSDemanded ? .unverified : .none)
+    guard atDoor.status == .accepting else { return ("\(door) - \(atDoor)", atDoor.status.rawValue) }
     let servers = configuration.server.endpoints.map { ($0, $0.probe(security.server)) }
     // Any of several servers will do.
-    guard let best = servers.min(by: { $0.1.rawValue < $1.1.rawValue }) else { return ("no server", 3) }
-    return ("\(door) -> \(best.0) - \(best.1)", best.1.rawValue)
+    guard let best = servers.min(by: { $0.1.status.rawValue < $1.1.status.rawValue }) else { return ("no server", 3) }
+    return ("\(door) -> \(best.0) - \(best.1)", best.1.status.rawValue)
 }

@@ -11,7 +11,7 @@ struct Report {
     /// Valid for `promtool check metrics`: to Prometheus the sessions are comments.
     var text: String {
         let lines = sessions.sorted(by: SessionSnapshot.isListedBefore).map { "# session \($0.line)\n" }
-        let heading = "# \(sessions.count) live sessions, longest-running query first\n"
+        let heading = "# live sessions: \(sessions.count), the longest-running query first\n"
         return metrics.map(\.text).joined() + heading + lines.joined()
     }
 

@@ -88,7 +88,10 @@ final class ServerHandshake: SocketOwner {
     }
 
     private func concluded(_ encrypted: TLSSocket, _ error: TLSError?) {
-        if let error { return fail("SSL error: \(error)") }
+        if let error {
+            let hint = security.negotiation == .direct ? " (sslnegotiation = direct needs PostgreSQL 17 or later)" : ""
+            return fail("SSL error: \(error)\(hint)")
+        }
         if security.negotiation == .direct, !encrypted.hasAgreedOnProtocol {
             return fail("direct SSL connection was established without ALPN protocol negotiation extension")
         }

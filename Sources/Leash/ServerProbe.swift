@@ -25,6 +25,15 @@ extension ServerStatus: CustomStringConvertible {
     }
 }
 
+/// What came of a probe.
+struct ProbeResult: CustomStringConvertible {
+    let status: ServerStatus
+    /// Why there was no response from a server that was there: it could not be spoken to as it has to be.
+    var reason: String?
+
+    var description: String { reason.map { "\(status): \($0)" } ?? "\(status)" }
+}
+
 /// One question to one server. Releasing it ends it without a call.
 final class ServerProbe: SocketOwner {
     /// For each address, and for the answer.
@@ -36,7 +45,7 @@ final class ServerProbe: SocketOwner {
     ])
 
     private let loop: any EventLoop
-    private let completion: (ServerStatus) -> Void
+    private let completion: (ProbeResult) -> Void
     private var connector: ServerConnector?
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
@@ -49,7 +58,7 @@ final class ServerProbe: SocketOwner {
         loop: any EventLoop,
         addresses: [HostAddress],
         security: ServerSecurity,
-        _ completion: @escaping (ServerStatus) -> Void
+        _ completion: @escaping (ProbeResult) -> Void
     ) {
         self.loop = loop
         self.completion = completion
@@ -67,7 +76,12 @@ final class ServerProbe: SocketOwner {
     }
 
     private func connected(_ result: Result<any StreamSocket, ConnectError>) {
-        guard case .success(let socket) = result else { return completion(.noResponse) }
+        let socket: any StreamSocket
+        switch result {
+        case .success(let connected): socket = connected
+        case .failure(let error):
+            return completion(ProbeResult(status: .noResponse, reason: error.isInsecure ? "\(error)" : nil))
+        }
         self.socket = socket
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
@@ -79,7 +93,7 @@ final class ServerProbe: SocketOwner {
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         switch socket.receive(into: loop.receiveBuffer) {
         case .wouldBlock: return
-        case .endOfStream, .failed: return conclude(.noResponse)
+        case .endOfStream, .failed: return conclude(.noResponse, socket.encryptionFailure)
         case .bytes(let count): loop.receiveBuffer.withReceived(count) { answer += $0.copied() }
         }
         switch FirstAnswer(parsing: answer.span) {
@@ -92,26 +106,26 @@ final class ServerProbe: SocketOwner {
         }
     }
 
-    private func conclude(_ status: ServerStatus) {
+    private func conclude(_ status: ServerStatus, _ reason: String? = nil) {
         timer?.cancel()
         socket?.close()
-        completion(status)
+        completion(ProbeResult(status: status, reason: reason))
     }
 }
 
 extension Endpoint {
     /// Probes the first of the endpoint's addresses that takes a connection. Blocks, for 3 seconds at most for each of
     /// them and for the answer, and while the name is resolved.
-    func probe(_ security: ServerSecurity) -> ServerStatus {
-        guard let addresses = try? resolveWithHost(), !addresses.isEmpty else { return .noResponse }
+    func probe(_ security: ServerSecurity) -> ProbeResult {
+        guard let addresses = try? resolveWithHost(), !addresses.isEmpty else { return ProbeResult(status: .noResponse) }
         let loop = LibeventLoop(receiveBufferSize: 4096)
-        var status = ServerStatus.notAttempted
+        var result = ProbeResult(status: .notAttempted)
         let probe = ServerProbe(loop: loop, addresses: addresses, security: security) {
-            status = $0
+            result = $0
             loop.stop()
         }
         probe.start()
         withExtendedLifetime(probe) { loop.run() }
-        return status
+        return result
     }
 }

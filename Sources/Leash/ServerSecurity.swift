@@ -45,6 +45,9 @@ package final class ServerSecurity: Sendable {
     /// Connections are plain ones.
     package static let none = ServerSecurity(mode: .disable)
 
+    /// Connections are encrypted, and nothing is proved.
+    static let unverified = ServerSecurity(mode: .require)
+
     let negotiation: SSLNegotiation
     private let mode: SSLMode
     private let options: TLSClientOptions

@@ -88,7 +88,8 @@ final class Session: SocketOwner {
     /// Begins to listen to the client, and takes what it has said already; the session may have ended behind this.
     func start() {
         setTimer(after: worker.configuration.listen.authenticationTimeout) { session in
-            session.worker.logThrottled(.info, "no start-up packet in time", session.logMetadata)
+            let awaited = if case .encrypting = session.stage { "TLS handshake" } else { "start-up packet" }
+            session.worker.logThrottled(.info, "no \(awaited) in time", session.logMetadata)
             session.end(.authenticationTimeout)
         }
         client.interest = .read

@@ -192,11 +192,11 @@ extension Supervisor {
         let (configuration, security, log) = (configuration, security.server, log)
         try? startThread(named: "probe") {
             for endpoint in configuration.server.endpoints {
-                let status = endpoint.probe(security)
+                let result = endpoint.probe(security)
                 log.log(
-                    level: status == .accepting ? .info : .warning,
+                    level: result.status == .accepting ? .info : .warning,
                     "server probed",
-                    metadata: ["server": "\(endpoint)", "status": "\(status)"]
+                    metadata: ["server": "\(endpoint)", "status": "\(result)"]
                 )
             }
         }
