@@ -21,10 +21,18 @@ KEPT_KIB = 64  # in each direction, of what the other side does not take: one re
 ALLOCATOR_SHARE = 1.02  # its books, and what doesn't fit into its pages
 # Each session asks for 1 GB, reads nothing of it, and sends on.
 RESULT = "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"
+ALONE_SECONDS = 5.0  # for which others work before sessions stall
 REQUEST = message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0")
 STILL_SECONDS = 2.0  # when nothing has moved for so long, all is stalled that can be
 STALL_TIMEOUT = 60.0
 SAMPLE_SECONDS = 0.05
+LOAD_SESSIONS = 8
+START_SECONDS = 0.5  # at most, until pgbench's clock runs
+LOAD_TITLES = [
+    f"{LOAD_SESSIONS} {which}, {when}"
+    for which in ("others beside them", "of another pgleash")
+    for when in ("before they stall", "while they do")
+]
 
 
 def idle_counts():
@@ -57,23 +65,25 @@ def measure_idle(contender, server, folder, counts, at_most=None):
 
 
 def measure_stalled(make_pgleash, server, folder, read_ahead_mib):
-    """By how much memory grows at most while neither clients nor servers of many sessions read, and others work."""
+    """By how much memory grows at most while neither clients nor servers of many sessions read, and others work:
+    some beside them, as many through a second pgleash, so that it shows what is the machine's part in their rates."""
     bound = (read_ahead_mib + STALLED_SESSIONS * 2 * KEPT_KIB / 1024) * ALLOCATOR_SHARE
-    pgleash = make_pgleash(settings=f"[cancel]\nread_ahead = {read_ahead_mib}MB\n")
-    with pgleash.start(server.port, folder), contextlib.ExitStack() as stack:
+    pgleash, spared = (make_pgleash(settings=f"[cancel]\nread_ahead = {read_ahead_mib}MB\n") for _ in range(2))
+    with pgleash.start(server.port, folder), spared.start(server.port, folder), contextlib.ExitStack() as stack:
         sessions = [Session(pgleash.port) for _ in range(STALLED_SESSIONS)]
         for session in sessions:
             stack.enter_context(session.socket)
-        load = stack.enter_context(Load(server, pgleash.port, folder))
-        time.sleep(SETTLE_SECONDS)
+        loads = [stack.enter_context(Load(server, proxy.port, folder)) for proxy in (pgleash, spared)]
+        time.sleep(ALONE_SECONDS)
         before = anonymous_kib(pgleash.pid)
+        stalls_at = time.monotonic()
         sent, highest = stall(sessions, pgleash.pid)
-        rates = load.stop()
+        rates = [rate for load in loads for rate in load.stop(stalls_at)]
     title = f"pgleash: memory for {STALLED_SESSIONS} stalled sessions, read_ahead = {read_ahead_mib}MB"
     return [
         Figure(title, "MiB", ((highest - before) / 1024,), at_most=bound),
         Figure("– what each of their clients could send", "MB", (sent / 1e6 / STALLED_SESSIONS,)),
-        Figure("– transactions of 8 other sessions in the worst second", "", (min(rates, default=0),)),
+        *[Figure(f"– {load}, worst second", "transactions/s", (rate,)) for load, rate in zip(LOAD_TITLES, rates)],
     ]
 
 
@@ -105,12 +115,13 @@ def stall(sessions, pid):
 
 
 class Load:
-    """8 sessions of pgbench that work until they are stopped."""
+    """Sessions of pgbench that work until they are stopped."""
 
     def __init__(self, server, port, folder):
+        self.start = time.monotonic()
         script = folder / "load.sql"
         script.write_text("SELECT 1;\n")
-        options = ["--no-vacuum", "--client", "8", "--file", script, "--time", "600", "--progress", "1"]
+        options = ["--no-vacuum", "--client", str(LOAD_SESSIONS), "--file", script, "--time", "600", "--progress", "1"]
         self.process = subprocess.Popen(
             server.client("pgbench", port, *options),
             stdin=subprocess.DEVNULL,
@@ -119,15 +130,14 @@ class Load:
             text=True,
         )
 
-    def stop(self):
-        """Transactions per second, of each second."""
+    def stop(self, moment):
+        """Transactions in the worst second before a moment, and in the worst of all behind it."""
         has_failed = self.process.poll() is not None
         self.process.terminate()
         lines = self.process.communicate()[1].splitlines()
         if has_failed:
             fail("pgbench failed beside stalled sessions\n" + "\n".join(lines))
-        # progress: 1.0 s, 2345.6 tps, lat ...
-        return tuple(float(line.split()[3]) for line in lines if line.startswith("progress:"))
+        return worst_seconds(lines, moment - self.start)
 
     def __enter__(self):
         return self
@@ -136,3 +146,12 @@ class Load:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def worst_seconds(lines, moment):
+    """The least rate that pgbench tells of before so many seconds of its life, and the least behind them."""
+    words = [line.split() for line in lines if line.startswith("progress:")]  # 1.0 s, 2345.6 tps, lat ...
+    seconds = [(float(end), float(rate)) for _, end, _, rate, *_ in words]
+    before = [rate for end, rate in seconds if end <= moment - START_SECONDS]
+    behind = [rate for end, rate in seconds if end > moment]
+    return min(before, default=0.0), min(behind, default=0.0)
