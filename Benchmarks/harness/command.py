@@ -3,7 +3,7 @@
 import argparse
 
 from harness.comparison import add_options, compare, read_results
-from harness.goals import judge
+from harness.goals import judge, summary
 from harness.programs import fail
 from harness.table import cell, document
 
@@ -39,12 +39,13 @@ def read_arguments(comparison, description, rounds, seconds):
 
 
 def check(comparison, results):
-    """Fails if a goal is not held, or was not measured."""
+    """Fails if a goal is not held, certainly or not, or was not measured."""
     judgements = judge(comparison.goals, results)
     for judgement in judgements:
         goal = judgement.goal
         place = f"{goal.title}, {comparison.titles[judgement.workload]}"
-        print(f"{judgement.verdict:<12}  {place}: {cell(judgement.ratio)}, {goal.text}")
-    missed = sum(not judgement.is_held for judgement in judgements)
-    if missed:
-        fail(f"{missed} of {len(judgements)} goals are not held or not measured")
+        verdict = judgement.verdict + judgement.doubt
+        print(f"{verdict:<22}  {place}: {cell(judgement.ratio)}, {goal.text}")
+    if not all(judgement.is_held for judgement in judgements):
+        fail(summary(judgements))
+    print(summary(judgements))

@@ -14,9 +14,10 @@ from harness.workloads import SETTINGS, prepare
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared; `name` is that of its script and of its files."""
+    """What is compared; `name` is that of its script and of its files, `target` what writes them."""
 
     name: str
+    target: str
     title: str
     contenders: list
     workloads: list
@@ -46,7 +47,8 @@ def add_options(parser, rounds, seconds):
     parser.add_argument(
         "--seconds", type=positive, default=seconds, metavar="N", help="for each run of pgbench (%(default)s)"
     )
-    parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help="names, or patterns as simple-*")
+    only = "names, or patterns as simple-*, without what stands before them for TLS too"
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=only)
     parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help="names, or patterns")
     parser.add_argument("--pgleash", type=pathlib.Path, metavar="FILE", help="the program to measure")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", metavar="FOLDER")
@@ -62,7 +64,7 @@ def positive(word):
 def compare(arguments, contenders, workloads, write):
     """Measures, and has the results written after each round, so that they outlive a run that is stopped."""
     contenders = chosen(contenders, arguments.contenders)
-    workloads = chosen(workloads, arguments.only)
+    workloads = chosen(workloads, arguments.only, lambda workload: workload.names)
     for contender in contenders:
         if isinstance(contender, Pgleash) and arguments.pgleash:
             contender.program = arguments.pgleash
@@ -84,13 +86,12 @@ def start_server(folder, workloads):
     return PrivatePostgres(folder, *SETTINGS, "ssl=on", files=make_certificate(folder))
 
 
-def chosen(things, patterns):
+def chosen(things, patterns, names_of=lambda thing: [thing.name]):
     """Those with a name one of the patterns matches; each pattern has to match one."""
-    names = [thing.name for thing in things]
     for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
-            fail(f"{pattern} is none of: {', '.join(names)}")
-    return [thing for thing in things if any(fnmatch.fnmatch(thing.name, pattern) for pattern in patterns)]
+        if not any(fnmatch.filter(names_of(thing), pattern) for thing in things):
+            fail(f"{pattern} is none of: {', '.join(thing.name for thing in things)}")
+    return [thing for thing in things if any(fnmatch.filter(names_of(thing), pattern) for pattern in patterns)]
 
 
 def measure(results, number, workload, contenders, server, folder, seconds):

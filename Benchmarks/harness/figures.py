@@ -18,14 +18,22 @@ class Figure:
     at_least: float = None
 
     @property
-    def median(self):
-        return Spread.of(self.values).median
+    def spread(self):
+        return Spread.of(self.values)
 
     @property
     def is_held(self):
         """True as well for a figure without a goal."""
-        is_low_enough = self.at_most is None or self.median <= self.at_most
-        return is_low_enough and (self.at_least is None or self.median >= self.at_least)
+        return self.holds(self.spread.median)
+
+    def holds(self, value):
+        is_low_enough = self.at_most is None or value <= self.at_most
+        return is_low_enough and (self.at_least is None or value >= self.at_least)
+
+    @property
+    def is_certain(self):
+        """Whether more rounds would hardly change the verdict; what is measured once has no rounds to differ."""
+        return len(self.values) == 1 or self.spread.is_certain(self.holds)
 
     @property
     def goal(self):
@@ -35,11 +43,13 @@ class Figure:
 
     @property
     def verdict(self):
-        return "" if not self.goal else "held" if self.is_held else "**not held**"
+        if not self.goal:
+            return ""
+        return ("held" if self.is_held else "**not held**") + ("" if self.is_certain else " (not certain)")
 
     @property
     def measured(self):
-        return short(self.median) if len(self.values) == 1 else cell(Spread.of(self.values))
+        return cell(self.spread)
 
 
 def table(figures):

@@ -20,6 +20,9 @@ class Goal:
     limit: float
     other: str
 
+    def is_held(self, ratio):
+        return RELATIONS[self.relation](ratio, self.limit)
+
     @property
     def text(self):
         return f"{self.relation} {self.limit:.2f} × {self.other}"
@@ -35,11 +38,21 @@ class Judgement:
 
     @property
     def is_held(self):
-        return self.ratio is not None and RELATIONS[self.goal.relation](self.ratio.median, self.goal.limit)
+        return self.ratio is not None and self.goal.is_held(self.ratio.median)
+
+    @property
+    def is_certain(self):
+        """Whether more rounds would hardly change the verdict."""
+        return self.ratio is None or self.ratio.is_certain(self.goal.is_held)
 
     @property
     def verdict(self):
         return "not measured" if self.ratio is None else "held" if self.is_held else "not held"
+
+    @property
+    def doubt(self):
+        """What stands behind the verdict."""
+        return "" if self.is_certain else " (not certain)"
 
 
 TRANSACTIONS = ("simple-8", "simple-64", "prepared-8", "prepared-64")
@@ -68,3 +81,20 @@ def judge(goals, results):
         for goal in goals
         for workload in goal.workloads
     ]
+
+
+def summary(judgements):
+    """How many goals are held, and how many of these verdicts are not certain."""
+    held = [judgement for judgement in judgements if judgement.is_held]
+    missed = [judgement for judgement in judgements if not judgement.is_held and judgement.ratio is not None]
+    parts = [f"{len(held)} of {len(judgements)} goals are held{doubtful(held)}"]
+    if missed:
+        parts.append(f"{len(missed)} are not held{doubtful(missed)}")
+    if unmeasured := len(judgements) - len(held) - len(missed):
+        parts.append(f"{unmeasured} were not measured")
+    return "; ".join(parts)
+
+
+def doubtful(judgements):
+    count = sum(not judgement.is_certain for judgement in judgements)
+    return f", {count} of these not certain" if count else ""

@@ -2,23 +2,53 @@
 within a round, since the machine drifts from one to the next."""
 
 import csv
+import math
 import statistics
 from dataclasses import dataclass
 
+# Of the interval that the true median lies in: how sure one may at least be of it.
+CONFIDENCE = 0.90
 COLUMNS = ("round", "workload", "contender", "figure", "value")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What several rounds gave."""
+    """What several rounds gave, in order of size."""
 
-    median: float
-    least: float
-    most: float
+    values: tuple
 
     @staticmethod
     def of(values):
-        return Spread(statistics.median(values), min(values), max(values)) if values else None
+        return Spread(tuple(sorted(values))) if values else None
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    @property
+    def least(self):
+        return self.values[0]
+
+    @property
+    def most(self):
+        return self.values[-1]
+
+    @property
+    def interval(self):
+        """What the true median lies in, whatever the distribution: from the n-th least to the n-th largest value, with
+        the largest n that gives enough confidence. None with fewer than 5 values, which can't give it."""
+        count = len(self.values)
+        # The true median lies beyond the n-th where fewer than n of the values lie on one side of it.
+        places = [
+            n
+            for n in range(1, count // 2 + 1)
+            if 1 - 2 * sum(math.comb(count, fewer) for fewer in range(n)) / 2**count >= CONFIDENCE
+        ]
+        return (self.values[places[-1] - 1], self.values[-places[-1]]) if places else None
+
+    def is_certain(self, is_held):
+        """Whether the whole interval is on the median's side of a goal, which `is_held` tells of a value."""
+        return self.interval is not None and len({is_held(value) for value in self.interval}) == 1
 
 
 class Results:
@@ -36,15 +66,19 @@ class Results:
     def rounds(self):
         return sorted({number for _, _, _, number in self.values})
 
+    def value(self, workload, contender, figure, number):
+        """What a round gave, None where nothing was measured."""
+        return self.values.get((workload, contender, figure, number))
+
     def spread(self, workload, contender, figure):
         """What the rounds gave, None where nothing was measured."""
-        series = (self.values.get((workload, contender, figure, number)) for number in self.rounds())
+        series = (self.value(workload, contender, figure, number) for number in self.rounds())
         return Spread.of([value for value in series if value is not None])
 
     def ratio(self, workload, contender, other, figure):
         """What the ratio of two contenders was in each round, None where one of them was not measured."""
         pairs = [
-            [self.values.get((workload, name, figure, number)) for name in (contender, other)]
+            [self.value(workload, name, figure, number) for name in (contender, other)]
             for number in self.rounds()
         ]
         return Spread.of([ours / theirs for ours, theirs in pairs if ours is not None and theirs])

@@ -1,7 +1,7 @@
 """Writes results as Markdown: first whether the goals are held, then each figure of all contenders."""
 
 from harness.contenders import Pgleash
-from harness.goals import judge
+from harness.goals import judge, summary
 from harness.idle import Idle
 from harness.workloads import Bulk, Transactions
 
@@ -16,12 +16,12 @@ def document(comparison, results):
     yield ""
     yield results.note
     yield ""
-    yield f"Medians of {len(results.rounds())} rounds, and in brackets the least and the most. Ratios are taken within"
-    yield "a round. `make bench` writes this file; the [README](../README.md) says how it measures and how to read it."
+    yield f"{rounds(len(results.rounds()))} `{comparison.target}` writes this"
+    yield "file; the [README](../README.md) says how it measures and how to read it."
     yield from section("Goals", goals(comparison, results))
     yield from section(
         "CPU time of the proxy: pgleash relative to the others",
-        ratios(comparison, results, transactions + bulk, "cpu"),
+        [*ratios(comparison, results, transactions + bulk, "cpu"), *reach(comparison, results, transactions, "cpu")],
     )
     for title, workloads, contenders, figure in (
         ("CPU time of the proxy per transaction, µs", transactions, proxies, "cpu"),
@@ -37,26 +37,49 @@ def document(comparison, results):
             yield from section(title, figures(comparison, results, workloads, contenders, figure))
 
 
+def rounds(count):
+    if count == 1:
+        return "What a single round gave."
+    return f"Medians of {count} rounds, and in brackets the least and the most. Ratios are taken within a round."
+
+
 def section(title, rows):
     yield from ("", f"## {title}", "")
     yield from rows
 
 
 def goals(comparison, results):
+    judgements = judge(comparison.goals, results)
+    yield f"{summary(judgements)}."
+    yield ""
     yield from row("figure", "workload", "goal", "measured", "")
     yield from row(*["---"] * 5)
-    for judgement in judge(comparison.goals, results):
+    for judgement in judgements:
         goal = judgement.goal
-        verdict = judgement.verdict if judgement.is_held else f"**{judgement.verdict}**"
+        verdict = (judgement.verdict if judgement.is_held else f"**{judgement.verdict}**") + judgement.doubt
         yield from row(goal.title, comparison.titles[judgement.workload], goal.text, cell(judgement.ratio), verdict)
 
 
+def others_of(comparison):
+    return [name for name in comparison.proxies if name != Pgleash.name]
+
+
 def ratios(comparison, results, workloads, figure):
-    others = [name for name in comparison.proxies if name != Pgleash.name]
+    others = others_of(comparison)
     yield from header(f"÷ {other}" for other in others)
     for name in workloads:
         cells = [cell(results.ratio(name, Pgleash.name, other, figure)) for other in others]
         yield from row(comparison.titles[name], *cells)
+
+
+def reach(comparison, results, workloads, figure):
+    """The least and the most of such medians over all these workloads."""
+    cells = []
+    for other in others_of(comparison):
+        spreads = [results.ratio(name, Pgleash.name, other, figure) for name in workloads]
+        medians = [spread.median for spread in spreads if spread is not None]
+        cells.append(f"{short(min(medians))}–{short(max(medians))}" if medians else ABSENT)
+    yield from row("least and most of the transactions' medians", *cells)
 
 
 def figures(comparison, results, workloads, contenders, figure):
@@ -77,7 +100,11 @@ def row(*cells):
 
 
 def cell(spread):
-    return ABSENT if spread is None else f"{short(spread.median)} ({short(spread.least)}–{short(spread.most)})"
+    if spread is None:
+        return ABSENT
+    if len(spread.values) == 1:
+        return short(spread.median)
+    return f"{short(spread.median)} ({short(spread.least)}–{short(spread.most)})"
 
 
 def short(value):

@@ -27,6 +27,7 @@ def goals(encryption):
 
 TLS = Comparison(
     "tls",
+    "make tls-bench",
     "What TLS costs",
     [Pgleash(), PgBouncer(), Stunnel()],
     [

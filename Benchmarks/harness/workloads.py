@@ -39,6 +39,11 @@ class Workload:
         name, title = f"{encryption.name}-{self.name}", f"{self.title}, {encryption.title}"
         return replace(self, name=name, title=title, encryption=encryption)
 
+    @property
+    def names(self):
+        """What it can be chosen by: its name, and that of the same without TLS."""
+        return [self.name, self.name.removeprefix(f"{self.encryption.name}-")]
+
     def is_fair_to(self, contender):
         return True
 
