@@ -1,13 +1,13 @@
 """How the proxy's CPU time for a transaction grows with active sessions, with the size of results and with the depth of
 pipelines: what is measured at growing levels, and the line that fits it best."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy
-
 from harness.contenders import NullRelay, Pgleash
-from harness.table import row, short
+from harness.results import Spread
+from harness.table import cell, row, short
 from harness.workloads import pipeline, result, select_row
 
 NAMES = (Pgleash.name, NullRelay.name)
@@ -32,16 +32,40 @@ class Growth:
         spreads = [results.spread(self.workload(level).name, contender, "cpu") for level in self.levels]
         return [(level, spread) for level, spread in zip(self.levels, spreads) if spread is not None]
 
-    def line(self, results, contender):
-        """Slope, in µs per step, and intercept of the line with the least relative squared error; None without points.
+    def lines(self, results, contender):
+        """Slope, in µs per step, and constant of the line that fits best, by the rounds that have one."""
+        lines = {}
+        for number in results.rounds():
+            costs = [results.value(workload.name, contender, "cpu", number) for workload in self.workloads()]
+            points = [(level / self.step, cost) for level, cost in zip(self.levels, costs) if cost]
+            if len(points) > 1:
+                lines[number] = fit(points)
+        return lines
 
-        Relative, since otherwise the largest level alone would decide."""
-        points = self.points(results, contender)
-        if len(points) < 2:
+    def line(self, results, contender):
+        """The spreads of both over the rounds; None where no round has a line."""
+        lines = self.lines(results, contender).values()
+        return tuple(Spread.of(series) for series in zip(*lines)) or None
+
+    def difference(self, results):
+        """The spread of the ratio of the contenders' slopes within a round; None where their ranges overlap, and so
+        nothing can be said."""
+        ours, theirs = (self.lines(results, contender) for contender in NAMES)
+        both = [number for number in ours if number in theirs]
+        slopes, floor = (Spread.of([lines[number][0] for number in both]) for lines in (ours, theirs))
+        if slopes is None or slopes.least <= floor.most and floor.least <= slopes.most:
             return None
-        levels = [level / self.step for level, _ in points]
-        medians = numpy.array([spread.median for _, spread in points])
-        return tuple(numpy.polyfit(levels, medians, 1, w=1 / medians))
+        return Spread.of([ours[number][0] / theirs[number][0] for number in both])
+
+
+def fit(points):
+    """Slope and constant of the line with the least relative squared error: without weights the largest level would
+    decide alone."""
+    weights = [1 / value**2 for _, value in points]
+    mean_x, mean_y = (statistics.fmean(series, weights) for series in zip(*points))
+    spread = sum(weight * (x - mean_x) ** 2 for weight, (x, _) in zip(weights, points))
+    slope = sum(weight * (x - mean_x) * (y - mean_y) for weight, (x, y) in zip(weights, points)) / spread
+    return slope, mean_y - slope * mean_x
 
 
 GROWTHS = [
@@ -66,12 +90,17 @@ def document(results):
     yield ""
     yield results.note
     yield ""
-    yield "CPU time of the proxy for a transaction: a constant and a slope. `make growth` writes this file."
+    count = len(results.rounds())
+    yield f"CPU time of the proxy for a transaction: a constant and a slope. Each round has a line of its own ({count} in"
+    yield "all): here are the medians, and in brackets the least and the most slope. Where these ranges overlap, nothing"
+    yield "is said about a difference of slopes. `make growth` writes this file."
     yield ""
-    yield from row("", *NAMES)
-    yield from row("---", *["---"] * len(NAMES))
+    yield from row("", *NAMES, f"slope of {NAMES[0]} ÷ {NAMES[1]}")
+    yield from row("---", *["---"] * (len(NAMES) + 1))
     for growth in GROWTHS:
-        yield from row(growth.title, *[formula(growth, results, contender) for contender in NAMES])
+        formulas = [formula(growth, results, contender) for contender in NAMES]
+        difference = growth.difference(results)
+        yield from row(growth.title, *formulas, cell(difference) if difference else "no difference shown")
 
 
 def formula(growth, results, contender):
@@ -79,8 +108,10 @@ def formula(growth, results, contender):
     if line is None:
         return "–"
     slope, constant = line
-    return f"{short(constant)} µs {'−' if slope < 0 else '+'} {nanoseconds(abs(slope))} per {growth.unit}"
+    sign = "−" if slope.median < 0 else "+"
+    reach = f" ({nanoseconds(slope.least)} to {nanoseconds(slope.most)})" if len(slope.values) > 1 else ""
+    return f"{short(constant.median)} µs {sign} {nanoseconds(abs(slope.median))} ns{reach} per {growth.unit}"
 
 
 def nanoseconds(microseconds):
-    return f"{1000 * microseconds:.3g} ns" if microseconds < 1 else f"{short(microseconds)} µs"
+    return short(1000 * microseconds).replace("-", "−")

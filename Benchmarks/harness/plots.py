@@ -97,8 +97,9 @@ def draw_growth(growth, results, folder):
         label = f"{contender}: {growths.formula(growth, results, contender)}"
         axes.errorbar([level for level, _ in points], [s.median for s in spreads], yerr=reach, label=label, **style)
         if line := growth.line(results, contender):
+            slope, constant = (spread.median for spread in line)
             levels = numpy.geomspace(growth.levels[0], growth.levels[-1], 200)
-            axes.plot(levels, line[0] * levels / growth.step + line[1], color=style["color"], linewidth=1.2)
+            axes.plot(levels, slope * levels / growth.step + constant, color=style["color"], linewidth=1.2)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xticks(growth.levels, [f"{level:,}" for level in growth.levels])
