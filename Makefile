@@ -54,6 +54,7 @@ soak: build ## send 1,000,000 transactions, 100,000 connects and 10,000 drops th
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test
 	@$(MAKE) --no-print-directory lint
+	@cd Benchmarks && /usr/bin/python3 -B -m unittest --quiet harness.tests
 	@$(MAKE) --no-print-directory build
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests
