@@ -89,8 +89,8 @@ final class ServerHandshake: SocketOwner {
 
     private func concluded(_ encrypted: TLSSocket, _ error: TLSError?) {
         if let error {
-            let hint = security.negotiation == .direct ? " (sslnegotiation = direct needs PostgreSQL 17 or later)" : ""
-            return fail("SSL error: \(error)\(hint)")
+            let mayBeOld = security.negotiation == .direct && error == .peerClosed
+            return fail("SSL error: \(error)\(mayBeOld ? " (direct negotiation needs PostgreSQL 17 or later)" : "")")
         }
         if security.negotiation == .direct, !encrypted.hasAgreedOnProtocol {
             return fail("direct SSL connection was established without ALPN protocol negotiation extension")

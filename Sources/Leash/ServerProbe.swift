@@ -117,7 +117,9 @@ extension Endpoint {
     /// Probes the first of the endpoint's addresses that takes a connection. Blocks, for 3 seconds at most for each of
     /// them and for the answer, and while the name is resolved.
     func probe(_ security: ServerSecurity) -> ProbeResult {
-        guard let addresses = try? resolveWithHost(), !addresses.isEmpty else { return ProbeResult(status: .noResponse) }
+        guard let addresses = try? resolveWithHost(), !addresses.isEmpty else {
+            return ProbeResult(status: .noResponse)
+        }
         let loop = LibeventLoop(receiveBufferSize: 4096)
         var result = ProbeResult(status: .notAttempted)
         let probe = ServerProbe(loop: loop, addresses: addresses, security: security) {

@@ -5,6 +5,8 @@ import Glibc
 
 /// Why TLS could not be set up, agreed on or continued, in OpenSSL's words. No secrets are in them.
 package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
+    package static let peerClosed = TLSError("the peer closed the connection during the handshake")
+
     package let description: String
 
     package init(_ description: String) {

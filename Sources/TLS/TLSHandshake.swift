@@ -27,7 +27,7 @@ extension TLSSocket {
         case SSL_ERROR_WANT_READ: transport.interest = .read
         case SSL_ERROR_WANT_WRITE: transport.interest = .write
         case SSL_ERROR_SSL: return failure
-        default: return TLSError.taken(orElse: "the peer closed the connection during the handshake")
+        default: return TLSError.taken(orElse: TLSError.peerClosed.description)
         }
         return nil
     }

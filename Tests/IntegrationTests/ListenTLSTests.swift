@@ -108,6 +108,21 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `--ping goes through TLS where it is demanded`() throws {
+            let lines = [
+                "sslmode = require", "ssl_cert_file = \(Self.files[.right])", "ssl_key_file = \(Self.files.serverKey)",
+            ]
+            let pgleash = try PgleashProcess(configuration: ["listen": lines])
+            let file = try RunFolder.shared.newFile("ping.conf", (["[listen]"] + lines).joined(separator: "\n") + "\n")
+            let server = PrivatePostgres.shared.address
+            let ping = try ChildProcess(
+                Programs.pgleash, ["--config", file, "--listen", pgleash.address, "--server", server, "--ping"]
+            )
+            #expect(try ping.wait() == .code(0))
+            #expect(pgleash.logLines("SSL connection is required").isEmpty)
+            pgleash.stop()
+        }
+
         @Test func `what doesn't fit together ends pgleash with 78`() throws {
             let key = try RunFolder.shared.newFile("open.key", try #require(readText(Self.files.serverKey)))
             chmod(key, 0o644)

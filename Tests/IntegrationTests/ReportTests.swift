@@ -120,7 +120,9 @@ extension IntegrationTests {
         @Test func `without a file the report goes to standard error`() throws {
             let pgleash = try PgleashProcess(hasMetricsFile: false)
             pgleash.process.send(SIGUSR1)
-            try wait(for: "the report") { pgleash.log.contains("\n# live sessions: 0, the longest-running query first\n") }
+            try wait(for: "the report") {
+                pgleash.log.contains("\n# live sessions: 0, the longest-running query first\n")
+            }
             #expect(pgleash.log.contains("\npgleash_sessions_opened_total 0\n"))
             pgleash.stop()
         }
