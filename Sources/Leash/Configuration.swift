@@ -82,6 +82,10 @@ package struct Configuration: Sendable {
     package var workers = min(4, processorCount())
     package static let workerBounds = 1...256
     package var logLevel = Logger.Level.info
+    /// What it was read from; nil where it is the defaults.
+    package internal(set) var file: String?
+    /// The line there of each key that is set, by `[section] key`.
+    var lines: [String: Int] = [:]
 
     package init() {}
 
@@ -97,6 +101,13 @@ extension Keepalive {
 }
 
 extension Configuration {
+    /// A key for messages, with its file and line where it stands in one.
+    func naming(_ key: String, in section: String) -> String {
+        let name = "[\(section)] \(key)"
+        guard let file, let line = lines[name] else { return name }
+        return "\(file):\(line): \(name)"
+    }
+
     /// The server is pgleash itself, which would connect to itself without end.
     package var isLoop: Bool {
         listen.endpoints.joined().contains { server.endpoints.contains($0) }

@@ -40,6 +40,7 @@ extension Configuration {
     /// - Parameter file: the name for error messages.
     package init(parsing text: String, file: String) throws(ConfigurationError) {
         self.init()
+        self.file = file
         let contents: INIFile
         do throws(INIFile.SyntaxError) {
             contents = try INIFile(parsing: text)
@@ -81,6 +82,7 @@ extension Configuration {
                 "[\(entry.section)] \(entry.key) = \"\(entry.value)\" is not allowed; allowed: \(setting.allowed)"
             )
         }
+        lines["[\(entry.section)] \(entry.key)"] = entry.line
     }
 
     private static func reason(of error: any Error) -> String {

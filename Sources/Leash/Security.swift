@@ -16,17 +16,17 @@ package struct Security: Sendable {
         self.server = server
     }
 
-    /// - Throws: `StartError` when a file can't be used.
-    package init(_ configuration: Configuration) throws(StartError) {
+    /// - Throws: `SecurityError` when a file or setting can't be used.
+    package init(_ configuration: Configuration) throws(SecurityError) {
         do throws(TLSError) {
             client = try ClientSecurity(configuration.listen.tls)
         } catch {
-            throw StartError(description: "[listen] \(error)")
+            throw SecurityError(error, in: "listen", of: configuration)
         }
         do throws(TLSError) {
             server = try ServerSecurity(configuration.server.tls)
         } catch {
-            throw StartError(description: "[server] \(error)")
+            throw SecurityError(error, in: "server", of: configuration)
         }
     }
 

@@ -44,7 +44,7 @@ package struct TLSClientOptions: Equatable, Sendable {
             try context.trustSystem()
             unsafe SSL_CTX_set_verify(context.context, SSL_VERIFY_PEER, nil)
         case .file(let file):
-            try context.trust(file)
+            try context.trust(file, "root certificate file")
             unsafe SSL_CTX_set_verify(context.context, SSL_VERIFY_PEER, nil)
         }
         if let list = options.revocationList { try context.refuseRevoked(list) }

@@ -50,7 +50,10 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         unsafe pgleash_SSL_CTX_set_session_cache_off(context)
         unsafe SSL_CTX_set_info_callback(context, TLSSocket.noteStep)
         // A key with a passphrase is an error, not a question to the terminal.
-        unsafe SSL_CTX_set_default_passwd_cb(context) { _, _, _, _ in 0 }
+        unsafe SSL_CTX_set_default_passwd_cb(context) { _, _, _, wasAsked in
+            unsafe wasAsked?.storeBytes(of: true, as: Bool.self)
+            return -1
+        }
     }
 
     deinit {
@@ -60,17 +63,17 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
     /// Bounds the versions that are agreed on.
     func setVersions(minimum: TLSVersion?, maximum: TLSVersion?) throws(TLSError) {
         if let minimum, unsafe pgleash_SSL_CTX_set_min_proto_version(context, minimum.number) != 1 {
-            throw .taken(orElse: "could not set the minimum version to \(minimum.rawValue)")
+            throw .taken(orElse: "could not set it to \(minimum.rawValue)", about: .minimumVersion)
         }
         if let maximum, unsafe pgleash_SSL_CTX_set_max_proto_version(context, maximum.number) != 1 {
-            throw .taken(orElse: "could not set the maximum version to \(maximum.rawValue)")
+            throw .taken(orElse: "could not set it to \(maximum.rawValue)", about: .maximumVersion)
         }
     }
 
     /// Ciphers for versions up to TLS 1.2; what TLS 1.3 has are all good.
     func setCiphers(_ list: String) throws(TLSError) {
         guard unsafe SSL_CTX_set_cipher_list(context, list) == 1 else {
-            throw .taken(orElse: "could not set the cipher list")
+            throw .taken(orElse: "could not set the cipher list", about: .ciphers)
         }
     }
 
@@ -94,28 +97,42 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
     /// Loads what proves who we are: a certificate with those that lead to its authority, and its key.
     func present(certificate: String, key: String) throws(TLSError) {
         guard unsafe SSL_CTX_use_certificate_chain_file(context, certificate) == 1 else {
-            throw .taken(file: certificate, "certificate file")
+            throw .taken(file: certificate, "certificate file", about: .certificate)
         }
-        try checkKeyFile(key)
-        guard unsafe SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1 else {
-            throw .taken(file: key, "private key file")
-        }
+        try load(key: key)
         guard unsafe SSL_CTX_check_private_key(context) == 1 else {
-            throw .taken(orElse: "certificate \"\(certificate)\" does not match private key file \"\(key)\"")
+            throw .taken(
+                orElse: "certificate \"\(certificate)\" does not match private key file \"\(key)\"", about: .key)
         }
     }
 
+    private func load(key: String) throws(TLSError) {
+        try checkKeyFile(key)
+        var isEncrypted = false
+        let isLoaded = unsafe withUnsafeMutablePointer(to: &isEncrypted) { wasAsked in
+            unsafe SSL_CTX_set_default_passwd_cb_userdata(context, wasAsked)
+            defer { unsafe SSL_CTX_set_default_passwd_cb_userdata(context, nil) }
+            return unsafe SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) == 1
+        }
+        guard !isLoaded else { return }
+        let error = TLSError.taken(file: key, "private key file", about: .key)
+        guard isEncrypted else { throw error }
+        throw TLSError("private key file \"\(key)\" is encrypted, and pgleash asks for no passphrase", about: .key)
+    }
+
     /// Loads the authorities whose certificates are believed.
-    func trust(_ file: String) throws(TLSError) {
+    ///
+    /// - Parameter what: their name in an error.
+    func trust(_ file: String, _ what: String) throws(TLSError) {
         guard unsafe SSL_CTX_load_verify_file(context, file) == 1 else {
-            throw .taken(file: file, "root certificate file")
+            throw .taken(file: file, what, about: .authorities)
         }
     }
 
     /// Believes the authorities the system believes.
     func trustSystem() throws(TLSError) {
         guard unsafe SSL_CTX_set_default_verify_paths(context) == 1 else {
-            throw .taken(orElse: "could not load system root certificate paths")
+            throw .taken(orElse: "could not load system root certificate paths", about: .authorities)
         }
     }
 
@@ -123,7 +140,7 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
     func refuseRevoked(_ file: String) throws(TLSError) {
         let store = unsafe SSL_CTX_get_cert_store(context)
         guard unsafe X509_STORE_load_file(store, file) == 1 else {
-            throw .taken(file: file, "certificate revocation list")
+            throw .taken(file: file, "certificate revocation list", about: .revocationList)
         }
         unsafe X509_STORE_set_flags(store, UInt(X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL))
     }

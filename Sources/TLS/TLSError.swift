@@ -5,31 +5,43 @@ import Glibc
 
 /// Why TLS could not be set up, agreed on or continued, in OpenSSL's words. No secrets are in them.
 package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Which part of the options can't be used.
+    package enum Part: CaseIterable, Sendable {
+        case certificate, key, authorities, revocationList, minimumVersion, maximumVersion, ciphers
+    }
+
     package static let peerClosed = TLSError("the peer closed the connection during the handshake")
 
     package let description: String
+    /// nil where it is about none of them.
+    package let part: Part?
 
-    package init(_ description: String) {
+    package init(_ description: String, about part: Part? = nil) {
         self.description = description
+        self.part = part
     }
 
     /// What OpenSSL has noted on this thread since it was last asked; `fallback` where it has noted nothing.
-    static func taken(orElse fallback: String) -> TLSError {
+    static func taken(orElse fallback: String, about part: Part? = nil) -> TLSError {
         // The first one is the cause, those behind it tell through whom it came.
         let code = ERR_get_error()
         ERR_clear_error()
-        guard code != 0 else { return TLSError(fallback) }
+        guard code != 0 else { return TLSError(fallback, about: part) }
         // Of these OpenSSL 3 has no texts.
         if code & systemErrorFlag != 0 {
-            return TLSError(unsafe String(cString: strerror(Int32(truncatingIfNeeded: code & ~systemErrorFlag))))
+            let number = Int32(truncatingIfNeeded: code & ~systemErrorFlag)
+            return TLSError(unsafe String(cString: strerror(number)), about: part)
         }
-        guard let reason = unsafe ERR_reason_error_string(code) else { return TLSError("SSL error code \(code)") }
-        return TLSError(unsafe String(cString: reason))
+        guard let reason = unsafe ERR_reason_error_string(code) else {
+            return TLSError("SSL error code \(code)", about: part)
+        }
+        return TLSError(unsafe String(cString: reason), about: part)
     }
 
     /// The same for a file that could not be used.
-    static func taken(file: String, _ what: String) -> TLSError {
-        TLSError("could not load \(what) \"\(file)\": \(taken(orElse: "no such thing in it").description)")
+    static func taken(file: String, _ what: String, about part: Part) -> TLSError {
+        let reason = taken(orElse: "no such thing in it").description
+        return TLSError("could not load \(what) \"\(file)\": \(reason)", about: part)
     }
 }
 

@@ -34,7 +34,7 @@ package struct TLSServerOptions: Equatable, Sendable {
         try context.present(certificate: options.certificate, key: options.key)
         context.refuseTickets()
         if let file = options.clientAuthorities {
-            try context.trust(file)
+            try context.trust(file, "file of authorities")
             let mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
             unsafe SSL_CTX_set_verify(context.context, mode, nil)
             // Tells clients which of their certificates are of use.

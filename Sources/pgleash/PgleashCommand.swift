@@ -44,7 +44,7 @@ struct PgleashCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try effectiveConfiguration()
-        let security = try readSecurity(configuration)
+        let security = readSecurity(configuration)
         if checkConfig { return print("pgleash: the configuration is valid") }
         if ping {
             let (line, exitCode) = checkHealth(configuration, security)
@@ -54,11 +54,12 @@ struct PgleashCommand: ParsableCommand {
         try serve(configuration, security)
     }
 
-    private func readSecurity(_ configuration: Configuration) throws -> Security {
-        do throws(StartError) {
+    private func readSecurity(_ configuration: Configuration) -> Security {
+        do throws(SecurityError) {
             return try Security(configuration)
         } catch {
-            quit(exConfig, "\(error)")
+            // A file may still come or be put right, and a service is then to be started again.
+            quit(checkConfig || ping || error.isMistake ? exConfig : 1, "\(error)")
         }
     }
 

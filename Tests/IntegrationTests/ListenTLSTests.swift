@@ -130,11 +130,12 @@ extension IntegrationTests {
                 (["sslmode = require"], "[listen] sslmode = require needs ssl_cert_file and ssl_key_file"),
                 (
                     ["sslmode = allow", "ssl_cert_file = \(Self.files[.right])", "ssl_key_file = \(key)"],
-                    "[listen] private key file \"\(key)\" has group or world access"
+                    "wrong.conf:4: [listen] ssl_key_file: private key file \"\(key)\" has group or world access"
                 ),
                 (
                     ["sslmode = allow", "ssl_cert_file = /nonexistent", "ssl_key_file = \(Self.files.serverKey)"],
-                    "[listen] could not load certificate file \"/nonexistent\": No such file or directory"
+                    "wrong.conf:3: [listen] ssl_cert_file: could not load certificate file \"/nonexistent\": "
+                        + "No such file or directory"
                 ),
                 (
                     [

@@ -7,24 +7,27 @@ extension IntegrationTests {
     @Suite struct TLSFilesTests {
         private let files = Certificates.shared
 
-        /// What a pgleash with these lines in [server] says, in its last words and with the code for bad configuration.
-        private func lastWords(_ settings: [String]) throws -> String {
-            let file = try RunFolder.shared.newFile("bad.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
+        /// What a pgleash with these lines in a section says, in its last words and with the code for bad
+        /// configuration; where it is a file that is bad, with the one that has it started again.
+        private func lastWords(
+            _ settings: [String], in section: String = "server", isMistake: Bool = false
+        ) throws -> String {
+            let file = try RunFolder.shared.newFile("bad.conf", "[\(section)]\n" + settings.map { $0 + "\n" }.joined())
             let runs = try [[], ["--check-config"], ["--ping"]].map {
                 try ChildProcess.run(Programs.pgleash, ["--config", file] + $0, within: .seconds(10))
             }
+            #expect(runs.map(\.exit) == [.code(isMistake ? 78 : 1), .code(78), .code(78)])
             for run in runs {
-                #expect(run.exit == .code(78))
                 #expect(run.output == "")
                 #expect(run.error == runs[0].error)
             }
-            return runs[0].error.replacing("\(file): ", with: "")
+            return runs[0].error.replacing("\(file):", with: "")
         }
 
         @Test func `what contradicts each other in [server] ends the start`() throws {
-            let told = try lastWords(["sslmode = require", "sslrootcert = system"])
+            let told = try lastWords(["sslmode = require", "sslrootcert = system"], isMistake: true)
             let reason = "those authorities give anybody a certificate"
-            #expect(told == "pgleash: [server] sslrootcert = system needs sslmode = verify-full: \(reason)\n")
+            #expect(told == "pgleash:  [server] sslrootcert = system needs sslmode = verify-full: \(reason)\n")
         }
 
         @Test func `a key that others can read is refused in PostgreSQL's words`() throws {
@@ -35,7 +38,8 @@ extension IntegrationTests {
             let complaint =
                 "has group or world access; file must have permissions u=rw (0600) or less if owned by the current "
                 + "user, or permissions u=rw,g=r (0640) or less if owned by root"
-            #expect(try lastWords(settings) == "pgleash: [server] private key file \"\(key)\" \(complaint)\n")
+            #expect(
+                try lastWords(settings) == "pgleash: 3: [server] sslkey: private key file \"\(key)\" \(complaint)\n")
             chmod(key, 0o600)
             let file = try RunFolder.shared.newFile("good.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
             #expect(try ChildProcess.run(Programs.pgleash, ["--config", file, "--check-config"]).exit == .code(0))
@@ -43,7 +47,7 @@ extension IntegrationTests {
 
         @Test func `a file that isn't there, isn't what it should be or doesn't fit is named`() throws {
             func words(_ settings: String...) throws -> String {
-                try lastWords(["sslmode = verify-ca"] + settings).replacing("pgleash: [server] ", with: "")
+                try lastWords(["sslmode = verify-ca"] + settings).replacing("pgleash: ", with: "")
             }
             let (root, cert, key) = ("sslrootcert = \(files.authority)", "sslcert = \(files.client)", files.clientKey)
             let missing = "/no/such/file"
@@ -53,10 +57,20 @@ extension IntegrationTests {
             #expect(try words(root, "sslcert = \(missing)", "sslkey = \(key)").contains("file \"\(missing)\""))
             #expect(
                 try words(root, cert, "sslkey = \(missing)")
-                    == "could not access private key file \"\(missing)\": No such file or directory\n"
+                    == "5: [server] sslkey: could not access private key file \"\(missing)\": "
+                    + "No such file or directory\n"
             )
             #expect(try words(root, cert, "sslkey = \(files.serverKey)").contains("key"))
             #expect(try words(root, cert, "sslkey = /tmp").contains("\"/tmp\" is not a regular file"))
+        }
+
+        @Test func `what of [listen] can't be used is named with its line and key`() throws {
+            let settings = ["sslmode = allow", "ssl_cert_file = \(files[.right])", "ssl_key_file = \(files.serverKey)"]
+            let authorities = try lastWords(settings + ["ssl_ca_file = /no/such/file"], in: "listen")
+            let reason = "could not load file of authorities \"/no/such/file\": No such file or directory"
+            #expect(authorities == "pgleash: 5: [listen] ssl_ca_file: \(reason)\n")
+            let ciphers = try lastWords(settings + ["ssl_ciphers = NONSENSE"], in: "listen", isMistake: true)
+            #expect(ciphers == "pgleash: 5: [listen] ssl_ciphers = \"NONSENSE\": no cipher match\n")
         }
     }
 }

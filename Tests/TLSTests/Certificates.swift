@@ -35,6 +35,7 @@ struct Certificates: Sendable {
         openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key -revoke server.crt
         openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key -gencrl -out revoked.crl
         openssl ec -in server.key -aes128 -passout pass:xyzzy -out locked.key
+        openssl pkcs8 -topk8 -in server.key -passout pass:xyzzy -out locked8.key
         printf 'This is no key: xyzzy.\\n' >garbage.key
         cp garbage.key garbage.crt
         : >empty.crt

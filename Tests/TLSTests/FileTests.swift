@@ -16,13 +16,16 @@ import Testing
         var testDescription: String { "\(certificate), \(key)" }
     }
 
+    private static let passphrase = "is encrypted, and pgleash asks for no passphrase"
+
     static let cases = [
         Case(certificate: "none.crt", key: "server.key", named: "none.crt", reason: "No such file or directory"),
         Case(certificate: "server.crt", key: "none.key", named: "none.key", reason: "No such file or directory"),
         Case(certificate: "empty.crt", key: "server.key", named: "empty.crt", reason: ""),
         Case(certificate: "garbage.crt", key: "server.key", named: "garbage.crt", reason: ""),
         Case(certificate: "server.crt", key: "garbage.key", named: "garbage.key", reason: ""),
-        Case(certificate: "server.crt", key: "locked.key", named: "locked.key", reason: ""),
+        Case(certificate: "server.crt", key: "locked.key", named: "locked.key", reason: passphrase),
+        Case(certificate: "server.crt", key: "locked8.key", named: "locked8.key", reason: passphrase),
         Case(certificate: "server.crt", key: "client.key", named: "client.key", reason: "key values mismatch"),
         Case(certificate: "server.crt", key: ".", named: "/.", reason: "not a regular file"),
         Case(certificate: ".", key: "server.key", named: "/.", reason: ""),
@@ -80,6 +83,32 @@ import Testing
         chown(copy, 65_534, 65_534)
         let others = refusal(load)
         #expect(isTaken ? others == "" : others.hasPrefix(reason))
+    }
+
+    @Test func `is told apart from the others by the error`() throws {
+        func part(_ body: () throws -> Void) -> TLSError.Part? {
+            do { try body() } catch { return (error as? TLSError)?.part }
+            return nil
+        }
+        let (certificate, key, none) = (try path("server.crt"), try path("server.key"), try path("none"))
+        func load(_ certificate: String, _ key: String) -> TLSError.Part? {
+            part { _ = try TLSServer(TLSServerOptions(certificate: certificate, key: key)) }
+        }
+        #expect(load(certificate, key) == nil)
+        #expect(load(none, key) == .certificate)
+        for bad in [none, try path("locked.key"), try path("client.key"), try path("garbage.key"), try path(".")] {
+            #expect(load(certificate, bad) == .key)
+        }
+        #expect(part { _ = try makeServer { $0.ciphers = "NONSENSE" } } == .ciphers)
+        #expect(part { _ = try makeServer { $0.clientAuthorities = none } } == .authorities)
+        #expect(part { _ = try makeClient { $0.authorities = .file(none) } } == .authorities)
+        #expect(part { _ = try makeClient { $0.revocationList = none } } == .revocationList)
+    }
+
+    @Test func `of the server's is not libpq's root certificate`() throws {
+        let none = try path("none.crt")
+        let told = refusal { _ = try makeServer { $0.clientAuthorities = none } }
+        #expect(told == "could not load file of authorities \"\(none)\": No such file or directory")
     }
 
     @Test func `is a list of ciphers without any`() {
