@@ -42,6 +42,9 @@ package final class ClientSecurity: Sendable {
         server.withLock { $0 = read }
     }
 
+    /// Whether clients are shown a certificate that is past its time.
+    var hasExpired: Bool { server.withLock { $0?.hasExpired ?? false } }
+
     /// Whether a client may ask for TLS; one on a Unix socket has nobody who could listen.
     func offersTLS(to client: SocketAddress) -> Bool { mode != .disable && !client.isUnix }
 

@@ -120,6 +120,12 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         throw TLSError("private key file \"\(key)\" is encrypted, and pgleash asks for no passphrase", about: .key)
     }
 
+    /// Whether the certificate that was loaded is past its time.
+    var hasExpired: Bool {
+        guard let certificate = unsafe SSL_CTX_get0_certificate(context) else { return false }
+        return unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0
+    }
+
     /// Loads the authorities whose certificates are believed.
     ///
     /// - Parameter what: their name in an error.

@@ -43,6 +43,9 @@ package struct TLSServerOptions: Equatable, Sendable {
         unsafe SSL_CTX_set_alpn_select_cb(context.context, Self.selectProtocol, nil)
     }
 
+    /// Whether clients are shown a certificate that is past its time.
+    package var hasExpired: Bool { context.hasExpired }
+
     /// Begins TLS on `transport`, on which a client is about to; `handshake` of the result goes on.
     package func accept(over transport: any StreamSocket, loop: any EventLoop) throws(TLSError) -> TLSSocket {
         let socket = try TLSSocket(context, over: transport, peerName: "", loop: loop)

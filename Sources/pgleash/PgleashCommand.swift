@@ -45,13 +45,14 @@ struct PgleashCommand: ParsableCommand {
     func run() throws {
         let configuration = try effectiveConfiguration()
         let security = readSecurity(configuration)
-        if checkConfig { return print("pgleash: the configuration is valid") }
+        let warnings = configuration.warnings + security.warnings(configuration)
+        if checkConfig { return say(warnings, of: configuration) }
         if ping {
             let (line, exitCode) = checkHealth(configuration, security)
             print(line)
             throw ExitCode(exitCode)
         }
-        try serve(configuration, security)
+        try serve(configuration, security, warnings)
     }
 
     private func readSecurity(_ configuration: Configuration) -> Security {
@@ -63,10 +64,28 @@ struct PgleashCommand: ParsableCommand {
         }
     }
 
-    private func serve(_ configuration: Configuration, _ security: Security) throws {
+    /// The answer to `--check-config`.
+    private func say(_ warnings: [ConfigurationWarning], of configuration: Configuration) {
+        for warning in warnings { complain("warning: \(warning)") }
+        if let file = configuration.file {
+            print("pgleash: \(file): the configuration is valid")
+        } else {
+            print("pgleash: no configuration file at \(Configuration.defaultFile); the defaults are valid")
+        }
+    }
+
+    private func serve(
+        _ configuration: Configuration, _ security: Security, _ warnings: [ConfigurationWarning]
+    ) throws {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "pgleash")
         log.logLevel = configuration.logLevel
+        for warning in warnings {
+            log.warning(
+                "a setting is probably not what was meant",
+                metadata: ["setting": "\(warning.setting)", "reason": "\(warning.reason)"]
+            )
+        }
         do {
             // Threads of libraries may still be at work, so nothing is taken down.
             quit(try Supervisor(configuration, security, log: log).run())

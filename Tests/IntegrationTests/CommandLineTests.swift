@@ -33,8 +33,47 @@ extension IntegrationTests {
             )
             let run = try pgleash("--config", file, "--check-config")
             #expect(run.exit == .code(0))
-            #expect(run.output == "pgleash: the configuration is valid\n")
+            #expect(run.output == "pgleash: \(file): the configuration is valid\n")
             #expect(run.error == "")
+        }
+
+        @Test(.enabled(if: !FileManager.default.fileExists(atPath: "/etc/pgleash/pgleash.conf")))
+        func `--check-config says that there is no file, where there is none`() throws {
+            let run = try pgleash("--check-config")
+            #expect(run.exit == .code(0))
+            let file = "/etc/pgleash/pgleash.conf"
+            #expect(run.output == "pgleash: no configuration file at \(file); the defaults are valid\n")
+            #expect(run.error == "")
+        }
+
+        @Test func `what is probably not meant is a warning, of --check-config and in the log`() throws {
+            let files = Certificates.shared
+            let text = """
+                [listen]
+                sslmode = require
+                ssl_cert_file = \(files[.expired])
+                ssl_key_file = \(files.serverKey)
+                [server]
+                sslrootcert = \(files.authority)
+                """
+            let file = try RunFolder.shared.newFile("odd.conf", text)
+            let check = try pgleash("--config", file, "--check-config")
+            #expect(check.exit == .code(0))
+            #expect(check.output == "pgleash: \(file): the configuration is valid\n")
+            let unverified = "not used: sslmode is prefer, and nothing is verified"
+            #expect(
+                check.error == """
+                    pgleash: warning: \(file):6: [server] sslrootcert: \(unverified)
+                    pgleash: warning: \(file):3: [listen] ssl_cert_file: the certificate has expired
+
+                    """
+            )
+            let taken = try FakeServer()
+            let start = try pgleash("--config", file, "--listen", taken.address)
+            let lines = start.error.split(separator: "\n").filter { $0.contains(" warning ") }
+            #expect(lines.count == 2, "\(start.error)")
+            #expect(lines.first?.contains("\(file):6: [server] sslrootcert") == true, "\(start.error)")
+            #expect(lines.last?.contains("the certificate has expired") == true, "\(start.error)")
         }
 
         @Test func `a wrong argument is explained, with the exit code for wrong usage`() throws {

@@ -111,6 +111,15 @@ import Testing
         #expect(told == "could not load file of authorities \"\(none)\": No such file or directory")
     }
 
+    @Test func `is not one that has expired, but that is known`() throws {
+        func hasExpired(_ name: String) throws -> Bool {
+            let options = TLSServerOptions(certificate: try path("\(name).crt"), key: try path("\(name).key"))
+            return try TLSServer(options).hasExpired
+        }
+        #expect(try hasExpired("expired"))
+        #expect(try !hasExpired("server"))
+    }
+
     @Test func `is a list of ciphers without any`() {
         #expect(refusal { _ = try makeServer { $0.ciphers = "NONSENSE" } } == "no cipher match")
     }

@@ -1,0 +1,71 @@
+// What is allowed and warned of: settings that are not used, or do less than they seem to.
+
+import Testing
+
+@testable import Leash
+
+@Suite("Warnings of a configuration")
+struct ConfigurationWarningsTests {
+    private func warnings(_ text: String) throws -> [String] {
+        try Configuration(parsing: text, file: "test.conf").warnings.map(\.description)
+    }
+
+    private static let off = "not used: sslmode is disable"
+    private static let unverified = "not used: sslmode is prefer, and nothing is verified"
+
+    @Test(
+        "Each names the file, the line and the key",
+        arguments: [
+            ("[server]\nsslrootcert = /a", ["test.conf:2: [server] sslrootcert: \(unverified)"]),
+            (
+                "[server]\nsslrootcert = /a\n\nsslcrl = /b\nsslmode = prefer",
+                ["test.conf:2: [server] sslrootcert: \(unverified)", "test.conf:4: [server] sslcrl: \(unverified)"]
+            ),
+            (
+                "[server]\nsslmode = disable\nsslrootcert = /a\nsslcrl = /b\nsslcert = /c\nsslkey = /d",
+                [
+                    "test.conf:3: [server] sslrootcert: \(off)", "test.conf:4: [server] sslcrl: \(off)",
+                    "test.conf:5: [server] sslcert: \(off)", "test.conf:6: [server] sslkey: \(off)",
+                ]
+            ),
+            ("[listen]\nssl_cert_file = /a", ["test.conf:2: [listen] ssl_cert_file: \(off)"]),
+            (
+                "[listen]\nsslmode = disable\nssl_cert_file = /a\nssl_key_file = /b\nssl_ca_file = /c",
+                [
+                    "test.conf:3: [listen] ssl_cert_file: \(off)", "test.conf:4: [listen] ssl_key_file: \(off)",
+                    "test.conf:5: [listen] ssl_ca_file: \(off)",
+                ]
+            ),
+            (
+                "[listen]\nsslmode = allow\nssl_cert_file = /a\nssl_key_file = /b\nssl_ca_file = /c",
+                [
+                    "test.conf:5: [listen] ssl_ca_file: "
+                        + "a client without TLS needs no certificate: sslmode is allow, not require"
+                ]
+            ),
+        ] as [(String, [String])]
+    )
+    func table(text: String, expected: [String]) throws {
+        #expect(try warnings(text) == expected)
+    }
+
+    @Test(
+        "There is none where all is used",
+        arguments: [
+            "", "[listen]\nsslmode = allow\nssl_cert_file = /a\nssl_key_file = /b",
+            "[listen]\nsslmode = require\nssl_cert_file = /a\nssl_key_file = /b\nssl_ca_file = /c",
+            "[server]\nsslcert = /a\nsslkey = /b", "[server]\nsslmode = require\nsslrootcert = /a\nsslcrl = /b",
+            "[server]\nsslmode = verify-ca\nsslrootcert = /a\nsslcrl = /b\nsslcert = /c\nsslkey = /d",
+            "[server]\nsslmode = verify-full\nsslrootcert = system",
+        ]
+    )
+    func none(text: String) throws {
+        #expect(try warnings(text) == [])
+    }
+
+    @Test("The last line of a key that stands twice is the one that is named")
+    func twice() throws {
+        let told = try warnings("[server]\nsslrootcert = /a\nsslrootcert = /b\n")
+        #expect(told == ["test.conf:3: [server] sslrootcert: \(Self.unverified)"])
+    }
+}
