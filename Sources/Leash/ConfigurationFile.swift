@@ -76,10 +76,11 @@ extension Configuration {
                 file: file, line: entry.line, "[\(entry.section)] unknown key \"\(entry.key)\"\(hint)"
             )
         }
-        guard setting.apply(&self, entry.value) else {
+        guard !isMisread(entry.value), setting.apply(&self, entry.value) else {
             throw ConfigurationError(
                 file: file, line: entry.line,
                 "[\(entry.section)] \(entry.key) = \"\(entry.value)\" is not allowed; allowed: \(setting.allowed)"
+                    + (setting.hint(for: entry.value).map { "; \($0)" } ?? "")
             )
         }
         lines["[\(entry.section)] \(entry.key)"] = entry.line

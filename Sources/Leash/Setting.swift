@@ -8,8 +8,10 @@ import TLS
 struct Setting: Sendable {
     let section: String
     let key: String
-    /// What is allowed, as the error message ends.
+    /// What is allowed, as the error message says it.
     let allowed: String
+    /// The value is a time, with a unit.
+    var isTime = false
     /// Sets the value; false when it is not allowed.
     let apply: @Sendable (inout Configuration, String) -> Bool
 
@@ -23,19 +25,22 @@ struct Setting: Sendable {
         Setting(section: "listen", key: "max_sessions", allowed: "1 to 1000000") { configuration, value in
             set(&configuration.listen.maxSessions, integer(value, 1...1_000_000))
         },
-        Setting(section: "listen", key: "authentication_timeout", allowed: "1s to 600s") { configuration, value in
+        Setting(section: "listen", key: "authentication_timeout", allowed: "1s to 600s", isTime: true) {
+            configuration, value in
             set(&configuration.listen.authenticationTimeout, duration(value, .seconds(1)...(.seconds(600))))
         },
-        Setting(section: "listen", key: "tcp_keepalives_idle", allowed: wholeSeconds) { configuration, value in
+        Setting(section: "listen", key: "tcp_keepalives_idle", allowed: wholeSeconds, isTime: true) {
+            configuration, value in
             set(&configuration.listen.keepalive.idle, seconds(value))
         },
-        Setting(section: "listen", key: "tcp_keepalives_interval", allowed: wholeSeconds) { configuration, value in
+        Setting(section: "listen", key: "tcp_keepalives_interval", allowed: wholeSeconds, isTime: true) {
+            configuration, value in
             set(&configuration.listen.keepalive.interval, seconds(value))
         },
         Setting(section: "listen", key: "tcp_keepalives_count", allowed: "0 to 127") { configuration, value in
             set(&configuration.listen.keepalive.count, integer(value, 0...127))
         },
-        Setting(section: "listen", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
+        Setting(section: "listen", key: "tcp_user_timeout", allowed: "0 to 1d", isTime: true) { configuration, value in
             set(&configuration.listen.keepalive.userTimeout, milliseconds(value))
         },
         Setting(section: "listen", key: "sslmode", allowed: choices(of: ClientSSLMode.self)) { configuration, value in
@@ -63,19 +68,21 @@ struct Setting: Sendable {
         Setting(section: "server", key: "port", allowed: "1 to 65535") { configuration, value in
             set(&configuration.server.port, integer(value, 1...65_535))
         },
-        Setting(section: "server", key: "connect_timeout", allowed: "1s to 1h") { configuration, value in
+        Setting(section: "server", key: "connect_timeout", allowed: "1s to 1h", isTime: true) { configuration, value in
             set(&configuration.server.connectTimeout, duration(value, .seconds(1)...(.seconds(3600))))
         },
-        Setting(section: "server", key: "tcp_keepalives_idle", allowed: wholeSeconds) { configuration, value in
+        Setting(section: "server", key: "tcp_keepalives_idle", allowed: wholeSeconds, isTime: true) {
+            configuration, value in
             set(&configuration.server.keepalive.idle, seconds(value))
         },
-        Setting(section: "server", key: "tcp_keepalives_interval", allowed: wholeSeconds) { configuration, value in
+        Setting(section: "server", key: "tcp_keepalives_interval", allowed: wholeSeconds, isTime: true) {
+            configuration, value in
             set(&configuration.server.keepalive.interval, seconds(value))
         },
         Setting(section: "server", key: "tcp_keepalives_count", allowed: "0 to 127") { configuration, value in
             set(&configuration.server.keepalive.count, integer(value, 0...127))
         },
-        Setting(section: "server", key: "tcp_user_timeout", allowed: "0 to 1d") { configuration, value in
+        Setting(section: "server", key: "tcp_user_timeout", allowed: "0 to 1d", isTime: true) { configuration, value in
             set(&configuration.server.keepalive.userTimeout, milliseconds(value))
         },
         Setting(section: "server", key: "sslmode", allowed: choices(of: SSLMode.self)) { configuration, value in
@@ -109,16 +116,18 @@ struct Setting: Sendable {
             configuration, value in
             set(&configuration.server.tls.maximumVersion, TLSVersion(rawValue: value))
         },
-        Setting(section: "cancel", key: "timeout", allowed: "1s to 1h") { configuration, value in
+        Setting(section: "cancel", key: "timeout", allowed: "1s to 1h", isTime: true) { configuration, value in
             set(&configuration.cancel.timeout, duration(value, .seconds(1)...(.seconds(3600))))
         },
-        Setting(section: "cancel", key: "attempt_timeout", allowed: "100ms to 60s") { configuration, value in
+        Setting(section: "cancel", key: "attempt_timeout", allowed: "100ms to 60s", isTime: true) {
+            configuration, value in
             set(&configuration.cancel.attemptTimeout, duration(value, .milliseconds(100)...(.seconds(60))))
         },
         Setting(section: "cancel", key: "max_concurrent", allowed: "1 to 1000") { configuration, value in
             set(&configuration.cancel.maxConcurrent, integer(value, 1...1000))
         },
-        Setting(section: "cancel", key: "grace", allowed: "0 to 1h, less than timeout") { configuration, value in
+        Setting(section: "cancel", key: "grace", allowed: "0 to 1h, less than timeout", isTime: true) {
+            configuration, value in
             set(&configuration.cancel.grace, duration(value, .zero...(.seconds(3600))))
         },
         Setting(section: "cancel", key: "exclude_user", allowed: nameList) { configuration, value in
@@ -146,6 +155,13 @@ struct Setting: Sendable {
     ]
 
     static let logLevels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+    /// What else an error may say of a value that is not allowed; nil where `allowed` says it all.
+    func hint(for value: String) -> String? {
+        if hasComment(value, marks: ["#", ";"]) { return "a comment needs a line of its own" }
+        if value.contains(where: isQuote) { return "values stand without quotes" }
+        return isTime && !hasTimeUnit(value) ? "a time is a whole number with us, ms, s, min, h or d" : nil
+    }
+
     private static let hostList =
         "addresses, host names or socket directories, separated by commas; the port has a key of its own"
     private static let nameList = "names separated by commas, without quotes"

@@ -12,6 +12,24 @@ func set<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
     return true
 }
 
+/// Whether it is written as in postgresql.conf, in quotes or with a comment behind it, which would become part of it.
+func isMisread(_ value: String) -> Bool { isQuoted(value) || hasComment(value, marks: ["#"]) }
+
+func isQuoted(_ text: String) -> Bool {
+    guard text.count > 1, let first = text.first else { return false }
+    return isQuote(first) && text.last == first
+}
+
+func isQuote(_ character: Character) -> Bool { character == "'" || character == "\"" }
+
+/// A word begins with one of the marks; the first one may, if it is more than the mark.
+func hasComment(_ text: String, marks: [String]) -> Bool {
+    let words = text.split(whereSeparator: \.isWhitespace)
+    return marks.contains { mark in
+        words.first?.elementsEqual(mark) == true || words.dropFirst().contains { $0.hasPrefix(mark) }
+    }
+}
+
 func path(_ value: String) -> String? { value.hasPrefix("/") ? value : nil }
 
 /// The words of an enumeration, as the error message has them.
@@ -25,7 +43,7 @@ func hosts(_ value: String) -> [String]? {
         // The brackets of an IPv6 address, as they stand before a port.
         return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
     }
-    return hosts.contains { $0.isEmpty || hasPort($0) } ? nil : hosts
+    return hosts.contains { $0.isEmpty || hasPort($0) || isQuoted($0) } ? nil : hosts
 }
 
 /// As other programs write it; an IPv6 address has more than one colon.
@@ -40,7 +58,7 @@ func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Val
 func names(_ value: String) -> Set<String>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
-    return names.contains { $0.isEmpty || $0.contains("\"") || $0.contains(" #") } ? nil : Set(names)
+    return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) || $0.contains(" #") } ? nil : Set(names)
 }
 
 /// What the kernel counts in whole seconds, with its bound.
@@ -58,20 +76,28 @@ func milliseconds(_ text: String) -> Duration? {
 func duration(
     _ text: String, _ bounds: ClosedRange<Duration>, unit missing: Duration = .seconds(1)
 ) -> Duration? {
-    guard let (count, name) = quantity(text) else { return nil }
-    let unit: Duration
-    switch name {
-    case "us": unit = .microseconds(1)
-    case "ms": unit = .milliseconds(1)
-    case "": unit = missing
-    case "s": unit = .seconds(1)
-    case "min": unit = .seconds(60)
-    case "h": unit = .seconds(3600)
-    case "d": unit = .seconds(86_400)
-    default: return nil
-    }
+    guard let (count, name) = quantity(text), let unit = name.isEmpty ? missing : timeUnit(name) else { return nil }
     let value = unit * count
     return bounds.contains(value) ? value : nil
+}
+
+private func timeUnit(_ name: Substring) -> Duration? {
+    switch name {
+    case "us": .microseconds(1)
+    case "ms": .milliseconds(1)
+    case "s": .seconds(1)
+    case "min": .seconds(60)
+    case "h": .seconds(3600)
+    case "d": .seconds(86_400)
+    default: nil
+    }
+}
+
+/// Whether it is a number, however large, with a unit of postgresql.conf or none.
+func hasTimeUnit(_ text: String) -> Bool {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    let unit = text[digits.endIndex...].trimmed
+    return !digits.isEmpty && (unit.isEmpty || timeUnit(unit) != nil)
 }
 
 /// Bytes: a whole number with a unit of postgresql.conf, which only 0 can do without.

@@ -54,7 +54,8 @@ extension IntegrationTests {
             ),
             Mistake(
                 "[server]\nconnect_timeout = 1 week\n",
-                #":2: [server] connect_timeout = "1 week" is not allowed; allowed: 1s to 1h"#
+                #":2: [server] connect_timeout = "1 week" is not allowed; allowed: 1s to 1h; "#
+                    + "a time is a whole number with us, ms, s, min, h or d"
             ),
             Mistake(
                 "[metrics]\nfile = metrics\n",

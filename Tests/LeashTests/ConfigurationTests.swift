@@ -151,6 +151,34 @@ struct ConfigurationTests {
         #expect(message("[server]\nconect_timeout = 1").contains(#"nearest known is "connect_timeout""#))
     }
 
+    private static let quoted = "values stand without quotes"
+    private static let comment = "a comment needs a line of its own"
+    private static let time = "a time is a whole number with us, ms, s, min, h or d"
+
+    @Test(
+        "What postgresql.conf takes and this file doesn't is explained",
+        arguments: [
+            ("[server]\nhost = 'db'", quoted), ("[listen]\nport = '1'", quoted), ("[server]\nhost = 'a', b", quoted),
+            ("[metrics]\nfile = \"/a\"", quoted), ("[cancel]\nexclude_user = 'etl'", quoted),
+            ("[cancel]\nexclude_user = a, 'etl'", quoted), ("[cancel]\nexclude_user = ''", quoted),
+            ("[listen]\nssl_ciphers = 'HIGH:!aNULL'", quoted), ("[listen]\nport = 6432 # comment", comment),
+            ("[listen]\nport = 6432\t#comment", comment), ("[listen]\nport = 6432 ; comment", comment),
+            ("[server]\nhost = db # the first", comment), ("[server]\nhost = # none", comment),
+            ("[metrics]\nfile = /a # '", comment), ("[cancel]\ntimeout = 30 seconds", time),
+            ("[cancel]\ntimeout = 1.5h", time), ("[cancel]\ngrace = -1s", time), ("[cancel]\ntimeout =", time),
+            ("[listen]\ntcp_user_timeout = 9 weeks", time), ("[server]\ntcp_keepalives_idle = 1m", time),
+        ]
+    )
+    func hints(text: String, hint: String) {
+        #expect(message(text).hasPrefix("test.conf:2: ") && message(text).hasSuffix("; \(hint)"), "\(message(text))")
+    }
+
+    @Test("Marks of comments and quotes within words are part of them")
+    func marks() throws {
+        let exclusion = try parse("[cancel]\nexclude_user = #a, o'hara\nexclude_database = b#c\n").cancel.exclusion
+        #expect(exclusion.users == ["#a", "o'hara"] && exclusion.databases == ["b#c"])
+    }
+
     @Test("A file that isn't there or isn't text says so")
     func unreadable() {
         #expect(throws: ConfigurationError.self) { try Configuration(file: "/nonexistent/pgleash.conf") }
