@@ -96,12 +96,25 @@ extension Configuration {
     }
 
     private static func suggestion(for word: String, among known: [String], quoted: (String) -> String) -> String {
-        let nearest = known.min { editDistance(word, $0) < editDistance(word, $1) }
         let list = known.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         let all = "; known: " + list.map(quoted).joined(separator: ", ")
-        guard let nearest else { return all }
+        guard let nearest = nearestWord(to: word, among: known) else { return all }
         return "; the nearest known is \(quoted(nearest))" + all
     }
+}
+
+/// The one that was probably meant; nil where that would be a guess.
+func nearestWord(to word: String, among known: [String]) -> String? {
+    let nearest = known.map { (word: $0, distance: editDistance(word, $0)) }.min { $0.distance < $1.distance }
+    guard let nearest else { return nil }
+    if nearest.distance == 1 { return nearest.word }
+    // Shorter ones are in too many.
+    if word.count >= 3 {
+        if let match = known.first(where: { $0.hasPrefix(word) || word.hasPrefix($0) }) { return match }
+        if let match = known.first(where: { $0.hasSuffix(word) || word.hasSuffix($0) }) { return match }
+    }
+    // Two are two letters that have changed places, in the shortest of words.
+    return nearest.distance <= max(2, word.count / 3) ? nearest.word : nil
 }
 
 /// How many characters must be added, removed or replaced to make one word the other (Levenshtein).

@@ -151,6 +151,29 @@ struct ConfigurationTests {
         #expect(message("[server]\nconect_timeout = 1").contains(#"nearest known is "connect_timeout""#))
     }
 
+    @Test(
+        "A key that begins with what is written, or ends with it, is nearer than one that just looks like it",
+        arguments: [
+            ("listen", "ssl_cert", "ssl_cert_file"), ("listen", "ssl_key", "ssl_key_file"), ("listen", "hosts", "host"),
+            ("listen", "server_port", "port"), ("listen", "ssl_mode", "sslmode"),
+            ("server", "sslcertificate", "sslcert"),
+            ("cancel", "user", "exclude_user"), ("cancel", "atempt_timeout", "attempt_timeout"),
+            ("pgleash", "log", "log_level"),
+        ]
+    )
+    func nearest(section: String, key: String, expected: String) {
+        let told = message("[\(section)]\n\(key) = 1")
+        #expect(
+            told.hasPrefix(
+                "test.conf:2: [\(section)] unknown key \"\(key)\"; the nearest known is \"\(expected)\"; known: "))
+    }
+
+    @Test(
+        "No key is suggested that is far from what is written", arguments: ["listen_addresses", "user", "db", "x", ""])
+    func farFetched(key: String) {
+        #expect(message("[server]\n\(key) = 1").hasPrefix("test.conf:2: [server] unknown key \"\(key)\"; known: "))
+    }
+
     private static let quoted = "values stand without quotes"
     private static let comment = "a comment needs a line of its own"
     private static let time = "a time is a whole number with us, ms, s, min, h or d"
