@@ -38,15 +38,15 @@ extension Session {
             let tls = try worker.clientSecurity.accept(over: client, loop: worker.loop)
             client = tls
             stage = .encrypting
-            tls.handshake { [unowned self] in encrypted($0, isDirect) }
+            tls.handshake { [unowned self, unowned tls] in encrypted(tls, $0, isDirect) }
         } catch {
             failToEncrypt("\(error)")
         }
     }
 
-    private func encrypted(_ error: TLSError?, _ isDirect: Bool) {
+    private func encrypted(_ tls: TLSSocket, _ error: TLSError?, _ isDirect: Bool) {
         if let error { return failToEncrypt("\(error)") }
-        if isDirect, (client as? TLSSocket)?.hasAgreedOnProtocol != true {
+        if isDirect, !tls.hasAgreedOnProtocol {
             return failToEncrypt(
                 "received direct SSL connection request without ALPN protocol negotiation extension"
             )

@@ -84,7 +84,9 @@ extension IntegrationTests {
                 Programs.debian("openssl"), ["s_client", "-connect", pgleash.address, "-quiet"]
             )
             #expect(refused.output == "")
-            #expect(!pgleash.logLines("without ALPN protocol negotiation extension").isEmpty)
+            try wait(for: "the reason in the log") {
+                !pgleash.logLines("without ALPN protocol negotiation extension").isEmpty
+            }
             pgleash.stop()
         }
 
