@@ -114,7 +114,7 @@ package final class Worker {
     /// Receives what `socket` has, and lends it to `body`. Here, as who borrows the buffer from its owner need not
     /// retain it.
     func receive(from socket: any StreamSocket, _ body: (Span<UInt8>) -> Void) -> Received {
-        let received = socket.receive(into: receiveBuffer)
+        let received = socket.receive(into: receiveBuffer, limit: receiveBuffer.size)
         if case .bytes(let count) = received { receiveBuffer.withReceived(count, body) }
         return received
     }

@@ -1,39 +1,42 @@
 // The message types of protocol 3 that pgleash tells apart, under the names of PostgreSQL's chapter
-// "Message Formats". What is not listed here is passed on all the same: pgleash need not know it.
+// "Message Formats". What is not listed here is passed on all the same: pgleash need not know it. They are public, as
+// the compiler inlines nothing that is `package` into other modules, and each would be a call there.
 
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 /// The first byte of a message the client sends after its start-up packet.
-package enum FrontendKind {
-    package static let bind = UInt8(ascii: "B")
-    package static let close = UInt8(ascii: "C")
-    package static let copyData = UInt8(ascii: "d")
-    package static let copyDone = UInt8(ascii: "c")
-    package static let copyFail = UInt8(ascii: "f")
-    package static let describe = UInt8(ascii: "D")
-    package static let execute = UInt8(ascii: "E")
-    package static let functionCall = UInt8(ascii: "F")
-    package static let parse = UInt8(ascii: "P")
-    package static let query = UInt8(ascii: "Q")
-    package static let sync = UInt8(ascii: "S")
-    package static let terminate = UInt8(ascii: "X")
+public enum FrontendKind {
+    @inlinable public static var bind: UInt8 { UInt8(ascii: "B") }
+    @inlinable public static var close: UInt8 { UInt8(ascii: "C") }
+    @inlinable public static var copyData: UInt8 { UInt8(ascii: "d") }
+    @inlinable public static var copyDone: UInt8 { UInt8(ascii: "c") }
+    @inlinable public static var copyFail: UInt8 { UInt8(ascii: "f") }
+    @inlinable public static var describe: UInt8 { UInt8(ascii: "D") }
+    @inlinable public static var execute: UInt8 { UInt8(ascii: "E") }
+    @inlinable public static var functionCall: UInt8 { UInt8(ascii: "F") }
+    @inlinable public static var parse: UInt8 { UInt8(ascii: "P") }
+    @inlinable public static var query: UInt8 { UInt8(ascii: "Q") }
+    @inlinable public static var sync: UInt8 { UInt8(ascii: "S") }
+    @inlinable public static var terminate: UInt8 { UInt8(ascii: "X") }
 }
 
+// swift-format-ignore: AllPublicDeclarationsHaveDocumentation
 /// The first byte of a message the server sends.
-package enum BackendKind {
-    package static let authentication = UInt8(ascii: "R")
-    package static let backendKeyData = UInt8(ascii: "K")
-    package static let bindComplete = UInt8(ascii: "2")
-    package static let closeComplete = UInt8(ascii: "3")
-    package static let commandComplete = UInt8(ascii: "C")
-    package static let copyInResponse = UInt8(ascii: "G")
-    package static let emptyQueryResponse = UInt8(ascii: "I")
-    package static let errorResponse = UInt8(ascii: "E")
-    package static let functionCallResponse = UInt8(ascii: "V")
-    package static let negotiateProtocolVersion = UInt8(ascii: "v")
-    package static let noData = UInt8(ascii: "n")
-    package static let parseComplete = UInt8(ascii: "1")
-    package static let portalSuspended = UInt8(ascii: "s")
-    package static let readyForQuery = UInt8(ascii: "Z")
-    package static let rowDescription = UInt8(ascii: "T")
+public enum BackendKind {
+    @inlinable public static var authentication: UInt8 { UInt8(ascii: "R") }
+    @inlinable public static var backendKeyData: UInt8 { UInt8(ascii: "K") }
+    @inlinable public static var bindComplete: UInt8 { UInt8(ascii: "2") }
+    @inlinable public static var closeComplete: UInt8 { UInt8(ascii: "3") }
+    @inlinable public static var commandComplete: UInt8 { UInt8(ascii: "C") }
+    @inlinable public static var copyInResponse: UInt8 { UInt8(ascii: "G") }
+    @inlinable public static var emptyQueryResponse: UInt8 { UInt8(ascii: "I") }
+    @inlinable public static var errorResponse: UInt8 { UInt8(ascii: "E") }
+    @inlinable public static var functionCallResponse: UInt8 { UInt8(ascii: "V") }
+    @inlinable public static var negotiateProtocolVersion: UInt8 { UInt8(ascii: "v") }
+    @inlinable public static var noData: UInt8 { UInt8(ascii: "n") }
+    @inlinable public static var parseComplete: UInt8 { UInt8(ascii: "1") }
+    @inlinable public static var portalSuspended: UInt8 { UInt8(ascii: "s") }
+    @inlinable public static var readyForQuery: UInt8 { UInt8(ascii: "Z") }
+    @inlinable public static var rowDescription: UInt8 { UInt8(ascii: "T") }
 }
 
 /// A set of message types: one bit for each byte value.

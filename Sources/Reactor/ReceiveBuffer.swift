@@ -1,7 +1,7 @@
-// Where the bytes of a loop's sockets arrive.
+// Where the bytes of a loop's sockets arrive. Public, like all that is inlined into other modules.
 
 /// The bytes every receive of a loop goes into; one for all its sockets, as each is dealt with before the next.
-@safe package final class ReceiveBuffer {
+@safe public final class ReceiveBuffer {
     @usableFromInline let storage: UnsafeMutableBufferPointer<UInt8>
 
     /// - Parameter size: in bytes, more than 0.
@@ -15,11 +15,12 @@
         unsafe storage.deallocate()
     }
 
-    @inlinable package var size: Int { unsafe storage.count }
+    /// In bytes.
+    @inlinable public var size: Int { unsafe storage.count }
 
     /// Lends the first `count` bytes, those that were just received. Nothing may be received meanwhile.
     @inlinable
-    package func withReceived<Result, Failure: Error>(
+    public func withReceived<Result, Failure: Error>(
         _ count: Int,
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -28,7 +29,7 @@
 
     /// Lets `fill` write to the storage, as a receive does.
     @inlinable
-    package func fill<Result>(_ fill: (inout MutableSpan<UInt8>) -> Result) -> Result {
+    public func fill<Result>(_ fill: (inout MutableSpan<UInt8>) -> Result) -> Result {
         var span = unsafe MutableSpan(_unsafeElements: storage)
         return fill(&span)
     }

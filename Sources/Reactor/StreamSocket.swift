@@ -1,5 +1,6 @@
 // What the rest of the program may ask of a connected socket. KernelSocket is the real one; a simulation brings
-// its own. What every byte passes is inlinable, so that the borders of modules cost it nothing.
+// its own. What every byte passes is inlinable, so that the borders of modules cost it nothing; and public, as the
+// compiler inlines nothing that is `package` there.
 
 /// What a receive brought.
 package enum Received: Equatable, Sendable {
@@ -19,31 +20,41 @@ package enum Sent: Equatable, Sendable {
 }
 
 /// What a socket is watched for.
-package struct Interest: OptionSet, Sendable {
-    package let rawValue: UInt8
-    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
+public struct Interest: OptionSet, Sendable {
+    /// One bit each.
+    public let rawValue: UInt8
+
+    /// Any combination of the bits.
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// OptionSet's own is a call by way of a witness table in other modules.
-    @inlinable package func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
+    @inlinable public func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
 
-    @inlinable package static var read: Interest { Interest(rawValue: 1) }
-    @inlinable package static var write: Interest { Interest(rawValue: 2) }
+    /// Bytes to be received, and the end of the peer's stream.
+    @inlinable public static var read: Interest { Interest(rawValue: 1) }
+    /// Room for bytes to be sent.
+    @inlinable public static var write: Interest { Interest(rawValue: 2) }
     /// The end of the peer's stream, or a reset, also while unread bytes stand before it. Implied by `.read`.
-    @inlinable package static var close: Interest { Interest(rawValue: 4) }
+    @inlinable public static var close: Interest { Interest(rawValue: 4) }
 }
 
 /// What a socket has become.
-package struct Readiness: OptionSet, Sendable {
-    package let rawValue: UInt8
-    @inlinable package init(rawValue: UInt8) { self.rawValue = rawValue }
+public struct Readiness: OptionSet, Sendable {
+    /// One bit each.
+    public let rawValue: UInt8
+
+    /// Any combination of the bits.
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// As for Interest.
-    @inlinable package func contains(_ other: Readiness) -> Bool { rawValue & other.rawValue == other.rawValue }
+    @inlinable public func contains(_ other: Readiness) -> Bool { rawValue & other.rawValue == other.rawValue }
 
-    @inlinable package static var readable: Readiness { Readiness(rawValue: 1) }
-    @inlinable package static var writable: Readiness { Readiness(rawValue: 2) }
+    /// A receive brings something, if only the end.
+    @inlinable public static var readable: Readiness { Readiness(rawValue: 1) }
+    /// A send takes something, or tells of an error.
+    @inlinable public static var writable: Readiness { Readiness(rawValue: 2) }
     /// Told only under `Interest.close`; whether it was an orderly end tells `takeError`.
-    @inlinable package static var closed: Readiness { Readiness(rawValue: 4) }
+    @inlinable public static var closed: Readiness { Readiness(rawValue: 4) }
 }
 
 /// A non-blocking stream socket on an event loop; used on the loop's thread alone.
