@@ -1,5 +1,7 @@
 // What is allowed in a configuration and is probably not what was meant. None of it keeps pgleash from starting.
 
+import Logging
+
 /// One such setting.
 package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertible {
     /// The key, with its file and line where it stands in one.
@@ -7,6 +9,11 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
     package let reason: String
 
     package var description: String { "\(setting): \(reason)" }
+
+    package func log(_ log: Logger) {
+        let metadata: Logger.Metadata = ["setting": "\(setting)", "reason": "\(reason)"]
+        log.warning("a setting is probably not what was meant", metadata: metadata)
+    }
 }
 
 extension Configuration {
@@ -45,19 +52,15 @@ extension Configuration {
         }
     }
 
+    /// What is said where the certificate that clients are shown has expired.
+    var expired: ConfigurationWarning {
+        ConfigurationWarning(setting: naming("ssl_cert_file", in: "listen"), reason: "the certificate has expired")
+    }
+
     /// A warning for each of the keys that is set.
     private func warn(
         _ section: String, _ reason: String, _ keys: (name: String, isSet: Bool)...
     ) -> [ConfigurationWarning] {
         keys.filter(\.isSet).map { ConfigurationWarning(setting: naming($0.name, in: section), reason: reason) }
-    }
-}
-
-extension Security {
-    /// The same of the files that `configuration` names.
-    package func warnings(_ configuration: Configuration) -> [ConfigurationWarning] {
-        guard client.hasExpired else { return [] }
-        let setting = configuration.naming("ssl_cert_file", in: "listen")
-        return [ConfigurationWarning(setting: setting, reason: "the certificate has expired")]
     }
 }

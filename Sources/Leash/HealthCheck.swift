@@ -6,7 +6,8 @@ import Reactor
 /// server behind it.
 ///
 /// - Returns: what was found, in one line, and pg_isready's exit code for it.
-package func checkHealth(_ configuration: Configuration, _ security: Security) -> (line: String, exitCode: Int32) {
+package func checkHealth(_ configuration: Configuration, _ security: ServerSecurity) -> (line: String, exitCode: Int32)
+{
     // OpenSSL writes without MSG_NOSIGNAL.
     SignalWatch.ignoreBrokenPipes()
     guard var door = configuration.listen.endpoints.first?.first else { return ("no address to listen on", 3) }
@@ -15,7 +16,7 @@ package func checkHealth(_ configuration: Configuration, _ security: Security) -
     let isTLSDemanded = configuration.listen.tls.mode == .require && configuration.listen.tls.clientAuthorities == nil
     let atDoor = door.probe(isTLSDemanded ? .unverified : .none)
     guard atDoor.status == .accepting else { return ("\(door) - \(atDoor)", atDoor.status.rawValue) }
-    let servers = configuration.server.endpoints.map { ($0, $0.probe(security.server)) }
+    let servers = configuration.server.endpoints.map { ($0, $0.probe(security)) }
     // Any of several servers will do.
     guard let best = servers.min(by: { $0.1.status.rawValue < $1.1.status.rawValue }) else { return ("no server", 3) }
     return ("\(door) -> \(best.0) - \(best.1)", best.1.status.rawValue)

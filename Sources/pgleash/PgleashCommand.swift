@@ -44,20 +44,24 @@ struct PgleashCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try effectiveConfiguration()
-        let security = readSecurity(configuration)
-        let warnings = configuration.warnings + security.warnings(configuration)
-        if checkConfig { return say(warnings, of: configuration) }
-        if ping {
-            let (line, exitCode) = checkHealth(configuration, security)
+        if ping, !checkConfig {
+            // Who asks need not be able to read the key that clients are answered with.
+            let (line, exitCode) = checkHealth(
+                configuration,
+                orQuit { () throws(SecurityError) in
+                    try Security.server(configuration)
+                })
             print(line)
             throw ExitCode(exitCode)
         }
-        try serve(configuration, security, warnings)
+        let security = orQuit { () throws(SecurityError) in try Security(configuration) }
+        if checkConfig { return say(security.warnings, of: configuration) }
+        try serve(configuration, security)
     }
 
-    private func readSecurity(_ configuration: Configuration) -> Security {
+    private func orQuit<Result>(_ read: () throws(SecurityError) -> Result) -> Result {
         do throws(SecurityError) {
-            return try Security(configuration)
+            return try read()
         } catch {
             // A file may still come or be put right, and a service is then to be started again.
             quit(checkConfig || ping || error.isMistake ? exConfig : 1, "\(error)")
@@ -74,18 +78,11 @@ struct PgleashCommand: ParsableCommand {
         }
     }
 
-    private func serve(
-        _ configuration: Configuration, _ security: Security, _ warnings: [ConfigurationWarning]
-    ) throws {
+    private func serve(_ configuration: Configuration, _ security: Security) throws {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var log = Logger(label: "pgleash")
         log.logLevel = configuration.logLevel
-        for warning in warnings {
-            log.warning(
-                "a setting is probably not what was meant",
-                metadata: ["setting": "\(warning.setting)", "reason": "\(warning.reason)"]
-            )
-        }
+        security.warnings.forEach { $0.log(log) }
         do {
             // Threads of libraries may still be at work, so nothing is taken down.
             quit(try Supervisor(configuration, security, log: log).run())

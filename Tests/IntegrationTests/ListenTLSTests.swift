@@ -103,7 +103,11 @@ extension IntegrationTests {
             let line = pgleash.logLines("certificates stay as they were").first
             #expect(line?.contains(Self.files.serverKey) == true)
             #expect(line?.contains("section=listen") == true)
+            #expect(line?.contains("[listen] ssl_key_file: ") == true)
             #expect(try pgleash.connectEncrypted().query("SELECT 1") == [["1"]])
+            #expect(pgleash.logLines("has expired").isEmpty)
+            try put(Self.files[.expired])
+            try reload("the certificate has expired")
             #expect(try before.query("SELECT 1") == [["1"]])
             pgleash.stop()
         }
@@ -113,7 +117,9 @@ extension IntegrationTests {
                 "sslmode = require", "ssl_cert_file = \(Self.files[.right])", "ssl_key_file = \(Self.files.serverKey)",
             ]
             let pgleash = try PgleashProcess(configuration: ["listen": lines])
-            let file = try RunFolder.shared.newFile("ping.conf", (["[listen]"] + lines).joined(separator: "\n") + "\n")
+            // Who asks need not be able to read the key.
+            let known = ["[listen]"] + lines.dropLast() + ["ssl_key_file = /nonexistent"]
+            let file = try RunFolder.shared.newFile("ping.conf", known.joined(separator: "\n") + "\n")
             let server = PrivatePostgres.shared.address
             let ping = try ChildProcess(
                 Programs.pgleash, ["--config", file, "--listen", pgleash.address, "--server", server, "--ping"]
