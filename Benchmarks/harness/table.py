@@ -1,6 +1,6 @@
 """Writes results as Markdown: first whether the goals are held, then each figure of all contenders."""
 
-from harness.contenders import Pgleash
+from harness.contenders import HAProxy, NullRelay, PgBouncer, Pgleash
 from harness.goals import judge, summary
 from harness.idle import Idle
 from harness.workloads import Bulk, Transactions
@@ -21,8 +21,16 @@ def document(comparison, results):
     yield from section("Goals", goals(comparison, results))
     yield from section(
         "CPU time of the proxy: pgleash relative to the others",
-        [*ratios(comparison, results, transactions + bulk, "cpu"), *reach(comparison, results, transactions, "cpu")],
+        [
+            *ratios(comparison, results, transactions + bulk, "cpu", Pgleash.name, others_of(comparison)),
+            *reach(comparison, results, transactions, "cpu"),
+        ],
     )
+    if NullRelay.name in comparison.proxies:
+        yield from section(
+            "CPU time of the proxy: the null relay relative to PgBouncer and HAProxy, which is what is left to gain",
+            ratios(comparison, results, transactions + bulk, "cpu", NullRelay.name, (PgBouncer.name, HAProxy.name)),
+        )
     for title, workloads, contenders, figure in (
         ("CPU time of the proxy per transaction, µs", transactions, proxies, "cpu"),
         ("CPU time of the proxy per 100 MB, ms", bulk, proxies, "cpu"),
@@ -64,11 +72,10 @@ def others_of(comparison):
     return [name for name in comparison.proxies if name != Pgleash.name]
 
 
-def ratios(comparison, results, workloads, figure):
-    others = others_of(comparison)
+def ratios(comparison, results, workloads, figure, contender, others):
     yield from header(f"÷ {other}" for other in others)
     for name in workloads:
-        cells = [cell(results.ratio(name, Pgleash.name, other, figure)) for other in others]
+        cells = [cell(results.ratio(name, contender, other, figure)) for other in others]
         yield from row(comparison.titles[name], *cells)
 
 
