@@ -173,7 +173,8 @@ import Reactor
         let systemError = SystemError.last
         switch unsafe SSL_get_error(connection, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
-        case SSL_ERROR_SYSCALL: return systemError
+        // The system has nothing against it where OpenSSL takes no more behind an error of its own.
+        case SSL_ERROR_SYSCALL where systemError.code != 0: return systemError
         default: return .protocolError
         }
     }
