@@ -3,7 +3,7 @@
 import Reactor
 
 /// Why a CancelRequest was not sent.
-struct CancelFailure: Error, CustomStringConvertible {
+struct CancelFailure: CustomStringConvertible {
     static let crowd = CancelFailure("too many clients' cancels wait already")
     static let lateness = CancelFailure("timed out")
     static let brokenConnection = CancelFailure("the connection broke")

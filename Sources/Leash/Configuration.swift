@@ -84,7 +84,7 @@ package struct Configuration: Sendable {
     package var logLevel = Logger.Level.info
     /// What it was read from; nil where it is the defaults.
     package internal(set) var file: String?
-    /// The line there of each key that is set, by `[section] key`.
+    /// The line there of each key that is set, by its `name`.
     var lines: [String: Int] = [:]
 
     package init() {}
@@ -101,9 +101,12 @@ extension Keepalive {
 }
 
 extension Configuration {
+    /// A key with its section, as messages have it.
+    static func name(of key: String, in section: String) -> String { "[\(section)] \(key)" }
+
     /// A key for messages, with its file and line where it stands in one.
     func naming(_ key: String, in section: String) -> String {
-        let name = "[\(section)] \(key)"
+        let name = Self.name(of: key, in: section)
         guard let file, let line = lines[name] else { return name }
         return "\(file):\(line): \(name)"
     }

@@ -83,7 +83,7 @@ extension Configuration {
                     + (setting.hint(for: entry.value).map { "; \($0)" } ?? "")
             )
         }
-        lines["[\(entry.section)] \(entry.key)"] = entry.line
+        lines[Self.name(of: entry.key, in: entry.section)] = entry.line
     }
 
     private static func reason(of error: any Error) -> String {

@@ -58,7 +58,7 @@ func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Val
 func names(_ value: String) -> Set<String>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
-    return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) || $0.contains(" #") } ? nil : Set(names)
+    return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) } ? nil : Set(names)
 }
 
 /// What the kernel counts in whole seconds, with its bound.

@@ -116,7 +116,7 @@ extension StreamSocket {
     package var isUnanswered: Bool { false }
 
     /// Receives as many bytes as the buffer holds.
-    @inlinable package func receive(into buffer: ReceiveBuffer) -> Received {
+    package func receive(into buffer: ReceiveBuffer) -> Received {
         receive(into: buffer, limit: buffer.size)
     }
 

@@ -46,11 +46,8 @@ struct PgleashCommand: ParsableCommand {
         let configuration = try effectiveConfiguration()
         if ping, !checkConfig {
             // Who asks need not be able to read the key that clients are answered with.
-            let (line, exitCode) = checkHealth(
-                configuration,
-                orQuit { () throws(SecurityError) in
-                    try Security.server(configuration)
-                })
+            let security = orQuit { () throws(SecurityError) in try Security.server(configuration) }
+            let (line, exitCode) = checkHealth(configuration, security)
             print(line)
             throw ExitCode(exitCode)
         }

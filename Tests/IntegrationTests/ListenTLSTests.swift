@@ -113,13 +113,10 @@ extension IntegrationTests {
         }
 
         @Test func `--ping goes through TLS where it is demanded`() throws {
-            let lines = [
-                "sslmode = require", "ssl_cert_file = \(Self.files[.right])", "ssl_key_file = \(Self.files.serverKey)",
-            ]
-            let pgleash = try PgleashProcess(configuration: ["listen": lines])
+            let pgleash = try PgleashProcess(listening: "require")
             // Who asks need not be able to read the key.
-            let known = ["[listen]"] + lines.dropLast() + ["ssl_key_file = /nonexistent"]
-            let file = try RunFolder.shared.newFile("ping.conf", known.joined(separator: "\n") + "\n")
+            let known = "sslmode = require\nssl_cert_file = \(Self.files[.right])\nssl_key_file = /nonexistent\n"
+            let file = try RunFolder.shared.newFile("ping.conf", "[listen]\n\(known)")
             let server = PrivatePostgres.shared.address
             let ping = try ChildProcess(
                 Programs.pgleash, ["--config", file, "--listen", pgleash.address, "--server", server, "--ping"]
