@@ -91,10 +91,11 @@ extension LibeventLoop {
     }
 }
 
-/// Whether the far end is closed, behind what it has said.
+/// Whether the far end is closed, behind what it has said. Within some seconds, as a program that is being started
+/// beside us has our descriptors until its `exec`.
 private func hasEnded(_ descriptor: Int32) -> Bool {
     var bytes = [UInt8](repeating: 0, count: 4096)
     while recv(descriptor, &bytes, bytes.count, 0) > 0 {}
-    var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    return poll(&query, 1, 0) == 1 && query.revents & Int16(POLLHUP) != 0
+    var query = pollfd(fd: descriptor, events: 0, revents: 0)
+    return poll(&query, 1, 5000) == 1 && query.revents & Int16(POLLHUP) != 0
 }
