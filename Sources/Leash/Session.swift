@@ -100,7 +100,7 @@ final class Session: SocketOwner {
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         let side: Side = socket === client ? .client : .server
         switch stage {
-        case .relaying: relay(side, readiness)
+        case .relaying: relay(side, socket, readiness)
         case .startup: readStartup()
         case .connecting, .relayingCancel: clientLeftEarly()
         case .reaping: reap()
@@ -139,7 +139,7 @@ final class Session: SocketOwner {
     /// Keeps the gauge and the start of the running query in step with what is owed.
     func noteBusy(_ isBusy: Bool) {
         guard isBusy != (busySince != nil) else { return }
-        busySince = isBusy ? worker.loop.now : nil
+        busySince = isBusy ? worker.now : nil
         worker.counters.sessionsBusy.add(isBusy ? 1 : -1)
     }
 }

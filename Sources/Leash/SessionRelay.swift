@@ -4,19 +4,19 @@ import PostgresWire
 import Reactor
 
 extension Session {
-    /// A socket of a relaying session became ready: at most one receive for each side.
-    func relay(_ side: Side, _ readiness: Readiness) {
+    /// The socket of `side` of a relaying session became ready: at most one receive for each side.
+    func relay(_ side: Side, _ socket: any StreamSocket, _ readiness: Readiness) {
         if readiness.contains(.writable) { flush(to: side) }
         guard case .relaying = stage else { return }
         if readiness.contains(.readable) {
-            side == .client ? relayFromClient() : relayFromServer()
+            side == .client ? relay(fromClient: socket) : relay(fromServer: socket)
         } else if readiness.contains(.closed) {
             // Only the client is watched for its end alone, while it has to wait.
             clientDropped(DropKind(client.takeError()))
         }
     }
 
-    private func relayFromClient() {
+    private func relay(fromClient client: any StreamSocket) {
         switch worker.receive(from: client, { passOnToServer($0) }) {
         case .wouldBlock, .bytes: break
         case .endOfStream: clientDropped(.fin)
@@ -35,8 +35,7 @@ extension Session {
         }
     }
 
-    private func relayFromServer() {
-        guard let server else { return }
+    private func relay(fromServer server: any StreamSocket) {
         let received = worker.receive(from: server) { bytes in
             if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
         }

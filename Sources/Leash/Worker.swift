@@ -68,19 +68,20 @@ package final class Worker {
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
     /// Runs while there are sessions.
-    private var silenceTimer: (any ScheduledTimer)?
+    private var silenceTicker: (any Ticker)?
     private var nextID: SessionID = 0
     private var throttle = LogThrottle()
     private var drained: (@Sendable () -> Void)?
 
     /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
+    /// - Throws: `SystemError` where the loop can make no ticker, as there are no descriptors left.
     package init(
         loop: any EventLoop,
         mailbox: Mailbox<WorkerLetter>,
         counters: Counters,
         load: WorkerLoad,
         environment: WorkerEnvironment
-    ) {
+    ) throws(SystemError) {
         self.loop = loop
         receiveBuffer = loop.receiveBuffer
         self.mailbox = mailbox
@@ -97,6 +98,7 @@ package final class Worker {
         keys = environment.keys
         readAheadLimit = environment.readAheadLimit
         log = environment.log
+        silenceTicker = try loop.makeTicker { [unowned self] in lookForSilence() }
     }
 
     package func receive(_ letter: WorkerLetter) {
@@ -119,24 +121,22 @@ package final class Worker {
         return received
     }
 
+    /// Here for the same reason.
+    var now: MonotonicTime { loop.now }
+
     private func open(_ accepted: AcceptedSocket) {
         nextID += 1
         let session = Session(id: nextID, worker: self, client: accepted)
         sessions[nextID] = session
         session.start()
-        if silenceTimer == nil { lookForSilenceSoon() }
-    }
-
-    private func lookForSilenceSoon() {
-        silenceTimer = loop.schedule(after: Session.silencePause) { [unowned self] in lookForSilence() }
+        silenceTicker?.start(every: Session.silencePause)
     }
 
     private func lookForSilence() {
-        silenceTimer = nil
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
-        if !sessions.isEmpty { lookForSilenceSoon() }
+        if sessions.isEmpty { silenceTicker?.stop() }
     }
 
     /// Tells `session` where the server is, at once where no name has to be resolved.

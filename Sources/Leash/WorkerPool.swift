@@ -14,7 +14,9 @@ final class WorkerPool {
         let load = WorkerLoad()
 
         func makeWorker(on loop: LibeventLoop, _ environment: WorkerEnvironment) throws(SystemError) -> Worker {
-            let worker = Worker(loop: loop, mailbox: mailbox, counters: counters, load: load, environment: environment)
+            let worker = try Worker(
+                loop: loop, mailbox: mailbox, counters: counters, load: load, environment: environment
+            )
             try mailbox.open(on: loop) { worker.receive($0) }
             return worker
         }

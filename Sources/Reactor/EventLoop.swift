@@ -16,6 +16,9 @@ package protocol EventLoop: AnyObject {
     /// Calls `body` once after `delay`, unless the timer is cancelled or released before.
     func schedule(after delay: Duration, _ body: @escaping () -> Void) -> any ScheduledTimer
 
+    /// Makes what calls `body` again and again, from its `start` on.
+    func makeTicker(_ body: @escaping () -> Void) throws(SystemError) -> any Ticker
+
     /// Calls `body` on the loop's thread after each `wake`; several in a row may become one call.
     func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup
 }
@@ -23,6 +26,14 @@ package protocol EventLoop: AnyObject {
 /// A call to come. Releasing it cancels it.
 package protocol ScheduledTimer: AnyObject {
     func cancel()
+}
+
+/// Calls at a regular pace. Unlike a timer that is pending it makes the loop's waits no dearer: for a wait that has an
+/// end the kernel arms a clock and disarms it again. Releasing it stops it.
+package protocol Ticker: AnyObject {
+    /// Calls every `interval` from now on; does nothing while it runs.
+    func start(every interval: Duration)
+    func stop()
 }
 
 /// The one way into a loop from another thread.

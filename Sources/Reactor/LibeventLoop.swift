@@ -19,6 +19,8 @@ import Glibc
         // EVENT_EPOLL_USE_CHANGELIST in somebody's environment would leave sockets unread for ever: with it, a watch
         // that was edge-triggered remains so.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_IGNORE_ENV.rawValue))
+        // Else the clock is read behind each wait. Few events have a time, and those can read it themselves.
+        unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue))
         let newBase = unsafe event_base_new_with_config(configuration)
         unsafe event_config_free(configuration)
         guard let newBase = unsafe newBase else { preconditionFailure("libevent offers no way to wait for sockets") }
@@ -65,6 +67,10 @@ import Glibc
 
     package func schedule(after delay: Duration, _ body: @escaping () -> Void) -> any ScheduledTimer {
         LibeventTimer(loop: self, delay: delay, body)
+    }
+
+    package func makeTicker(_ body: @escaping () -> Void) throws(SystemError) -> any Ticker {
+        try TimerfdTicker(loop: self, body)
     }
 
     package func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup {

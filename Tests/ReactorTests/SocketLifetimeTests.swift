@@ -170,6 +170,7 @@ extension RealLoop {
                 for _ in 0..<500 {
                     _ = try loop.makeWakeup {}
                     _ = loop.schedule(after: .seconds(1)) {}
+                    try loop.makeTicker {}.start(every: .seconds(1))
                     let address = SocketAddress.ipv4(0x7f00_0001, port: 0)
                     _ = try Listener(loop: loop, address: address) { _ in }
                 }

@@ -1,4 +1,4 @@
-// Timers and wake-ups of a real loop.
+// Timers, tickers and wake-ups of a real loop.
 
 import Glibc
 import Reactor
@@ -103,6 +103,89 @@ extension RealLoop {
                 usleep(10_000)
                 loop.run(for: .milliseconds(30))
                 #expect(fired.value == [0])
+            }
+        }
+    }
+
+    @Suite struct `A ticker` {
+        @Test func `calls at its pace while it runs, and no sooner for being started twice`() throws {
+            try withLoop { loop in
+                let times = Box<[Duration]>([])
+                let start = MonotonicTime.now
+                let ticker = try loop.makeTicker {
+                    times.value.append(MonotonicTime.now.since(start))
+                    if times.value.count == 3 { loop.stop() }
+                }
+                ticker.start(every: .milliseconds(20))
+                ticker.start(every: .milliseconds(1))
+                loop.runUntilStopped()
+                for (index, time) in times.value.enumerated() { #expect(time >= .milliseconds(20) * (index + 1)) }
+                withExtendedLifetime(ticker) {}
+            }
+        }
+
+        @Test func `calls neither before its start, nor stopped, nor released, and leaves the loop waiting`() throws {
+            try withLoop { loop in
+                let calls = Box(0)
+                let tickers = try (0..<3).map { _ in try loop.makeTicker { calls.value += 1 } }
+                tickers[1].start(every: .milliseconds(1))
+                tickers[1].stop()
+                tickers[1].stop()
+                try loop.makeTicker { calls.value += 1 }.start(every: .milliseconds(1))
+                let processorTime = loop.run(for: .milliseconds(50))
+                #expect(calls.value == 0)
+                #expect(processorTime < idleProcessorTime)
+                withExtendedLifetime(tickers) {}
+            }
+        }
+
+        @Test func `may stop, start again and release itself in its call`() throws {
+            try withLoop { loop in
+                let ticker = Box<(any Ticker)?>(nil)
+                let calls = Box(0)
+                ticker.value = try loop.makeTicker {
+                    calls.value += 1
+                    ticker.value?.stop()
+                    if calls.value == 3 { ticker.value = nil } else { ticker.value?.start(every: .milliseconds(1)) }
+                }
+                ticker.value?.start(every: .milliseconds(1))
+                loop.run(for: .milliseconds(100))
+                #expect(calls.value == 3)
+            }
+        }
+
+        @Test func `calls once for the ticks of a loop that was late`() throws {
+            try withLoop { loop in
+                let calls = Box(0)
+                let ticker = try loop.makeTicker {
+                    calls.value += 1
+                    loop.stop()
+                }
+                ticker.start(every: .milliseconds(10))
+                usleep(50_000)
+                loop.runUntilStopped()
+                #expect(calls.value == 1)
+                withExtendedLifetime(ticker) {}
+            }
+        }
+
+        @Test func `that is due but stopped by another call does not call`() throws {
+            try withLoop { loop in
+                let calls = Box(0)
+                let tickers = Box<[any Ticker]>([])
+                for _ in 0..<2 {
+                    tickers.value.append(
+                        try loop.makeTicker {
+                            calls.value += 1
+                            tickers.value.forEach { $0.stop() }
+                        }
+                    )
+                }
+                tickers.value.forEach { $0.start(every: .milliseconds(1)) }
+                // Both are due when the loop looks for the first time.
+                usleep(10_000)
+                loop.run(for: .milliseconds(30))
+                #expect(calls.value == 1)
             }
         }
     }

@@ -42,6 +42,25 @@ package final class SimulatedLoop: EventLoop {
         func cancel() { entry.body = nil }
     }
 
+    private final class SimulatedTicker: Ticker {
+        private unowned let loop: SimulatedLoop
+        private let body: () -> Void
+        private var timer: (any ScheduledTimer)?
+
+        init(_ loop: SimulatedLoop, _ body: @escaping () -> Void) { (self.loop, self.body) = (loop, body) }
+
+        func start(every interval: Duration) {
+            guard timer == nil else { return }
+            timer = loop.schedule(after: interval) { [unowned self] in
+                timer = nil
+                start(every: interval)
+                body()
+            }
+        }
+
+        func stop() { timer = nil }
+    }
+
     private final class SimulatedWakeup: Wakeup, @unchecked Sendable {
         var body: (() -> Void)?
         var isWoken = false
@@ -99,6 +118,10 @@ package final class SimulatedLoop: EventLoop {
         let entry = Entry(due: now.advanced(by: delay), body: body)
         entries.append(entry)
         return Timer(entry)
+    }
+
+    package func makeTicker(_ body: @escaping () -> Void) throws(SystemError) -> any Ticker {
+        SimulatedTicker(self, body)
     }
 
     package func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup {

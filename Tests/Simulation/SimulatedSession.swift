@@ -29,7 +29,7 @@ package final class SimulatedSession {
             log: log
         )
         let counters = counters
-        let worker = Worker(
+        let worker = try Worker(
             loop: loop, mailbox: letters, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(

@@ -66,7 +66,7 @@ final class World {
             dispatcher: orders, log: log
         )
         keys = environment.keys
-        let worker = Worker(
+        let worker = try Worker(
             loop: workerLoop, mailbox: letters, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(
