@@ -1,5 +1,9 @@
 # What there is to do with pgleash, by name. `make help` lists it.
 
+# A run of the tests whose output passes through a filter has failed when the tests have.
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -c
+
 PREFIX = /usr/local
 DESTDIR =
 SWIFT = swift
@@ -57,8 +61,8 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	@cd Benchmarks && /usr/bin/python3 -B -m unittest --quiet harness.tests
 	@$(MAKE) --no-print-directory build
 	$(COMPILE) --build-tests
-	$(SWIFT) test --skip-build --filter SimulationTests
-	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests
+	$(SWIFT) test --skip-build --filter SimulationTests 2>&1 | scripts/failures-last
+	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests 2>&1 | scripts/failures-last
 
 record-counts: build ## count what pgleash costs, and record it in Tests/Recorded
 	@scripts/install-dependencies test
