@@ -77,7 +77,7 @@ extension IntegrationTests {
             let long = try pgleash.connectBusy(name: "long")
             brief.close()
             long.close()
-            let time = try postgres.timeUntilGone("long")
+            let time = try timed { _ = try postgres.timeUntilGone("long") }
             #expect((.milliseconds(390)...(.milliseconds(1400))).contains(time))
             #expect(try pgleash.reapedLine("brief")["outcome"] == "finished")
             #expect(try pgleash.reapedLine("brief")["attempts"] == "0")

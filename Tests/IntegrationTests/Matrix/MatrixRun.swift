@@ -10,6 +10,7 @@ final class MatrixRun {
     /// Clients that go together stay for a random time of up to this, so that a server which looks after them now and
     /// then is met at any moment between.
     private let longestStay: Duration
+    private let pauses = MachinePauses.shared
     private var holders: [String: LibpqClient] = [:]
 
     init(_ route: Route, limit: Duration, longestStay: Duration = .zero) {
@@ -83,13 +84,17 @@ final class MatrixRun {
     private func whenTheyGo(_ clients: [DoomedClient]) throws -> [Duration?] {
         let starts = try clients.map { try $0.depart() }
         let ends = BackendProcess.ends(of: clients.map(\.backend), within: limit)
-        return zip(starts, ends).map { start, end in end.map { start.duration(to: $0) } }
+        return zip(starts, ends).map(time)
     }
 
     private func whenHostDies(_ clients: [DoomedClient]) throws -> [Duration?] {
         let start = ContinuousClock.now
         return try route.whileHostIsDead {
-            BackendProcess.ends(of: clients.map(\.backend), within: limit).map { $0.map { start.duration(to: $0) } }
+            BackendProcess.ends(of: clients.map(\.backend), within: limit).map { time(from: start, to: $0) }
         }
+    }
+
+    private func time(from start: ContinuousClock.Instant, to end: ContinuousClock.Instant?) -> Duration? {
+        end.map { pauses.timeWithout(from: start, to: $0) }
     }
 }

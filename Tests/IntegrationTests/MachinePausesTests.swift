@@ -1,0 +1,26 @@
+// The tests' own clock, which pgleash's bounds are measured with.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    @Suite struct MachinePausesTests {
+        /// To those who are stopped, it is as if the machine had been.
+        @Test func `a pause is no time that something took`() throws {
+            let pauses = MachinePauses.shared
+            let start = ContinuousClock.now
+            let stop = "kill -STOP $PPID; sleep 0.4; kill -CONT $PPID"
+            #expect(try ChildProcess.run(Programs.system("sh"), ["-c", stop]).exit == .code(0))
+            rest(.milliseconds(100))
+            let end = ContinuousClock.now
+            #expect(start.duration(to: end) > .milliseconds(500))
+            let time = pauses.timeWithout(from: start, to: end)
+            #expect(time >= .milliseconds(100) && time < .milliseconds(300), "\(time)")
+        }
+
+        @Test func `time that passed without one counts as it is`() {
+            let start = ContinuousClock.now
+            #expect(MachinePauses.shared.timeWithout(from: start, to: start + .milliseconds(19)) == .milliseconds(19))
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// Pauses of the machine: a virtual one is now and then given no processor for longer than pgleash is given to cancel a
+// query. What passes then is no time of pgleash's.
+
+import Foundation
+import Synchronization
+
+/// Watches for pauses from its first use on, with a thread on each processor that asks for next to nothing and so is
+/// let run at once, unless nobody is.
+final class MachinePauses: Sendable {
+    static let shared = MachinePauses()
+
+    private typealias Instant = ContinuousClock.Instant
+    private static let beat = Duration.milliseconds(5)
+    /// What a scheduler with other threads to serve may take to let one run.
+    private static let least = Duration.milliseconds(20)
+
+    private struct Processor {
+        var lastBeat = ContinuousClock.now
+        var pauses: [Range<Instant>] = []
+    }
+
+    private let processors: Mutex<[Processor]>
+
+    private init() {
+        let numbers = MachinePauses.allowedProcessors()
+        processors = Mutex(numbers.map { _ in Processor() })
+        for (index, number) in numbers.enumerated() {
+            Thread.detachNewThread { [self] in watch(index, processor: number) }
+        }
+    }
+
+    /// How long the machine ran between two moments: what passed, but for the longest that one of its processors was
+    /// out.
+    func timeWithout(from start: ContinuousClock.Instant, to end: ContinuousClock.Instant) -> Duration {
+        let time = start.duration(to: end)
+        guard time > Self.least else { return time }
+        while processors.withLock({ $0.contains { $0.lastBeat <= end } }) { rest(Self.beat) }
+        return processors.withLock { processors in
+            let pauses = processors.map { processor in
+                processor.pauses.reduce(Duration.zero) { total, pause in
+                    let within = pause.clamped(to: start..<end)
+                    return total + within.lowerBound.duration(to: within.upperBound)
+                }
+            }
+            return time - (pauses.max() ?? .zero)
+        }
+    }
+
+    private func watch(_ index: Int, processor: Int) {
+        MachinePauses.stay(on: processor)
+        while true {
+            let start = ContinuousClock.now
+            rest(Self.beat)
+            let now = ContinuousClock.now
+            processors.withLock {
+                $0[index].lastBeat = now
+                if start.duration(to: now) > Self.beat + Self.least { $0[index].pauses.append(start..<now) }
+            }
+        }
+    }
+
+    private static func allowedProcessors() -> [Int] {
+        var set = noProcessors
+        _ = getAffinity(0, set.count, &set)
+        return (0..<set.count * 8).filter { set[$0 / 8] & 1 << ($0 % 8) != 0 }
+    }
+
+    /// Keeps this thread on a processor.
+    private static func stay(on number: Int) {
+        var set = noProcessors
+        set[number / 8] = 1 << (number % 8)
+        _ = setAffinity(0, set.count, &set)
+    }
+}
+
+/// A set with a bit for each processor, as many as glibc has room for.
+private let noProcessors = [UInt8](repeating: 0, count: MemoryLayout<cpu_set_t>.size)
+private let getAffinity: @convention(c) (pid_t, Int, UnsafeMutableRawPointer) -> Int32 =
+    systemFunction("sched_getaffinity")
+private let setAffinity: @convention(c) (pid_t, Int, UnsafeRawPointer) -> Int32 = systemFunction("sched_setaffinity")
