@@ -17,7 +17,7 @@ STARTS = 5
 SPARE_DESCRIPTORS = 200  # for active sessions, libraries, listeners and event loops
 
 STALLED_SESSIONS = 64
-KEPT_KIB = 64  # in each direction, of what the other side does not take: one receive's worth
+KEPT_KIB = 128  # in each direction, of what the other side does not take: one receive's worth
 ALLOCATOR_SHARE = 1.02  # its books, and what doesn't fit into its pages
 # Each session asks for 1 GB, reads nothing of it, and sends on.
 RESULT = "SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"

@@ -91,7 +91,7 @@ package struct Configuration: Sendable {
 
     /// Bytes taken from a socket at a time: the most one wake-up of a session does, and the most a session keeps for a
     /// peer that doesn't read.
-    package static let receiveBufferSize = 64 * 1024
+    package static let receiveBufferSize = 128 * 1024
 }
 
 extension Keepalive {
