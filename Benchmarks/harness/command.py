@@ -8,9 +8,9 @@ from harness.programs import fail
 from harness.table import cell, document
 
 
-def main(comparison, description, rounds, seconds, draw=lambda *_: None):
+def main(comparison, description, passes, seconds, draw=lambda *_: None):
     """Runs it; `draw` makes plots of the results in a folder."""
-    arguments = read_arguments(comparison, description, rounds, seconds)
+    arguments = read_arguments(comparison, description, passes, seconds)
     data = arguments.output / f"{comparison.name}.csv"
     tables = data.with_suffix(".md")
 
@@ -28,13 +28,13 @@ def main(comparison, description, rounds, seconds, draw=lambda *_: None):
         print(f"{tables} has the tables")
 
 
-def read_arguments(comparison, description, rounds, seconds):
+def read_arguments(comparison, description, passes, seconds):
     parser = argparse.ArgumentParser(description=description)
     action = parser.add_mutually_exclusive_group()
     data = f"{comparison.name}.csv"
     action.add_argument("--check", action="store_true", help=f"measure nothing; fail if {data} misses a goal")
     action.add_argument("--redraw", action="store_true", help=f"measure nothing; make what is shown from {data}")
-    add_options(parser, rounds, seconds)
+    add_options(parser, passes, seconds)
     return parser.parse_args()
 
 

@@ -1,5 +1,6 @@
-"""Has contenders carry workloads, round by round, so that what drifts with time drifts for all of them."""
+"""Has contenders carry workloads, in short rounds of all of them, so that what drifts with time drifts for all."""
 
+import contextlib
 import fnmatch
 import pathlib
 from dataclasses import dataclass
@@ -41,11 +42,11 @@ class Comparison:
         return [workload.name for workload in self.workloads if isinstance(workload, kind)]
 
 
-def add_options(parser, rounds, seconds):
+def add_options(parser, passes, seconds):
     """The options of every comparison, with these defaults."""
-    parser.add_argument("--rounds", type=positive, default=rounds, metavar="N", help="(%(default)s)")
+    parser.add_argument("--passes", type=positive, default=passes, metavar="N", help="over all workloads (%(default)s)")
     parser.add_argument(
-        "--seconds", type=positive, default=seconds, metavar="N", help="for each run of pgbench (%(default)s)"
+        "--seconds", type=positive_time, default=seconds, metavar="S", help="for each run of pgbench (%(default)s)"
     )
     only = "names, or patterns as simple-*, without what stands before them for TLS too"
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=only)
@@ -61,8 +62,15 @@ def positive(word):
     return number
 
 
+def positive_time(word):
+    seconds = float(word)
+    if not 0 < seconds < 1000:
+        raise ValueError
+    return seconds
+
+
 def compare(arguments, contenders, workloads, write):
-    """Measures, and has the results written after each round, so that they outlive a run that is stopped."""
+    """Measures, and has the results written after each pass, so that they outlive a run that is stopped."""
     contenders = chosen(contenders, arguments.contenders)
     workloads = chosen(workloads, arguments.only, lambda workload: workload.names)
     for contender in contenders:
@@ -72,8 +80,8 @@ def compare(arguments, contenders, workloads, write):
     with measurement() as folder, start_server(folder, workloads) as server:
         prepare(server)
         results = Results(note(server, contenders))
-        for number in range(1, arguments.rounds + 1):
-            print(f"Round {number} of {arguments.rounds}", flush=True)
+        for number in range(1, arguments.passes + 1):
+            print(f"Pass {number} of {arguments.passes}", flush=True)
             for workload in workloads:
                 measure(results, number, workload, contenders, server, folder, arguments.seconds)
             write(arguments.output, results)
@@ -95,14 +103,32 @@ def chosen(things, patterns, names_of=lambda thing: [thing.name]):
 
 
 def measure(results, number, workload, contenders, server, folder, seconds):
-    """One workload with all contenders. Who comes first changes from round to round."""
-    first = number % len(contenders)
-    for contender in contenders[first:] + contenders[:first]:
-        if workload.is_fair_to(contender):
-            figures = workload.measure(contender, server, folder, seconds)
-            results.add(number, workload.name, contender.name, figures)
-            said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-            print(f"  {workload.name}, {contender.name}: {said}", flush=True)
+    """A pass's rounds of one workload with all contenders, started for it. Who comes first changes from round to
+    round."""
+    contenders = [contender for contender in contenders if workload.is_fair_to(contender)]
+    if not contenders:
+        return
+    with started(contenders, workload, server, folder):
+        amount = workload.amount(contenders[0], server, folder, seconds)
+        for index in range(workload.rounds):
+            first = (number + index) % len(contenders)
+            for contender in contenders[first:] + contenders[:first]:
+                figures = workload.run(contender, server, folder, amount)
+                if contender.pid is None:
+                    figures.pop("cpu")  # of one that is no program
+                results.add((number - 1) * workload.rounds + index + 1, workload.name, contender.name, figures)
+                said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+                print(f"  {workload.name}, {contender.name}: {said}", flush=True)
+
+
+@contextlib.contextmanager
+def started(contenders, workload, server, folder):
+    """Meanwhile they stand in front of the server, and speak TLS where the workload has it."""
+    with workload.encryption.clients(), contextlib.ExitStack() as stack:
+        for contender in contenders:
+            stack.enter_context(contender.start(server.port, folder, workload.encryption))
+            workload.encryption.check(contender, server)
+        yield
 
 
 def read_results(path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.contenders import NullRelay, Pgleash
 from harness.results import Spread
-from harness.table import cell, row, short
+from harness.table import BRACKETS, cell, row, short
 from harness.workloads import pipeline, result, select_row
 
 NAMES = (Pgleash.name, NullRelay.name)
@@ -48,14 +48,14 @@ class Growth:
         return tuple(Spread.of(series) for series in zip(*lines)) or None
 
     def difference(self, results):
-        """The spread of the ratio of the contenders' slopes within a round; None where their ranges overlap, and so
-        nothing can be said."""
+        """The spread of the ratio of the contenders' slopes within a round; None where it isn't certain which is
+        steeper."""
         ours, theirs = (self.lines(results, contender) for contender in NAMES)
-        both = [number for number in ours if number in theirs]
-        slopes, floor = (Spread.of([lines[number][0] for number in both]) for lines in (ours, theirs))
-        if slopes is None or slopes.least <= floor.most and floor.least <= slopes.most:
+        pairs = [(ours[number][0], theirs[number][0]) for number in ours if number in theirs]
+        differences = Spread.of([slope - floor for slope, floor in pairs])
+        if differences is None or not differences.is_certain(lambda difference: difference > 0):
             return None
-        return Spread.of([ours[number][0] / theirs[number][0] for number in both])
+        return Spread.of([slope / floor for slope, floor in pairs])
 
 
 def fit(points):
@@ -91,9 +91,9 @@ def document(results):
     yield results.note
     yield ""
     count = len(results.rounds())
-    yield f"CPU time of the proxy for a transaction: a constant and a slope. Each round has a line of its own ({count} in"
-    yield "all): here are the medians, and in brackets the least and the most slope. Where these ranges overlap, nothing"
-    yield "is said about a difference of slopes. `make growth` writes this file."
+    yield f"CPU time of the proxy for a transaction: a constant and a slope. Each of {count} rounds has a line of its"
+    yield f"own: here are the medians, and in brackets {BRACKETS}."
+    yield "Where it isn't certain which slope is steeper, no ratio is shown. `make growth` writes this file."
     yield ""
     yield from row("", *NAMES, f"slope of {NAMES[0]} ÷ {NAMES[1]}")
     yield from row("---", *["---"] * (len(NAMES) + 1))
@@ -109,7 +109,7 @@ def formula(growth, results, contender):
         return "–"
     slope, constant = line
     sign = "−" if slope.median < 0 else "+"
-    reach = f" ({nanoseconds(slope.least)} to {nanoseconds(slope.most)})" if len(slope.values) > 1 else ""
+    reach = f" ({' to '.join(map(nanoseconds, slope.range))})" if len(slope.values) > 1 else ""
     return f"{short(constant.median)} µs {sign} {nanoseconds(abs(slope.median))} ns{reach} per {growth.unit}"
 
 

@@ -17,7 +17,7 @@ class Idle(Workload):
 
     count: int
 
-    def run(self, contender, server, folder, seconds):
+    def run(self, contender, server, folder, amount):
         [kib] = idle_growths(contender, [self.count], ask_once)
         return {"memory": kib}
 

@@ -1,35 +1,44 @@
 """Runs pgbench through a contender, and takes from its log and the contender's CPU time what a transaction costs."""
 
+import math
 import subprocess
 import time
 
 from harness.programs import fail
 
-SAMPLE_SECONDS = 0.05
-# Left out at the beginning: until then backends fill their caches.
-WARM_UP_SECONDS = 0.5
+SAMPLE_SECONDS = 0.02
 ATTEMPTS = 5
+# Of each client: enough that there is something between the first and the last.
+LEAST_TRANSACTIONS = 6
 
 
-def run(contender, server, folder, seconds, clients, *options):
-    """The figures of one run: transactions/s, latencies and CPU time in µs.
+def pace(contender, server, folder, seconds, clients, *options):
+    """How many transactions each client gets through in about so many seconds."""
+    # pgbench's time begins before it opens the sessions.
+    _, transactions = execute(contender, server, folder, clients, *options, "--time", str(math.ceil(seconds) + 1))
+    ends = [end for _, end, _ in transactions]
+    rate = len(ends) / (max(ends) - min(ends)) if len(ends) > clients else 0
+    return max(LEAST_TRANSACTIONS, round(rate * seconds / clients))
 
-    Transactions and CPU time are counted between two samples of the clock, so that neither opening nor closing the
-    sessions is part of them. pgbench's time begins before it opens them: where nearly all of it went with that, it runs
-    again for longer."""
+
+def run(contender, server, folder, transactions, clients, *options):
+    """The figures of a run with so many transactions of each client: transactions/s, latencies and CPU time in µs.
+
+    They are those of the time in which all clients are at work, with their caches filled."""
+    for attempt in range(ATTEMPTS):
+        count = transactions << attempt
+        done = execute(contender, server, folder, clients, *options, "--transactions", str(count))
+        if measured := figures(*done):
+            return measured
+    fail(f"{clients} clients were never at work together through {contender.name}, even for {count} transactions each")
+
+
+def execute(contender, server, folder, clients, *options):
+    """Runs pgbench; samples of the contender's CPU time meanwhile, and the transactions."""
     command = server.client(
         *["pgbench", contender.port, "--no-vacuum", "--client", str(clients), "--jobs", str(min(clients, 2))],
         *["--log", "--log-prefix", folder / "transactions", *options],
     )
-    for attempt in range(ATTEMPTS):
-        samples = sample([*command, "--time", str(seconds << attempt)], contender, folder)
-        if measured := figures(samples, read_transactions(folder), seconds / 3):
-            return measured
-    fail(f"no transactions through {contender.name}, even in {seconds << attempt} s")
-
-
-def sample(command, contender, folder):
-    """Runs pgbench, and returns what cpu_samples() gives meanwhile."""
     with open(folder / "pgbench.log", "w+") as output, subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
     ) as process:
@@ -40,7 +49,7 @@ def sample(command, contender, folder):
         output.seek(0)
         if process.wait() != 0:
             fail(f"pgbench failed through {contender.name}\n{output.read()}")
-    return samples
+    return samples, read_transactions(folder)
 
 
 def cpu_samples(contender, process):
@@ -51,28 +60,26 @@ def cpu_samples(contender, process):
 
 
 def read_transactions(folder):
-    """When each transaction ended, and its latency in µs; the log is deleted."""
+    """Of each transaction the client, when it ended, and its latency in µs; the log is deleted."""
     transactions = []
     for path in folder.glob("transactions.*"):
         with open(path) as lines:
             for line in lines:
-                # client, transaction, latency, script, seconds, microseconds
-                words = line.split()
-                transactions.append((int(words[4]) + int(words[5]) / 1e6, int(words[2])))
+                client, _, latency, _, seconds, microseconds = map(int, line.split()[:6])
+                transactions.append((client, seconds + microseconds / 1e6, latency))
         path.unlink()
     return transactions
 
 
-def figures(samples, transactions, seconds):
-    """What the transactions between the end of the warm-up and the end of the run cost; None if that was too short."""
-    ends = [end for end, _ in transactions]
-    first, last = min(ends, default=0) + WARM_UP_SECONDS, max(ends, default=0)
-    samples = [sample for sample in samples if first <= sample[0] <= last]
-    if not samples or samples[-1][0] - samples[0][0] < seconds:
+def figures(samples, transactions):
+    """What the transactions cost that ended while all clients were at work; None where these were less than a third."""
+    begin, end = common_time(transactions)
+    samples = [sample for sample in samples if begin <= sample[0] <= end]
+    if not samples:
         return None
     (begin, cpu_before), (end, cpu_after) = samples[0], samples[-1]
-    latencies = sorted(latency for moment, latency in transactions if begin < moment <= end)
-    if not latencies:
+    latencies = sorted(latency for _, moment, latency in transactions if begin < moment <= end)
+    if len(latencies) < len(transactions) / 3:
         return None
     return {
         "transactions/s": len(latencies) / (end - begin),
@@ -81,6 +88,15 @@ def figures(samples, transactions, seconds):
         "p99.9": percentile(latencies, 0.999),
         "cpu": (cpu_after - cpu_before) * 1e6 / len(latencies),
     }
+
+
+def common_time(transactions):
+    """From when each client has ended a transaction until a tenth of the clients have ended their last."""
+    firsts, lasts = {}, {}
+    for client, moment, _ in sorted(transactions, key=lambda transaction: transaction[1]):
+        firsts.setdefault(client, moment)
+        lasts[client] = moment
+    return max(firsts.values()), sorted(lasts.values())[len(lasts) // 10]
 
 
 def percentile(ordered, fraction):

@@ -65,7 +65,7 @@ def draw_bench(comparison, results, folder):
 
 
 def dots(path, titles, results, title, rows, contenders, base):
-    """A line for each workload, on it the median of each contender's ratio to the base, and how far the rounds went."""
+    """A line for each workload, on it the median of each contender's ratio to the base, and its range."""
     rows = [row for row in rows if results.spread(row[0], base, row[1])]
     figure, axes = pyplot.subplots(figsize=(9, 2 + 0.36 * len(rows)), layout="constrained")
     for place, name in enumerate(contenders):
@@ -73,7 +73,7 @@ def dots(path, titles, results, title, rows, contenders, base):
         points = [(y + shift, results.ratio(row[0], name, base, row[1])) for y, row in enumerate(rows)]
         points = [(y, ratio) for y, ratio in points if ratio is not None]
         medians = [ratio.median for _, ratio in points]
-        reach = [[r.median - r.least for _, r in points], [r.most - r.median for _, r in points]]
+        reach = reach_of([ratio for _, ratio in points])
         style = {"color": COLORS[name][0], "fmt": MARKERS[name], "markersize": 6, "elinewidth": 1.5}
         axes.errorbar(medians, [y for y, _ in points], xerr=reach, label=name, **style)
     axes.axvline(1, color=QUIET[0], linewidth=1)
@@ -86,13 +86,18 @@ def dots(path, titles, results, title, rows, contenders, base):
     save(figure, title, results.note, path)
 
 
+def reach_of(spreads):
+    """How far their ranges go to both sides of the median."""
+    return numpy.array([[s.median - s.range[0], s.range[1] - s.median] for s in spreads]).reshape(-1, 2).T
+
+
 def draw_growth(growth, results, folder):
     """CPU time over the levels, and the line that fits."""
     figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
     for contender in growths.NAMES:
         points = growth.points(results, contender)
         spreads = [spread for _, spread in points]
-        reach = [[s.median - s.least for s in spreads], [s.most - s.median for s in spreads]]
+        reach = reach_of(spreads)
         style = {"color": COLORS[contender][0], "fmt": MARKERS[contender], "markersize": 6, "elinewidth": 1.5}
         label = f"{contender}: {growths.formula(growth, results, contender)}"
         axes.errorbar([level for level, _ in points], [s.median for s in spreads], yerr=reach, label=label, **style)

@@ -46,6 +46,11 @@ class Spread:
         ]
         return (self.values[places[-1] - 1], self.values[-places[-1]]) if places else None
 
+    @property
+    def range(self):
+        """What is shown beside the median: its interval, or from the least to the most where there is none."""
+        return self.interval or (self.least, self.most)
+
     def is_certain(self, is_held):
         """Whether the whole interval is on the median's side of a goal, which `is_held` tells of a value."""
         return self.interval is not None and len({is_held(value) for value in self.interval}) == 1
@@ -65,6 +70,10 @@ class Results:
 
     def rounds(self):
         return sorted({number for _, _, _, number in self.values})
+
+    def count(self, workload):
+        """How many rounds a workload had."""
+        return len({number for name, _, _, number in self.values if name == workload})
 
     def value(self, workload, contender, figure, number):
         """What a round gave, None where nothing was measured."""

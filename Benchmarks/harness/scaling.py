@@ -23,10 +23,12 @@ def measure_beside_idle(make_pgleash, server, folder, rounds, seconds):
         idle = [Session(crowded.port) for _ in range(count)]
         for session in idle:
             stack.enter_context(session.socket)
+        options = ACTIVE_SESSIONS, *one_row(folder, threads=1)
+        amount = pgbench.pace(empty, server, folder, seconds, *options)
         pairs = compare(
             rounds,
-            lambda: run(crowded, server, folder, seconds, ACTIVE_SESSIONS),
-            lambda: run(empty, server, folder, seconds, ACTIVE_SESSIONS),
+            lambda: pgbench.run(crowded, server, folder, amount, *options),
+            lambda: pgbench.run(empty, server, folder, amount, *options),
         )
         lost = sum(session.has_ended() for session in idle)
     title, unit = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones", "× the same without them"
@@ -44,11 +46,13 @@ def measure_workers(make_pgleash, postgres, folder, rounds, seconds):
     is_free = processors >= ENOUGH_PROCESSORS
     one, two = (make_pgleash(options=("--workers", workers)) for workers in ("1", "2"))
     with StandIn(folder, postgres, threads=2) as server, one.start(server.port, folder), two.start(server.port, folder):
+        options = one_row(folder, threads=2)
+        amount = pgbench.pace(one, server, folder, seconds, ACTIVE_SESSIONS, *options)
         # As many sessions for each worker: what it costs to wake up is shared by those that are ready.
         pairs = compare(
             rounds,
-            lambda: run(two, server, folder, seconds, 2 * ACTIVE_SESSIONS, threads=2),
-            lambda: run(one, server, folder, seconds, ACTIVE_SESSIONS, threads=2),
+            lambda: pgbench.run(two, server, folder, amount, 2 * ACTIVE_SESSIONS, *options),
+            lambda: pgbench.run(one, server, folder, amount, ACTIVE_SESSIONS, *options),
         )
     rate, cost = ratios(pairs, "transactions/s"), ratios(pairs, "cpu")
     unit = f"× one worker, on {processors} processors"
@@ -73,8 +77,9 @@ def ratios(pairs, figure):
     return tuple(first[figure] / second[figure] for first, second in pairs)
 
 
-def run(pgleash, server, folder, seconds, clients, threads=1):
-    """pgbench's figures. More threads than processors would fight for them, and latency tell of that fight."""
+def one_row(folder, threads):
+    """pgbench's options for transactions of one row each. More threads than processors would fight for them, and
+    latency tell of that fight."""
     script = folder / "one.sql"
     script.write_text("SELECT 1;\n")
-    return pgbench.run(pgleash, server, folder, seconds, clients, "--file", script, "--jobs", str(threads))
+    return "--file", script, "--jobs", str(threads)

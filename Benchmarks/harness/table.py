@@ -6,6 +6,7 @@ from harness.idle import Idle
 from harness.workloads import Bulk, Transactions
 
 ABSENT = "–"
+BRACKETS = "the range the true median is in, with 90 % and more"
 
 
 def document(comparison, results):
@@ -16,7 +17,7 @@ def document(comparison, results):
     yield ""
     yield results.note
     yield ""
-    yield f"{rounds(len(results.rounds()))} `{comparison.target}` writes this"
+    yield f"{rounds(comparison, results)} `{comparison.target}` writes this"
     yield "file; the [README](../README.md) says how it measures and how to read it."
     yield from section("Goals", goals(comparison, results))
     yield from section(
@@ -45,10 +46,13 @@ def document(comparison, results):
             yield from section(title, figures(comparison, results, workloads, contenders, figure))
 
 
-def rounds(count):
-    if count == 1:
+def rounds(comparison, results):
+    """What the figures are of."""
+    counts = sorted({results.count(name) for name in comparison.titles} - {0})
+    if counts == [1]:
         return "What a single round gave."
-    return f"Medians of {count} rounds, and in brackets the least and the most. Ratios are taken within a round."
+    count = " to ".join(map(str, sorted({counts[0], counts[-1]})))
+    return f"Medians of {count} rounds, and in brackets {BRACKETS}. Ratios are taken within a round."
 
 
 def section(title, rows):
@@ -111,7 +115,7 @@ def cell(spread):
         return ABSENT
     if len(spread.values) == 1:
         return short(spread.median)
-    return f"{short(spread.median)} ({short(spread.least)}–{short(spread.most)})"
+    return f"{short(spread.median)} ({'–'.join(map(short, spread.range))})"
 
 
 def short(value):

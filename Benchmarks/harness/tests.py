@@ -8,7 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from harness import comparison, machine
+from harness import comparison, machine, pgbench
 from harness.command import check
 from harness.comparison import chosen
 from harness.contenders import NullRelay, Pgleash
@@ -85,6 +85,25 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(Figure("", "", (1.0,) + (1.2,) * 4, at_most=1.1).verdict, "**not held** (not certain)")
 
 
+class Transactions(unittest.TestCase):
+    """Two clients that end a transaction each 10 ms, the first from 1 s on, the other from 2 s on for 1 s longer."""
+
+    transactions = [(client, client + n / 100, 100 * client) for client in (1, 2) for n in range(1, 201)]
+    samples = [(moment / 10, moment / 1000) for moment in range(50)]
+
+    def test_count_while_all_clients_are_at_work(self):
+        measured = pgbench.figures(self.samples, self.transactions)
+        self.assertAlmostEqual(measured["transactions/s"], 200, delta=5)
+        self.assertAlmostEqual(measured["cpu"], 1e4 / 200, delta=2)
+        self.assertEqual((measured["p50"], measured["p99"]), (200, 200))
+
+    def test_tell_nothing_where_that_was_hardly_ever(self):
+        for delay, is_enough in ((0.2, True), (0.5, False)):
+            late = [(client, moment + delay * (client == 2), latency) for client, moment, latency in self.transactions]
+            self.assertEqual(pgbench.figures(self.samples, late) is not None, is_enough)
+        self.assertIsNone(pgbench.figures(self.samples[:10], self.transactions))
+
+
 class Tables(unittest.TestCase):
     def test_a_single_round_has_no_range(self):
         self.assertEqual(cell(Spread.of([2])), "2.00")
@@ -94,6 +113,9 @@ class Tables(unittest.TestCase):
         once, twice = ("\n".join(document(SMALL, results_of("both-connect", *[(1, 1)] * n))) for n in (1, 2))
         self.assertIn("What a single round gave. `make small` writes this", once)
         self.assertIn("Medians of 2 rounds", twice)
+        results = results_of("both-connect", (1, 1))
+        results.values |= results_of("both-copy-in", *[(1, 1)] * 3).values
+        self.assertIn("Medians of 1 to 3 rounds", "\n".join(document(SMALL, results)))
 
     def test_ratios_end_with_how_far_they_reach(self):
         results = results_of("both-connect", (1, 2), (2, 2), (3, 2))
@@ -139,11 +161,11 @@ class Slopes(unittest.TestCase):
         for value, expected in zip((*slope.values, constant.median), (0.1, 0.2, 0.3, 10)):
             self.assertAlmostEqual(value, expected)
 
-    def test_ranges_that_overlap_show_no_difference(self):
-        self.assertIsNone(self.growth.difference(self.results((0.1, 0.2), (0.3, 0.4))))
-        apart = self.results((0.1, 0.3), (0.2, 0.4))
-        self.assertAlmostEqual(self.growth.difference(apart).most, 0.5)
-        self.assertIn("| 0.42 (0.33–0.50) |", "\n".join(growth_document(apart)))
+    def test_slopes_are_compared_where_it_is_certain_which_is_steeper(self):
+        self.assertIsNone(self.growth.difference(self.results(*[(0.1, 0.2)] * 4, (0.4, 0.3))))
+        apart = self.results(*[(0.1, 0.2)] * 4, (0.3, 0.4))
+        self.assertAlmostEqual(self.growth.difference(apart).most, 0.75)
+        self.assertIn("| 0.50 (0.50–0.75) |", "\n".join(growth_document(apart)))
         self.assertIn("| no difference shown |", "\n".join(growth_document(self.results((0.1, 0.1)))))
 
 

@@ -1,5 +1,4 @@
-"""What the contenders have to carry: pgbench's transactions, and bulk in both directions. Each measurement starts its
-contender anew."""
+"""What the contenders have to carry: pgbench's transactions, and bulk in both directions."""
 
 import contextlib
 import subprocess
@@ -15,7 +14,8 @@ from harness.wire import Session
 # Of the server: room for all sessions, and nothing that it does at times of its own choice.
 SETTINGS = ("max_connections=2600", "autovacuum=off", "checkpoint_timeout=1h", "jit=off")
 MODES = ("simple", "extended", "prepared")
-CLIENTS = (1, 8, 64, 256)
+ROUNDS = 6  # in a pass, of what takes no longer than a second
+CLIENTS = {1: ROUNDS, 8: ROUNDS, 64: ROUNDS, 256: ROUNDS // 2}  # with their rounds: so many sessions open slowly
 BATCH = 500  # queries
 IDLE_SESSIONS = 1000
 COPY_BYTES = 400_000_000
@@ -33,6 +33,7 @@ class Workload:
     title: str
     _: KW_ONLY
     encryption: Encryption = PLAIN
+    rounds: int = 1  # in a pass
 
     def encrypted(self, encryption):
         """The same with TLS."""
@@ -47,15 +48,12 @@ class Workload:
     def is_fair_to(self, contender):
         return True
 
-    def measure(self, contender, server, folder, seconds):
-        """Starts the contender, and returns figures by their names; no CPU time of one that is no program."""
-        with self.encryption.clients(), contender.start(server.port, folder, self.encryption):
-            self.encryption.check(contender, server)
-            figures = self.run(contender, server, folder, seconds)
-            return {name: value for name, value in figures.items() if name != "cpu" or contender.pid is not None}
+    def amount(self, contender, server, folder, seconds):
+        """How much to carry at a time so that it takes about so many seconds; None for what is always the same."""
+        return None
 
-    def run(self, contender, server, folder, seconds):
-        """What measure() returns, with a contender that has been started."""
+    def run(self, contender, server, folder, amount):
+        """Has it carried by a contender that has been started, and returns figures by their names."""
         raise NotImplementedError
 
 
@@ -68,24 +66,28 @@ class Transactions(Workload):
     script: str = None
     idle_sessions: int = 0
     is_connecting: bool = False
+    _: KW_ONLY
+    rounds: int = ROUNDS
 
     def is_fair_to(self, contender):
         is_reusing = self.is_connecting and contender.reuses_server_connections
         return not (is_reusing or contender.is_for_bulk_only)
 
-    def run(self, contender, server, folder, seconds):
-        options = [*self.options, *self.program(folder)]
+    def amount(self, contender, server, folder, seconds):
+        return pgbench.pace(contender, server, folder, seconds, self.clients, *self.all_options(folder))
+
+    def run(self, contender, server, folder, amount):
         with contextlib.ExitStack() as idle:
             for _ in range(self.idle_sessions):
                 idle.enter_context(Session(contender.port))
-            return pgbench.run(contender, server, folder, seconds, self.clients, *options)
+            return pgbench.run(contender, server, folder, amount, self.clients, *self.all_options(folder))
 
-    def program(self, folder):
+    def all_options(self, folder):
         if self.script is None:
-            return ["--select-only"]
+            return [*self.options, "--select-only"]
         path = folder / "script.sql"
         path.write_text(self.script)
-        return ["--file", path]
+        return [*self.options, "--file", path]
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,10 @@ class Bulk(Workload):
     """A call that carries many bytes through a port and returns how many; they are what the figures refer to."""
 
     carry: Callable
+    _: KW_ONLY
+    rounds: int = ROUNDS
 
-    def run(self, contender, server, folder, seconds):
+    def run(self, contender, server, folder, amount):
         Session(contender.port).close()  # what is done once is not part of the figures
         before = contender.cpu_seconds()
         start = time.monotonic()
@@ -135,8 +139,9 @@ def discard(query):
     return carry
 
 
-def select_row(mode, clients):
-    return Transactions(f"{mode}-{clients}", f"{mode}, {of(clients)}", clients, ("--protocol", mode))
+def select_row(mode, clients, rounds=ROUNDS):
+    name, title = f"{mode}-{clients}", f"{mode}, {of(clients)}"
+    return Transactions(name, title, clients, ("--protocol", mode), rounds=rounds)
 
 
 def of(clients):
@@ -158,7 +163,7 @@ def result(size, clients):
 
 
 WORKLOADS = [
-    *[select_row(mode, clients) for mode in MODES for clients in CLIENTS],
+    *[select_row(mode, clients, rounds) for mode in MODES for clients, rounds in CLIENTS.items()],
     pipeline(BATCH, clients=8),
     Transactions("connect", "connect for each, 8 clients", 8, ("--connect",), is_connecting=True),
     Transactions(
@@ -167,11 +172,12 @@ WORKLOADS = [
         8,
         (),
         idle_sessions=IDLE_SESSIONS,
+        rounds=1,
     ),
     Bulk("copy-out", f"{COPY_BYTES // 10**6} MB of COPY out", copy_out),
     Bulk("copy-in", f"{COPY_BYTES // 10**6} MB of COPY in", copy_in),
     # The server repeats a long text faster than a short one.
-    Bulk("value", "1 GB in one value", discard(f"SELECT repeat(repeat('x', 1000), {VALUE_BYTES // 1000})")),
+    Bulk("value", "1 GB in one value", discard(f"SELECT repeat(repeat('x', 1000), {VALUE_BYTES // 1000})"), rounds=1),
     Bulk("small-rows", f"{SMALL_ROWS:,} small rows", discard(f"SELECT generate_series(1, {SMALL_ROWS})")),
 ]
 
