@@ -30,8 +30,8 @@ extension RealLoop {
                 }
                 loop.run(for: .milliseconds(100))
                 #expect(times.value.count == 1)
-                // libevent counts whole milliseconds from the start of a turn of its loop.
-                #expect(times.value.allSatisfy { $0 >= .milliseconds(24) })
+                // libevent's clock (CLOCK_MONOTONIC_COARSE) moves with the kernel's tick, by 10 ms at most.
+                #expect(times.value.allSatisfy { $0 >= .milliseconds(15) })
                 withExtendedLifetime(timer) {}
             }
         }
