@@ -20,7 +20,7 @@ extension IntegrationTests {
             var tls = ["sslmode = \(mode)"]
             if mode.hasPrefix("verify") { tls.append("sslrootcert = \(Certificates.shared.authority)") }
             let pgleash = try PgleashProcess(serverPort: between.port, host: host, tls: tls, more: more)
-            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            try pgleash.waitForProbe()
             return pgleash
         }
 

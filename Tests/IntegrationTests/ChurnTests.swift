@@ -11,6 +11,7 @@ extension IntegrationTests {
         @Test func `a thousand clients leave no descriptor, no backend and no memory behind`() throws {
             let pgleash = try PgleashProcess()
             try churn(pgleash, rounds: 300)
+            try pgleash.waitForProbe()
             let (descriptors, memory) = (pgleash.descriptors, pgleash.memory("VmRSS"))
             let time = try timed { try churn(pgleash, rounds: 1000) }
             let (descriptorsAfter, memoryAfter) = (pgleash.descriptors, pgleash.memory("VmRSS"))

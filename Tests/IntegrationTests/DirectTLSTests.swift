@@ -41,7 +41,7 @@ extension IntegrationTests {
         func `sessions and cancels begin with a handshake`(_ mode: String) throws {
             let door = try Door()
             let pgleash = try startPgleash(door, mode)
-            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            try pgleash.waitForProbe()
             let client = try pgleash.connectBusy(name: "direct", server: postgres)
             let cancel = try RawClient(port: pgleash.port)
             try cancel.send(Frontend.cancelRequest(client.key))

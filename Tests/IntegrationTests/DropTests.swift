@@ -44,7 +44,7 @@ extension IntegrationTests {
             // Its log shows each connection, a cancel's too.
             let postgres = try PrivatePostgres("log_connections=on")
             let pgleash = try PgleashProcess(server: postgres.address)
-            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            try pgleash.waitForProbe()
             try postgres.query("CREATE TABLE numbers (number int)")
             let before = connections(of: postgres)
             for drop in Departure.ofSocket {

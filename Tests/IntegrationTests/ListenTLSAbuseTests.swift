@@ -58,7 +58,7 @@ extension IntegrationTests {
         ) throws {
             let hello = try Self.clientHello(alpn: "postgresql")
             let pgleash = try PgleashProcess(listening: "allow")
-            try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+            try pgleash.waitForProbe()
             let bystander = try Bystander(port: pgleash.port)
             let descriptors = pgleash.descriptors
             for count in 0...hello.count {

@@ -43,6 +43,7 @@ extension IntegrationTests {
 
         @Test func `a storm leaves no memory and no descriptor behind`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
+            try pgleash.waitForProbe()
             let descriptors = pgleash.descriptors
             var memory = [pgleash.memory("VmRSS")]
             for _ in 1...3 {

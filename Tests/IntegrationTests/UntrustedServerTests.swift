@@ -50,7 +50,7 @@ extension IntegrationTests {
             try probe.send([UInt8(ascii: "N")])
             if mode == "prefer" { _ = try probe.readBytes(4) }
             probe.close()
-            try wait(for: "the end of the probe") { pgleash.log.contains("server probed") }
+            try pgleash.waitForProbe()
             return pgleash
         }
 

@@ -46,7 +46,7 @@ extension PrivatePostgres {
         sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
     ) throws {
         // pgleash's own look at the server is one of the connections.
-        try wait(for: "pgleash's probe") { pgleash.log.contains("server probed") }
+        try pgleash.waitForProbe()
         let (cancels, others) = (cancelsLogged, connectionsWithoutSession)
         try body()
         let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }

@@ -76,6 +76,12 @@ final class PgleashProcess {
         log.split(separator: "\n").filter { $0.contains(text) }.map(String.init)
     }
 
+    /// Waits until the server has been looked at, once, as pgleash starts. Until then there is a thread more, with
+    /// descriptors of its own, and a connection to the server.
+    func waitForProbe() throws {
+        try wait(for: "the probe of the server") { log.contains("server probed") }
+    }
+
     /// Asks for a report with SIGUSR1, and reads it.
     func report() throws -> Report {
         unlink(metricsFile)

@@ -60,7 +60,7 @@ extension Workload {
         of pgleash: PgleashProcess, few: Int, many: Int, _ count: (() throws -> Void) throws -> [String: Int]
     ) throws -> [String: Double] {
         // Until then it has a connection of its own.
-        try wait(for: "the probe of the server") { pgleash.log.contains("server probed") }
+        try pgleash.waitForProbe()
         try run(few, through: pgleash)
         let less = try count { try run(few, through: pgleash) }
         let more = try count { try run(many, through: pgleash) }
