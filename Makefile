@@ -34,7 +34,7 @@ pileup: build ## measure how orphaned queries pile up with pgleash and without, 
 	@scripts/install-dependencies test
 	@scripts/pileup
 
-bench: build ## compare, in 55 minutes, what a query costs through pgleash and other proxies; into Benchmarks/results
+bench: build ## compare, in 40 minutes, what a query costs through pgleash and other proxies; into Benchmarks/results
 	@scripts/install-dependencies bench
 	@Benchmarks/bench
 	@Benchmarks/tls

@@ -33,7 +33,7 @@ class Workload:
     title: str
     _: KW_ONLY
     encryption: Encryption = PLAIN
-    rounds: int = 1  # in a pass
+    rounds: int = 1  # in a pass; more where nothing is left of one
 
     def encrypted(self, encryption):
         """The same with TLS."""
@@ -172,12 +172,12 @@ WORKLOADS = [
         8,
         (),
         idle_sessions=IDLE_SESSIONS,
-        rounds=1,
+        rounds=2,
     ),
     Bulk("copy-out", f"{COPY_BYTES // 10**6} MB of COPY out", copy_out),
     Bulk("copy-in", f"{COPY_BYTES // 10**6} MB of COPY in", copy_in),
     # The server repeats a long text faster than a short one.
-    Bulk("value", "1 GB in one value", discard(f"SELECT repeat(repeat('x', 1000), {VALUE_BYTES // 1000})"), rounds=1),
+    Bulk("value", "1 GB in one value", discard(f"SELECT repeat(repeat('x', 1000), {VALUE_BYTES // 1000})"), rounds=2),
     Bulk("small-rows", f"{SMALL_ROWS:,} small rows", discard(f"SELECT generate_series(1, {SMALL_ROWS})")),
 ]
 
