@@ -28,10 +28,14 @@ def document(comparison, results):
         ],
     )
     if NullRelay.name in comparison.proxies:
-        yield from section(
-            "CPU time of the proxy: the null relay relative to PgBouncer and HAProxy, which is what is left to gain",
-            ratios(comparison, results, transactions + bulk, "cpu", NullRelay.name, (PgBouncer.name, HAProxy.name)),
-        )
+        for title, workloads, figure in (
+            ("CPU time of the proxy", transactions + bulk, "cpu"),
+            ("Transactions per second", transactions, "transactions/s"),
+        ):
+            yield from section(
+                f"{title}: the null relay relative to PgBouncer and HAProxy, which is what is left to gain",
+                ratios(comparison, results, workloads, figure, NullRelay.name, (PgBouncer.name, HAProxy.name)),
+            )
     for title, workloads, contenders, figure in (
         ("CPU time of the proxy per transaction, µs", transactions, proxies, "cpu"),
         ("CPU time of the proxy per 100 MB, ms", bulk, proxies, "cpu"),
