@@ -14,6 +14,7 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess()
             let name = "busy-\(drop)"
             let client = try pgleash.connectBusy(name: name)
+            let pauses = MachinePauses.shared
             let start = ContinuousClock.now
             try drop(client)
             let time = try postgres.timeUntilGone(name)
@@ -22,14 +23,15 @@ extension IntegrationTests {
             if drop == .halfClose { #expect(try client.readToEnd() == []) }
 
             let line = try pgleash.reapedLine(name)
-            let seen = start.duration(to: .now).milliseconds
+            let end = ContinuousClock.now
+            let paused = (start.duration(to: end) - pauses.timeWithout(from: start, to: end)).milliseconds
             #expect(line["pid"] == "\(client.backendPID)")
             #expect(line["user"] == "postgres")
             #expect(line["database"] == "postgres")
             #expect(line["drop"] == drop.kind)
             #expect(line["outcome"] == "cancelled")
             #expect(Int(line["attempts"] ?? "").map { $0 >= 1 } == true)
-            #expect(Double(line["milliseconds"] ?? "").map { $0 > 0 && $0 < seen } == true)
+            #expect(Double(line["milliseconds"] ?? "").map { $0 > 0 && $0 < 250 + paused } == true)
 
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["drops_total", drop.kind] == 1)
