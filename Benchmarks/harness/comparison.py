@@ -115,7 +115,7 @@ def measure(results, number, workload, contenders, server, folder, seconds):
             for contender in contenders[first:] + contenders[:first]:
                 figures = workload.run(contender, server, folder, amount)
                 if contender.pid is None:
-                    figures.pop("cpu")  # of one that is no program
+                    figures.pop("cpu", None)  # of one that is no program
                 results.add((number - 1) * workload.rounds + index + 1, workload.name, contender.name, figures)
                 said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
                 print(f"  {workload.name}, {contender.name}: {said}", flush=True)

@@ -14,7 +14,6 @@ final class Bystander: Sendable {
 
     /// Returns when the first answer is there.
     init(port: UInt16, name: String = "bystander") throws {
-        _ = MachinePauses.shared  // watched from here on
         let task = ParallelTask { [self] in try ask(port, name) }
         self.task.withLock { $0 = task }
         do {
@@ -33,10 +32,11 @@ final class Bystander: Sendable {
         let client = try RawClient(port: port)
         try client.startUp(name: name)
         while !isStopping.load(ordering: .relaxed) {
-            let start = ContinuousClock.now
-            try client.send(Frontend.query("SELECT 1"))
-            let answer = try client.read(until: BackendKind.readyForQuery).map(\.kind)
-            let time = MachinePauses.shared.timeWithout(from: start, to: .now)
+            var answer: [UInt8] = []
+            let time = try MachinePauses.shared.timed {
+                try client.send(Frontend.query("SELECT 1"))
+                answer = try client.read(until: BackendKind.readyForQuery).map(\.kind)
+            }
             guard answer == Array("TDCZ".utf8) else { throw TimedOut(description: "\(name) got \(answer)") }
             times.withLock { $0.append(time) }
             rest(Self.pause)

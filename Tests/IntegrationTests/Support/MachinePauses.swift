@@ -46,6 +46,13 @@ final class MachinePauses: Sendable {
         }
     }
 
+    /// How long `body` took, but for pauses.
+    func timed(_ body: () throws -> Void) rethrows -> Duration {
+        let start = ContinuousClock.now
+        try body()
+        return timeWithout(from: start, to: .now)
+    }
+
     private func watch(_ index: Int, processor: Int) {
         MachinePauses.stay(on: processor)
         while true {

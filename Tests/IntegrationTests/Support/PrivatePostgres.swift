@@ -125,12 +125,11 @@ extension PrivatePostgres {
 
     /// How long it takes until no backend of this name is there at all; pauses of the machine don't count.
     func timeUntilGone(_ name: String, within duration: Duration = .seconds(10)) throws -> Duration {
-        let pauses = MachinePauses.shared
-        let start = ContinuousClock.now
-        try wait(for: "the end of \(name)'s backend", within: duration, pause: .microseconds(500)) {
-            try backends(name) == 0
+        try MachinePauses.shared.timed {
+            try wait(for: "the end of \(name)'s backend", within: duration, pause: .microseconds(500)) {
+                try backends(name) == 0
+            }
         }
-        return pauses.timeWithout(from: start, to: .now)
     }
 
     /// Ends what a test knows to be left running.
