@@ -2,15 +2,21 @@
 
 import PostgresWire
 
-/// The names by which the operator leaves sessions out; exactly as the client's start-up gives them.
+/// The names by which the operator leaves sessions out, as PostgreSQL keeps them; so a name matches whether it is given
+/// whole or as `pg_stat_activity` shows it.
 package struct Exclusion: Equatable, Sendable {
-    package var users: Set<String> = []
-    package var databases: Set<String> = []
-    package var applicationNames: Set<String> = []
+    package var users: Set<Identifier> = []
+    package var databases: Set<Identifier> = []
+    package var applicationNames: Set<Identifier> = []
 
     /// Whether nothing of this client's is to be cancelled: by the operator's word, or by its own.
-    func covers(_ client: StartupMessage) -> Bool {
-        client.isCancelOff || users.contains(client.user) || databases.contains(client.database)
-            || applicationNames.contains(client.applicationName)
+    ///
+    /// - Parameter packet: what `client` was read from. Its names are compared as they were sent.
+    func covers(_ client: StartupMessage, in packet: Span<UInt8>) -> Bool {
+        if client.isCancelOff { return true }
+        // Most operators leave nobody out.
+        guard self != Exclusion(), let names = try? StartupIdentifiers(parsing: packet) else { return false }
+        return users.contains(names.user) || databases.contains(names.database)
+            || applicationNames.contains(names.applicationName)
     }
 }

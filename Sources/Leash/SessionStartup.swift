@@ -41,7 +41,7 @@ extension Session {
             hasPlace = true
             state = SessionState(
                 isReplication: message.isReplication,
-                isExcluded: worker.configuration.cancel.exclusion.covers(message)
+                isExcluded: worker.configuration.cancel.exclusion.covers(message, in: bytes.span)
             )
             stage = .connecting(nil, startupPacket: bytes)
             findServer()

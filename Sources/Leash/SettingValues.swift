@@ -1,5 +1,7 @@
 // From the text behind a key to its value: nil where it is not allowed.
 
+import PostgresWire
+
 func set<Value>(_ place: inout Value, _ value: Value?) -> Bool {
     guard let value else { return false }
     place = value
@@ -55,10 +57,10 @@ func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Val
 }
 
 /// Nothing stands for no name at all.
-func names(_ value: String) -> Set<String>? {
+func names(_ value: String) -> Set<Identifier>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
-    return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) } ? nil : Set(names)
+    return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) } ? nil : Set(names.map { Identifier($0) })
 }
 
 /// What the kernel counts in whole seconds, with its bound.

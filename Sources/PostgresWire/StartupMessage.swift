@@ -13,25 +13,16 @@ package struct StartupMessage: Equatable, Sendable {
     /// takes as a setting that nobody has defined. Nothing of this session is to be cancelled on its behalf.
     package private(set) var isCancelOff = false
 
-    /// PostgreSQL cuts identifiers and `application_name` at NAMEDATALEN - 1 bytes; so does what we keep.
-    static let longestName = 63
-
     /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
     init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
-        var offset = 0
         var options = 0..<0
         var cancel: Range<Int>?
-        while true {
-            guard let name = Self.string(in: parameters, from: &offset) else { throw .parameters }
-            // The empty name is the terminator, and it must be the last byte.
-            if name.isEmpty { break }
-            guard let value = Self.string(in: parameters, from: &offset) else { throw .parameters }
+        try Self.forEachParameter(in: parameters) { name, value in
             let nameBytes = parameters.extracting(name)
             keep(nameBytes, parameters.extracting(value))
             if nameBytes.spell("options") { options = value }
             if nameBytes.spellIgnoringCase(Self.cancelSetting) { cancel = value }
         }
-        guard offset == parameters.count else { throw .parameters }
         guard !user.isEmpty else { throw .noUser }
         if database.isEmpty { database = user }
         // PostgreSQL sets what stands in the options first, parameters over it.
@@ -76,8 +67,9 @@ package struct StartupMessage: Equatable, Sendable {
 
     private static func isOff(_ value: Span<UInt8>) -> Bool { value.count > 0 && isFalse(value) }
 
+    /// For the log and the report: cut as PostgreSQL cuts it, and harmless.
     private static func clipped(_ value: Span<UInt8>) -> String {
-        let bytes = value.extracting(0..<min(value.count, longestName)).copied()
+        let bytes = Identifier(value).bytes
         // Names come from anybody who can connect; none shall write lines of its own into a log.
         guard bytes.contains(where: { $0 < 0x20 || $0 >= 0x7f }) else { return String(decoding: bytes, as: UTF8.self) }
         var name = String.UnicodeScalarView()
@@ -88,6 +80,21 @@ package struct StartupMessage: Equatable, Sendable {
             }
         }
         return String(name)
+    }
+
+    /// Calls `body` with where each name and its value stand in `parameters`, in order.
+    static func forEachParameter(
+        in parameters: Span<UInt8>, _ body: (_ name: Range<Int>, _ value: Range<Int>) -> Void
+    ) throws(StartupPacket.Malformed) {
+        var offset = 0
+        while true {
+            guard let name = string(in: parameters, from: &offset) else { throw .parameters }
+            // The empty name is the terminator, and it must be the last byte.
+            if name.isEmpty { break }
+            guard let value = string(in: parameters, from: &offset) else { throw .parameters }
+            body(name, value)
+        }
+        guard offset == parameters.count else { throw .parameters }
     }
 
     /// Where the string that begins at `offset` stands, which moves behind its zero.
@@ -102,7 +109,7 @@ package struct StartupMessage: Equatable, Sendable {
 
 extension Span<UInt8> {
     /// The bytes are those of `text`, which is ASCII.
-    fileprivate func spell(_ text: String) -> Bool {
+    func spell(_ text: String) -> Bool {
         spell(text, normalized: { $0 })
     }
 

@@ -1,6 +1,7 @@
 // Sessions of which nothing is to be cancelled, and queries that get a grace.
 
 import Foundation
+import PostgresWire
 import Testing
 
 extension IntegrationTests {
@@ -34,6 +35,49 @@ extension IntegrationTests {
             #expect(try postgres.backends(Self.name, state: "active") == 1)
             let line = try pgleash.reapedLine(Self.name, saying: "excluded from cancelling, what it left may still run")
             #expect(line["outcome"] == "excluded")
+            pgleash.stop()
+        }
+
+        /// Names that are not shown as they are sent: longer than the 63 bytes that PostgreSQL keeps, or with
+        /// characters that a log must not have.
+        private static let longUser = String(repeating: "u", count: 70)
+        /// 69 bytes; one of ASCII first, as PostgreSQL cuts this name at a byte, which has to be the end of a letter.
+        private static let longDatabase = "d" + String(repeating: "ж", count: 34)
+
+        @Test(
+            arguments: [
+                ("exclude_user", longUser), ("exclude_database", longDatabase),
+                ("exclude_application_name", String(repeating: "n", count: 70)),
+                ("exclude_application_name", String(repeating: "ж", count: 34)),
+                ("exclude_application_name", "tab\there"),
+            ])
+        func `long and odd names are matched as they are sent`(setting: String, name: String) throws {
+            try postgres.query("CREATE ROLE \"\(Self.longUser)\" LOGIN SUPERUSER")
+            try postgres.query("CREATE DATABASE \"\(Self.longDatabase)\"")
+            defer {
+                _ = try? postgres.query("DROP DATABASE \"\(Self.longDatabase)\" WITH (FORCE)")
+                _ = try? postgres.query("DROP ROLE \"\(Self.longUser)\"")
+            }
+            let pgleash = try PgleashProcess(configuration: ["cancel": ["\(setting) = \(name)"]])
+            let client = try RawClient(port: pgleash.port)
+            try client.send(
+                Frontend.startup(
+                    user: setting == "exclude_user" ? name : "postgres",
+                    database: setting == "exclude_database" ? name : "postgres",
+                    name: setting == "exclude_application_name" ? name : "odd"
+                )
+            )
+            try client.read(until: BackendKind.readyForQuery)
+            try client.send(Frontend.query("SELECT pg_sleep(600) /* left out */"))
+            let isRunning = "state = 'active' AND query LIKE '%/* left out */' AND pid <> pg_backend_pid()"
+            try wait(for: "the query") { try postgres.count(isRunning) == 1 }
+            client.close()
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["orphans_total", "excluded"] == 1 && report.sum("orphans_total") == 1)
+            #expect(report["cancels_sent_total"] == 0)
+            #expect(try postgres.count(isRunning) == 1)
+            #expect(!pgleash.log.contains("\u{fffd}"), "names are cut between letters")
+            try postgres.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE \(isRunning)")
             pgleash.stop()
         }
 

@@ -2,6 +2,7 @@
 
 import Logging
 import Reactor
+import Simulation
 import Testing
 
 @testable import Leash

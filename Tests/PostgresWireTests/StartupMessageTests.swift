@@ -121,10 +121,16 @@ import Testing
             return
         }
         #expect(message.user == "M\u{fffd}ller")
+    }
+
+    @Test func `are cut between letters`() throws {
         // The 63rd byte is the first half of a letter.
-        let split = String(repeating: "x", count: 62) + "ü"
-        let cut = String(repeating: "x", count: 62) + "\u{fffd}"
-        #expect(try #require(startup([("user", split)])).user == cut)
+        let short = String(repeating: "x", count: 62)
+        let message = try #require(
+            startup([("user", short + "ü"), ("database", short + "üb"), ("application_name", short + "€uro")]))
+        #expect(message.user == short)
+        #expect(message.database == short)
+        #expect(message.applicationName == short)
     }
 
     @Test func `bring no line breaks and no terminal's commands into a log`() throws {

@@ -1,0 +1,28 @@
+// A name as PostgreSQL keeps it. Who compares names compares these, not texts that were made readable.
+
+/// The bytes of a name of a user, a database or an application, cut as PostgreSQL cuts it.
+package struct Identifier: Hashable, Sendable {
+    /// PostgreSQL keeps NAMEDATALEN - 1 bytes of a name.
+    package static let longest = 63
+
+    package let bytes: [UInt8]
+
+    /// - Parameter name: of any length, as a client sends it.
+    package init(_ name: Span<UInt8>) {
+        bytes = name.extracting(0..<Self.keptLength(of: name)).copied()
+    }
+
+    package init(_ name: String) {
+        self.init(Array(name.utf8).span)
+    }
+
+    /// How many bytes of `name` are kept: whole characters, as by `truncate_identifier`, where it is UTF-8; PostgreSQL
+    /// knows the database's encoding, which a proxy doesn't.
+    static func keptLength(of name: Span<UInt8>) -> Int {
+        guard name.count > longest else { return name.count }
+        guard String(validating: name.copied(), as: UTF8.self) != nil else { return longest }
+        var length = longest
+        while name[length] & 0b1100_0000 == 0b1000_0000 { length -= 1 }
+        return length
+    }
+}

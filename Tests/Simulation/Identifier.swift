@@ -1,0 +1,9 @@
+// Names in tests are written as text.
+
+import PostgresWire
+
+extension Identifier: ExpressibleByStringInterpolation {
+    package init(stringLiteral name: String) {
+        self.init(name)
+    }
+}
