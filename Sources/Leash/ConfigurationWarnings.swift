@@ -1,6 +1,7 @@
 // What is allowed in a configuration and is probably not what was meant. None of it keeps pgleash from starting.
 
 import Logging
+import Reactor
 
 /// One such setting.
 package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertible {
@@ -19,7 +20,7 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
 extension Configuration {
     /// In the order of the sections.
     package var warnings: [ConfigurationWarning] {
-        listenWarnings + serverWarnings
+        listenWarnings + serverWarnings + metricsWarnings
     }
 
     private var listenWarnings: [ConfigurationWarning] {
@@ -49,6 +50,17 @@ extension Configuration {
             let reason = "not used: sslmode is prefer, and nothing is verified"
             return checks.flatMap { warn("server", reason, $0) }
         case .require, .verifyCA, .verifyFull: return []
+        }
+    }
+
+    /// What is missing or may not be seen may be another thing for pgleash, once it runs.
+    private var metricsWarnings: [ConfigurationWarning] {
+        guard let metricsFile else { return [] }
+        do throws(ReplacementError) {
+            _ = try ReplaceableFile(at: metricsFile)
+            return []
+        } catch {
+            return error == .notRegular ? warn("metrics", "can't be replaced: \(error)", ("file", true)) : []
         }
     }
 

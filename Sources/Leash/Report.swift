@@ -1,6 +1,5 @@
 // The report SIGUSR1 asks for: all metrics in Prometheus' text format, then the live sessions as comments.
 
-import FoundationEssentials
 import Reactor
 
 /// A report at one time.
@@ -15,20 +14,9 @@ struct Report {
         return metrics.map(\.text).joined() + heading + lines.joined()
     }
 
-    /// Why `write` failed, for people.
-    static func reason(of error: any Error) -> String {
-        switch (error as? CocoaError)?.code {
-        case .fileNoSuchFile?: "no such directory"
-        case .fileWriteNoPermission?: "permission denied"
-        case .fileWriteOutOfSpace?: "no space left on device"
-        case .fileWriteVolumeReadOnly?: "read-only file system"
-        default: "the file could not be replaced"
-        }
-    }
-
     /// Writes the report to `file`, in one step for whoever reads it, or to standard error.
-    func write(to file: String?) throws {
+    func write(to file: String?) throws(ReplacementError) {
         guard let file else { return writeToStandardError(text) }
-        try Data(text.utf8).write(to: URL(filePath: file), options: .atomic)
+        try ReplaceableFile(at: file).replace(with: text)
     }
 }

@@ -62,11 +62,11 @@ final class Reporter {
         // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
-                do {
+                do throws(ReplacementError) {
                     let metrics = Metric.all(of: counters, facts)
                     try Report(metrics: metrics, sessions: sessions).write(to: file)
                 } catch {
-                    Self.complain(of: Report.reason(of: error), file, log)
+                    Self.complain(of: "\(error)", file, log)
                 }
                 letters.post(.reported)
             }

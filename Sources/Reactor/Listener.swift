@@ -3,12 +3,14 @@
 import CLibevent
 import Glibc
 
-/// Accepts on one address for as long as it lives. A Unix socket's file goes with it.
+/// Accepts on one address for as long as it lives. A Unix socket's file goes with it, if it is still the same.
 package final class Listener: EventSource {
     /// The bound address, with the port the system chose where 0 was asked for.
     package let address: SocketAddress
 
     private let descriptor: Int32
+    /// Of a Unix socket.
+    private let file: FileIdentity?
     private let handler: (Result<AcceptedSocket, SystemError>) -> Void
 
     /// `pause` was called while clients are being accepted.
@@ -31,14 +33,17 @@ package final class Listener: EventSource {
         let bound = try Self.bindAndListen(address, keepalive)
         descriptor = bound
         self.address = unsafe SocketAddress { unsafe getsockname(bound, $0, $1) } ?? address
+        file = if case .unix(let path) = address { FileIdentity(ofFileAt: path) } else { nil }
         self.handler = handler
         super.init(loop: loop, descriptor: descriptor, events: Int16(EV_READ) | Int16(EV_PERSIST))
     }
 
     deinit {
         freeEvent()
+        // Others may have removed the file, and another process may listen on the path by now. While the socket is
+        // open, no other file has its inode.
+        if case .unix(let path) = address, let file, file == FileIdentity(ofFileAt: path) { unsafe unlink(path) }
         closeDescriptor(descriptor)
-        if case .unix(let path) = address { unsafe unlink(path) }
     }
 
     package func resume() {
@@ -106,5 +111,18 @@ package final class Listener: EventSource {
         defer { closeDescriptor(probe) }
         let result = unsafe address.withSystemAddress { unsafe Glibc.connect(probe, $0, $1) }
         if result != 0, errno == ECONNREFUSED { unsafe unlink(path) }
+    }
+}
+
+/// Tells a file from others that come to stand at its path.
+private struct FileIdentity: Equatable {
+    let device: dev_t
+    let inode: ino_t
+
+    /// Of the file itself, be it a symbolic link; nil where there is none.
+    init?(ofFileAt path: String) {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0 else { return nil }
+        (device, inode) = (status.st_dev, status.st_ino)
     }
 }

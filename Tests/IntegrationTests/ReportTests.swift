@@ -117,6 +117,41 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `the file keeps its mode, and is made where a symbolic link leads`() throws {
+            let folder = RunFolder.shared.newFolder("linked")
+            let file = folder + "/pgleash.prom"
+            try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: "target")
+            let pgleash = try PgleashProcess(configuration: ["metrics": ["file = \(file)"]], hasMetricsFile: false)
+            let target = folder + "/target"
+            pgleash.process.send(SIGUSR1)
+            try wait(for: "the report") { readText(target)?.hasSuffix("\n") == true }
+            try #require(chmod(target, 0o640) == 0)
+            var status = stat()
+            try #require(stat(target, &status) == 0)
+            let first = status.st_ino
+            pgleash.process.send(SIGUSR1)
+            try wait(for: "the second report") { stat(file, &status) == 0 && status.st_ino != first }
+            #expect(status.st_mode & 0o7777 == 0o640)
+            #expect(try FileManager.default.destinationOfSymbolicLink(atPath: file) == "target")
+            pgleash.stop()
+        }
+
+        @Test func `what is no regular file is left alone, with a warning at the start and an error for each report`()
+            throws
+        {
+            let device = RunFolder.shared.newFolder("device") + "/pipe"
+            try #require(mkfifo(device, 0o600) == 0)
+            let setting = ["metrics": ["file = \(device)"]]
+            let pgleash = try PgleashProcess(configuration: setting, hasMetricsFile: false)
+            #expect(pgleash.logLines("[metrics] file").first?.contains("it is not a regular file") == true)
+            pgleash.process.send(SIGUSR1)
+            try wait(for: "the error") { pgleash.log.contains("could not write the report") }
+            #expect(pgleash.logLines("could not write the report")[0].contains("it is not a regular file"))
+            var status = stat()
+            #expect(lstat(device, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+            pgleash.stop()
+        }
+
         @Test func `without a file the report goes to standard error`() throws {
             let pgleash = try PgleashProcess(hasMetricsFile: false)
             pgleash.process.send(SIGUSR1)

@@ -43,6 +43,10 @@ struct ConfigurationWarningsTests {
                         + "a client without TLS needs no certificate: sslmode is allow, not require"
                 ]
             ),
+            (
+                "[metrics]\nfile = /dev/null",
+                ["test.conf:2: [metrics] file: can't be replaced: it is not a regular file"]
+            ),
         ] as [(String, [String])]
     )
     func table(text: String, expected: [String]) throws {

@@ -69,6 +69,22 @@ extension RealLoop {
             }
         }
 
+        @Test func `leaves the socket file of a successor`() throws {
+            try withTemporaryDirectory { directory in
+                try withLoop { loop in
+                    let address = SocketAddress.unix(path: directory + "/s")
+                    var first: Listener? = try Listener(loop: loop, address: address) { _ in }
+                    // As a cleaner of temporary files does.
+                    unlink(directory + "/s")
+                    let second = try Listener(loop: loop, address: address) { _ in }
+                    first = nil
+                    _ = try loop.connect(to: address)
+                    withExtendedLifetime((first, second)) {}
+                }
+                #expect(access(directory + "/s", F_OK) != 0, "the successor's own goes with it")
+            }
+        }
+
         @Test func `takes a Unix path of the greatest length`() throws {
             try withTemporaryDirectory { directory in
                 let name = String(repeating: "x", count: SocketAddress.longestPath - directory.utf8.count - 1)
