@@ -13,7 +13,7 @@ package enum StartupPacket: Equatable, Sendable {
 
     /// Why a packet is refused; the text is meant for the client's and the operator's eyes.
     package enum Malformed: Error, Equatable, Sendable {
-        /// Not in 8...10,000, PostgreSQL's bounds (MAX_STARTUP_PACKET_LENGTH).
+        /// Not in `lengths`.
         case length(UInt32)
         /// Not 3.x and no known request code.
         case unsupportedProtocol(major: UInt16, minor: UInt16)
@@ -27,6 +27,9 @@ package enum StartupPacket: Equatable, Sendable {
 
     /// Bytes that must have come before the length of the packet is known.
     package static let lengthFieldLength = 4
+
+    /// PostgreSQL's bounds: it compares MAX_STARTUP_PACKET_LENGTH, 10,000, with what follows the length field.
+    package static let lengths: ClosedRange<UInt32> = 8...10_004
 
     static let sslRequestCode: UInt32 = 1234 << 16 | 5679
     static let gssEncryptionRequestCode: UInt32 = 1234 << 16 | 5680
@@ -43,7 +46,7 @@ package enum StartupPacket: Equatable, Sendable {
     /// The length in bytes, itself included, of the packet whose first 4 bytes are `field`.
     package static func length(from field: Span<UInt8>) throws(Malformed) -> Int {
         let length = field.bigEndianUInt32(at: 0) ?? 0
-        guard (8...10_000).contains(length) else { throw .length(length) }
+        guard lengths.contains(length) else { throw .length(length) }
         return Int(length)
     }
 
@@ -78,7 +81,7 @@ extension StartupPacket.Malformed {
 extension StartupPacket.Malformed: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .length(let length): "invalid length of startup packet: \(length), allowed are 8 to 10000"
+        case .length(let length): "invalid length of startup packet: \(length), allowed are 8 to 10004"
         case .unsupportedProtocol(let major, let minor):
             "unsupported frontend protocol \(major).\(minor): pgleash speaks 3.0 and later 3.x"
         case .parameters: "invalid startup packet layout: expected terminator as last byte"

@@ -18,7 +18,7 @@ extension IntegrationTests {
             static let all = [
                 FirstPacket(testDescription: "length 0", bytes: Frontend.int32(0)),
                 FirstPacket(testDescription: "length 7", bytes: Frontend.int32(7) + [0, 3, 0]),
-                FirstPacket(testDescription: "length 10001", bytes: Frontend.int32(10_001)),
+                FirstPacket(testDescription: "length 10005", bytes: Frontend.int32(10_005)),
                 FirstPacket(testDescription: "length 2^32 - 1", bytes: [255, 255, 255, 255]),
                 FirstPacket(
                     testDescription: "an HTTP request",
@@ -60,6 +60,27 @@ extension IntegrationTests {
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["protocol_errors_total", "client"] == 1)
             #expect(report["sessions_ended_total", "protocol_error"] == 1)
+            pgleash.stop()
+        }
+
+        /// The first message that comes back for a start-up packet of `length` bytes.
+        private func answer(ofPort port: UInt16, toLength length: Int) throws -> Message {
+            let empty = Frontend.startup(name: "long", parameters: [("options", "")])
+            let spaces = String(repeating: " ", count: length - empty.count)
+            let packet = Frontend.startup(name: "long", parameters: [("options", spaces)])
+            try #require(packet.count == length)
+            let client = try RawClient(port: port)
+            try client.send(packet)
+            return try client.readMessage()
+        }
+
+        @Test func `the longest packet that PostgreSQL takes passes, and is refused with one byte more`() throws {
+            let pgleash = try PgleashProcess()
+            #expect(try answer(ofPort: postgres.port, toLength: 10_004).kind == BackendKind.authentication)
+            #expect(try answer(ofPort: pgleash.port, toLength: 10_004).kind == BackendKind.authentication)
+            // PostgreSQL says so in its log alone.
+            #expect(throws: RawClientError.self) { try answer(ofPort: postgres.port, toLength: 10_005) }
+            #expect(try answer(ofPort: pgleash.port, toLength: 10_005).field("C") == "08P01")
             pgleash.stop()
         }
 

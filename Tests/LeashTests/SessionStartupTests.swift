@@ -47,7 +47,7 @@ struct SessionStartupTests {
     @Test(
         "A packet that makes no sense is answered, closed and counted",
         arguments: [
-            ([0, 0, 0, 7], "08P01"), ([0, 0, 0x27, 0x11], "08P01"), (Array("GET / HTTP/1.1\r\n\r\n".utf8), "08P01"),
+            ([0, 0, 0, 7], "08P01"), ([0, 0, 0x27, 0x15], "08P01"), (Array("GET / HTTP/1.1\r\n\r\n".utf8), "08P01"),
             ([0, 0, 0, 8, 0, 2, 0, 0], "0A000"), ([0, 0, 0, 9, 0, 3, 0, 0, 0], "28000"),
             ([0, 0, 0, 9, 0, 3, 0, 0, 1], "08P01"), ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2e], "08P01"),
         ] as [([UInt8], String)]
