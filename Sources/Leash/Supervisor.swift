@@ -100,31 +100,38 @@ enum SupervisorLetter: Sendable {
 
 extension Supervisor {
     private func openListeners() throws -> [Listener] {
-        var opened: [Listener] = []
-        for endpoints in configuration.listen.endpoints {
-            var addresses: [SocketAddress] = []
-            do throws(ResolutionError) {
+        var hosts: [[SocketAddress]] = []
+        do throws(ResolutionError) {
+            for endpoints in configuration.listen.endpoints {
+                var addresses: [SocketAddress] = []
                 for endpoint in endpoints { addresses += try endpoint.resolve() }
-            } catch {
-                throw StartError(description: "\(error)")
+                hosts.append(addresses)
             }
-            opened += try openListeners(addresses)
+        } catch {
+            throw StartError(description: "\(error)")
         }
-        return opened
+        let listening = ListenAddresses(hosts)
+        for redundant in listening.redundant {
+            log.warning(
+                "listen address not needed: another one covers it",
+                metadata: ["address": "\(redundant.address)", "covered_by": "\(redundant.covering)"]
+            )
+        }
+        return try listening.hosts.flatMap { try openListeners($0) }
     }
 
     /// Of the addresses one host stands for, a family the machine lacks may be missing.
-    private func openListeners(_ addresses: [SocketAddress]) throws(StartError) -> [Listener] {
+    private func openListeners(_ host: ListenAddresses.Host) throws(StartError) -> [Listener] {
         var opened: [Listener] = []
-        for address in addresses {
+        for address in host.addresses {
             do throws(SystemError) {
                 let keepalive = configuration.listen.keepalive
                 opened.append(
                     try Listener(loop: loop, address: address, keepalive: keepalive) { [unowned self] in accept($0) }
                 )
             } catch {
-                let isLastHope = address == addresses.last && opened.isEmpty
-                if error.isAddressUnavailable, addresses.count > 1, !isLastHope { continue }
+                let isLastHope = address == host.addresses.last && opened.isEmpty && !host.isCovered
+                if error.isAddressUnavailable, !isLastHope { continue }
                 throw StartError(description: "could not listen on \(address): \(error)")
             }
         }

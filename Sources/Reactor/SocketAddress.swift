@@ -35,6 +35,28 @@ package enum SocketAddress: Hashable, Sendable {
         }
     }
 
+    /// All addresses of a family, when it is listened on.
+    package var isWildcard: Bool {
+        switch self {
+        case .ipv4(let address, _): address == 0
+        case .ipv6(let high, let low, _, _): high == 0 && low == 0
+        case .unix: false
+        }
+    }
+
+    /// The port; nil for a Unix socket.
+    package var port: UInt16? {
+        switch self {
+        case .ipv4(_, let port), .ipv6(_, _, let port, _): port
+        case .unix: nil
+        }
+    }
+
+    /// Nothing more can be bound to `other` while this is bound: it is the same, or one of those of a wildcard.
+    package func covers(_ other: SocketAddress) -> Bool {
+        self == other || isWildcard && family == other.family && port == other.port
+    }
+
     var family: Int32 {
         switch self {
         case .ipv4: AF_INET

@@ -52,6 +52,30 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test(arguments: [
+            ("localhost, 127.0.0.1", "127.0.0.1"), ("127.0.0.1, 127.0.0.1", "127.0.0.1"), ("*, 127.0.0.1", "0.0.0.0"),
+            ("127.0.0.1, *", "0.0.0.0"), ("*, *", "0.0.0.0"),
+        ])
+        func `an address that is given twice is listened on once, with a warning`(hosts: String, kept: String) throws {
+            let pgleash = try PgleashProcess(
+                server: postgres.address, listen: nil, configuration: ["listen": ["host = \(hosts)", "port = PORT"]]
+            )
+            #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
+            let warnings = pgleash.logLines("listen address not needed: another one covers it")
+            #expect(warnings.contains { $0.contains("covered_by=\(kept):\(pgleash.port) ") }, "\(pgleash.log)")
+            #expect(pgleash.logLines(" started").first?.contains("\(kept):\(pgleash.port)") == true)
+            pgleash.stop()
+        }
+
+        @Test func `an address that another process listens on is not taken for one that is given twice`() throws {
+            let other = try FakeServer()
+            let setting = "[listen]\nhost = 127.0.0.2, 127.0.0.1\nport = \(other.port)\n"
+            let file = try RunFolder.shared.newFile("taken.conf", setting)
+            let run = try ChildProcess.run(Programs.pgleash, ["--config", file])
+            #expect(run.exit == .code(1))
+            #expect(run.error.contains("could not listen on \(other.address): Address already in use"))
+        }
+
         @Test func `over the name localhost on both sides`() throws {
             let pgleash = try PgleashProcess(server: "localhost:\(postgres.port)", listen: "localhost:PORT")
             try check(pgleash, host: "localhost", name: "named")
