@@ -1,6 +1,11 @@
-// The end of the process, and what it says to whoever started it.
+// The beginning and the end of the process, and what it says to whoever started it.
 
 import Reactor
+
+/// Comes before anything else: standard input, output and error are there, though they may lead nowhere.
+package func ensureStandardDescriptors() {
+    openStandardDescriptors()
+}
 
 /// Writes a line for whoever started the process.
 package func complain(_ message: String) {

@@ -42,6 +42,12 @@ struct PgleashCommand: ParsableCommand {
     @Flag(help: "Say whether pgleash and the server behind it take connections; exit codes as pg_isready's.")
     var ping = false
 
+    static func main() {
+        // Before anything else opens a file.
+        ensureStandardDescriptors()
+        main(nil)
+    }
+
     func run() throws {
         let configuration = try effectiveConfiguration()
         if ping, !checkConfig {

@@ -85,6 +85,31 @@ extension IntegrationTests {
             }
         }
 
+        @Test(arguments: ["<&- >&- 2>&-", "<&- >&-", ">&- 2>&-", "<&- 2>&-", "2>&-"])
+        func `started without standard input, output or error it serves, and rests while there is nothing to do`(
+            closed: String
+        ) throws {
+            let port = try freePort()
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let pgleash = try ChildProcess(
+                Programs.system("sh"),
+                [
+                    "-c", "exec \"$@\" \(closed)", "sh", Programs.pgleash, "--config", file,
+                    "--listen", "127.0.0.1:\(port)", "--server", PrivatePostgres.shared.address, "--workers", "1",
+                ]
+            )
+            try wait(for: "pgleash") { (try? LibpqClient(port: port).query("SELECT 1")) == [["1"]] }
+            let before = pgleash.processorTime
+            rest(.milliseconds(500))
+            #expect(pgleash.processorTime - before < .milliseconds(100))
+            let opened = try (0...2).map {
+                try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pgleash.pid)/fd/\($0)")
+            }
+            #expect(opened.allSatisfy { $0.hasPrefix("/") }, "\(opened)")
+            pgleash.send(SIGTERM)
+            #expect(try pgleash.wait() == .code(0))
+        }
+
         @Test func `--ping says 0 when pgleash and the server take connections`() throws {
             let server = PrivatePostgres.shared
             let pgleash = try PgleashProcess()

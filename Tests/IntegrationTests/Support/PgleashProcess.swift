@@ -133,11 +133,5 @@ extension PgleashProcess {
     }
 
     /// Processor time it has used, user and system.
-    var processorTime: Duration {
-        let stat = readText("/proc/\(process.pid)/stat") ?? ""
-        // The name, in parentheses, may contain anything; the 14th and 15th fields come behind it.
-        let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
-        guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { return .zero }
-        return .milliseconds((user + system) * 1000 / Int(sysconf(Int32(_SC_CLK_TCK))))
-    }
+    var processorTime: Duration { process.processorTime }
 }
