@@ -51,12 +51,11 @@ extension Session {
 extension Session {
     /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
     func shutDown() {
-        let goodbye = FatalError(.adminShutdown, "terminating connection due to administrator command")
         switch stage {
-        case .startup, .connecting: refuse(goodbye, .shutdown)
+        case .startup, .connecting: refuse(FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
         case .encrypting: end(.shutdown)
         case .relaying:
-            tellClient(goodbye)
+            tellClient(FatalError(.adminShutdown, "terminating connection due to administrator command"))
             clientDropped(.shutdown)
         case .reaping: cutGraceShort()
         case .relayingCancel, .closing, .ended: break

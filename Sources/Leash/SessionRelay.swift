@@ -50,7 +50,7 @@ extension Session {
         guard let failure = server.encryptionFailure else { return serverClosed() }
         let address = server.peerAddress.map { " at \($0)" } ?? ""
         let reason = "connection to server\(address) failed: \(failure)"
-        if state.owed.isStartingUp { return connectionFailed(reason, .noConnection) }
+        if state.owed.isStartingUp { return connectionFailed(reason) }
         worker.logThrottled(.warning, "\(reason)", logMetadata)
         serverClosed()
     }

@@ -112,7 +112,7 @@ extension Session {
             refuse(
                 FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .outOfDescriptors
             )
-        case .failure(let error): connectionFailed("\(error)", error.isInsecure ? .noConnection : .connectionFailure)
+        case .failure(let error): connectionFailed("\(error)")
         case .success(let socket):
             if let reason = connector?.reasonForPlainText {
                 // Under sslmode = prefer, and nobody would know.
@@ -128,10 +128,10 @@ extension Session {
         }
     }
 
-    func connectionFailed(_ reason: String, _ sqlState: SQLState = .connectionFailure) {
+    func connectionFailed(_ reason: String) {
         worker.counters.connectFailures.add()
         worker.logThrottled(.error, "\(reason)", logMetadata)
-        refuse(FatalError(sqlState, reason), .serverUnreachable)
+        refuse(FatalError(.cannotConnectNow, reason), .serverUnreachable)
     }
 
     /// The client went away before it had a server.

@@ -2,13 +2,13 @@
 
 /// The error codes pgleash uses, from PostgreSQL's appendix "PostgreSQL Error Codes".
 package enum SQLState: String, Sendable {
-    case noConnection = "08001"
-    case connectionFailure = "08006"
     case protocolViolation = "08P01"
     case featureNotSupported = "0A000"
     case invalidAuthorizationSpecification = "28000"
     case tooManyConnections = "53300"
     case adminShutdown = "57P01"
+    /// Not now: libpq goes on to its next host, and pg_isready says "rejecting connections".
+    case cannotConnectNow = "57P03"
 }
 
 /// An ErrorResponse of severity FATAL: the session ends behind it.

@@ -15,7 +15,7 @@ package enum FirstAnswer: Equatable, Sendable {
     private static let longestError: UInt32 = 30_000
 
     /// The code of a server that starts up, stops or recovers.
-    package static let cannotConnectNow: String = "57P03"
+    package static let cannotConnectNow: String = SQLState.cannotConnectNow.rawValue
 
     /// - Parameter bytes: all that has come.
     package init(parsing bytes: Span<UInt8>) {

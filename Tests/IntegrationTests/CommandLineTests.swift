@@ -136,13 +136,26 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `--ping says 2 when the server behind a running pgleash is not there`() throws {
+        @Test func `--ping says 1 when the server behind a running pgleash is not there`() throws {
             let server = try FakeServer(isListening: false)
             let pgleash = try PgleashProcess(server: server.address)
             let run = try ping(door: pgleash.address, server: server.address)
-            #expect(run.exit == .code(2))
-            #expect(run.output == "\(pgleash.address) -> \(server.address) - no response\n")
+            #expect(run.exit == .code(1))
+            #expect(run.output == "\(pgleash.address) - rejecting connections\n")
             pgleash.stop()
+        }
+
+        @Test func `--ping says 1 when that is so behind a pgleash behind a pgleash`() throws {
+            let server = try FakeServer(isListening: false)
+            let inner = try PgleashProcess(server: server.address)
+            let outer = try PgleashProcess(server: inner.address)
+            let run = try ping(door: outer.address, server: inner.address)
+            #expect(run.exit == .code(1))
+            #expect(run.output == "\(outer.address) - rejecting connections\n")
+            try outer.waitForProbe()
+            #expect(outer.logLines("server probed").first?.contains("status=rejecting connections") == true)
+            outer.stop()
+            inner.stop()
         }
 
         @Test func `--ping says 2 when pgleash is not there`() throws {

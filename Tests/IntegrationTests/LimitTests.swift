@@ -21,7 +21,7 @@ extension IntegrationTests {
             try client.send(Frontend.startup(name: "early"))
             let error = try client.readMessage()
             #expect(error.field("S") == "FATAL")
-            #expect(error.field("C") == "08006")
+            #expect(error.field("C") == "57P03")
             #expect(
                 error.field("M")
                     == "could not connect to server at \(refusing.address): Connection refused; "
@@ -45,7 +45,7 @@ extension IntegrationTests {
             let client = try RawClient(port: pgleash.port)
             try client.send(Frontend.startup(name: "lost"))
             let error = try client.readMessage()
-            #expect(error.field("C") == "08006")
+            #expect(error.field("C") == "57P03")
             #expect(error.field("M").hasPrefix(#"could not translate host name "no.such.invalid" to address: "#))
             client.close()
             pgleash.stop()

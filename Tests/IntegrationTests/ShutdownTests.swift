@@ -24,11 +24,11 @@ extension IntegrationTests {
 
             let time = try timed {
                 pgleash.process.send(signal)
-                for client in [idle, busy, silent] {
+                for (client, sqlState) in [(idle, "57P01"), (busy, "57P01"), (silent, "57P03")] {
                     let message = try client.readMessage()
                     #expect(message.kind == BackendKind.errorResponse)
                     #expect(message.field("S") == "FATAL")
-                    #expect(message.field("C") == "57P01")
+                    #expect(message.field("C") == sqlState)
                     #expect(try client.readToEnd() == [])
                     client.close()
                 }

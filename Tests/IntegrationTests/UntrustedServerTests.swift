@@ -76,7 +76,7 @@ extension IntegrationTests {
             try accepted.send(answer.bytes)
             accepted.shutdownSending()
             let error = try client.readMessage()
-            #expect(error.field("C") == "08001")
+            #expect(error.field("C") == "57P03")
             #expect(error.field("M") == "connection to server at \(server.address) failed: \(answer.reason)")
             expectNoBait(error.body + (try client.readToEnd()), pgleash)
             // Of the client nothing has been told.
@@ -126,7 +126,7 @@ extension IntegrationTests {
             try accepted.send(answer)
             let time = try timed {
                 let error = try client.readMessage()
-                #expect(error.field("C") == "08006")
+                #expect(error.field("C") == "57P03")
                 #expect(error.field("M") == "could not connect to server at \(server.address): Connection timed out")
             }
             // It began before the clock did; and another machine's load may only make it longer.

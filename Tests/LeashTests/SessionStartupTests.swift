@@ -112,8 +112,23 @@ struct SessionStartupTests {
             world.loop.settle()
             world.loop.advance(by: .seconds(11))
             let answer = text(client.takeOutbox())
-            #expect(answer.contains("C08006") && answer.contains("127.0.0.1:5432"))
+            #expect(answer.contains("C57P03") && answer.contains("127.0.0.1:5432"))
             #expect(world.counters.connectFailures.value == 1)
+        }
+    }
+
+    @Test("A client that comes while pgleash stops is told to try elsewhere")
+    func stopping() throws {
+        let world = try SimulatedSession()
+        world.loop.network = .hangs
+        let (silent, connecting) = (world.accept(), world.accept())
+        connecting.inbox += Bytes.startup
+        world.loop.settle()
+        world.worker.receive(.drain {})
+        world.loop.settle()
+        for client in [silent, connecting] {
+            let answer = text(client.takeOutbox())
+            #expect(answer.contains("C57P03") && answer.contains("pgleash is shutting down"))
         }
     }
 

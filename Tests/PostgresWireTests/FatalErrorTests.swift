@@ -17,8 +17,8 @@ import Testing
     }
 
     @Test func `keeps its text in one field, whatever is in it`() {
-        let bytes = FatalError(.connectionFailure, "zero \u{0}byte, ümlaut").bytes
-        let fields: [UInt8] = Array("SFATAL\u{0}VFATAL\u{0}C08006\u{0}Mzero byte, ümlaut\u{0}\u{0}".utf8)
+        let bytes = FatalError(.cannotConnectNow, "zero \u{0}byte, ümlaut").bytes
+        let fields: [UInt8] = Array("SFATAL\u{0}VFATAL\u{0}C57P03\u{0}Mzero byte, ümlaut\u{0}\u{0}".utf8)
         #expect(bytes == [0x45, 0, 0, 0, UInt8(fields.count + 4)] + fields)
     }
 
@@ -31,12 +31,12 @@ import Testing
     }
 
     @Test func `has PostgreSQL's code for each reason`() {
-        #expect(SQLState.connectionFailure.rawValue == "08006")
         #expect(SQLState.protocolViolation.rawValue == "08P01")
         #expect(SQLState.featureNotSupported.rawValue == "0A000")
         #expect(SQLState.invalidAuthorizationSpecification.rawValue == "28000")
         #expect(SQLState.tooManyConnections.rawValue == "53300")
         #expect(SQLState.adminShutdown.rawValue == "57P01")
+        #expect(SQLState.cannotConnectNow.rawValue == "57P03")
     }
 
     @Test func `is not what refuses encryption`() {

@@ -20,7 +20,7 @@ enum ServerWay: Equatable, CustomStringConvertible {
         }
     }
 
-    static func insecure(_ reason: String) -> ServerWay { .refused(sqlState: "08001", reason: reason) }
+    static func insecure(_ reason: String) -> ServerWay { .refused(sqlState: "57P03", reason: reason) }
 
     static func mismatch(_ host: String) -> ServerWay {
         unverified("server certificate does not match host name \"\(host)\"")
