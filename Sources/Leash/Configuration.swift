@@ -111,9 +111,12 @@ extension Configuration {
         return "\(file):\(line): \(name)"
     }
 
-    /// The server is pgleash itself, which would connect to itself without end.
+    /// The server is pgleash itself, which would connect to itself without end; as far as that can be told without
+    /// asking a name server.
     package var isLoop: Bool {
-        listen.endpoints.joined().contains { server.endpoints.contains($0) }
+        let own = OwnAddresses(listen.endpoints.joined().flatMap(\.addressesOnHand))
+        return server.endpoints.flatMap(\.addressesOnHand).contains { own.contains($0) }
+            || listen.endpoints.joined().contains { server.endpoints.contains($0) }
     }
 }
 

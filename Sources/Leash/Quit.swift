@@ -2,6 +2,9 @@
 
 import Reactor
 
+/// EX_CONFIG of sysexits.h: what is configured can't be used, and won't be by another start.
+package let exConfig: Int32 = 78
+
 /// Comes before anything else: standard input, output and error are there, though they may lead nowhere.
 package func ensureStandardDescriptors() {
     openStandardDescriptors()

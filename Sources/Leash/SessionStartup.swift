@@ -84,6 +84,9 @@ extension Session {
 
     /// The addresses the server's name stands for now.
     func serverResolved(_ answer: NameResolver.Answer) {
+        if case .success(let addresses) = answer, let own = addresses.first(where: { worker.isOwn($0) }) {
+            return avoidLoop(addresses, own.address)
+        }
         switch (stage, answer) {
         case (.connecting, .failure(let error)): connectionFailed("\(error)")
         case (.relayingCancel, .failure): end(.serverUnreachable)
@@ -99,6 +102,22 @@ extension Session {
             stage = .connecting(connector, startupPacket: packet)
             connector.start()
         case (.relayingCancel(let key?), .success(let addresses)): relayCancel(key, to: addresses)
+        default: break
+        }
+    }
+
+    /// One of the addresses is pgleash's own. It has become so, by a change of a name or of the machine's addresses, or
+    /// pgleash would not have started.
+    private func avoidLoop(_ addresses: [HostAddress], _ own: SocketAddress) {
+        let reason = "could not connect to server at \(own): pgleash itself listens there"
+        let others = addresses.filter { !worker.isOwn($0) }
+        if !others.isEmpty {
+            worker.logThrottled(.warning, "\(reason)", logMetadata)
+            return serverResolved(.success(others))
+        }
+        switch stage {
+        case .connecting: connectionFailed(reason)
+        case .relayingCancel: end(.serverUnreachable)
         default: break
         }
     }

@@ -7,6 +7,8 @@ import Reactor
 /// Why pgleash could not start, in one line.
 package struct StartError: Error, CustomStringConvertible {
     package let description: String
+    /// The configuration is wrong.
+    package var isMistake = false
 }
 
 /// Runs on the main thread, with the cancel dispatcher and the first of the workers beside it.
@@ -57,11 +59,16 @@ package final class Supervisor {
         try letters.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
         listeners = try openListeners()
-        try startWorkers()
+        let own = OwnAddresses(listeners.map(\.address))
+        // The names that are listened on are resolved by now.
+        if configuration.server.endpoints.flatMap(\.addressesOnHand).contains(where: { own.contains($0) }) {
+            throw StartError(description: OwnAddresses.complaint, isMistake: true)
+        }
+        try startWorkers(own)
         watchSignals()
         listeners.forEach { $0.resume() }
         logStart()
-        probeServers()
+        probeServers(own)
         loop.run()
         return exitCode
     }
@@ -79,6 +86,10 @@ package final class Supervisor {
             log.critical("worker could not start", metadata: ["reason": "\(error)"])
             exitCode = 1
             loop.stop()
+        case .serverIsOurselves:
+            log.critical("\(OwnAddresses.complaint)")
+            exitCode = exConfig
+            loop.stop()
         }
     }
 
@@ -94,6 +105,8 @@ enum SupervisorLetter: Sendable {
     case reported
     case drained
     case workerFailed(SystemError)
+    /// The server's name stands for an address that pgleash listens on.
+    case serverIsOurselves
 }
 
 // MARK: - Starting
@@ -148,10 +161,11 @@ extension Supervisor {
         )
     }
 
-    private func startWorkers() throws {
+    private func startWorkers(_ own: OwnAddresses) throws {
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: Upstream(configuration.server.endpoints),
+            ownAddresses: own,
             security: security,
             limit: limit,
             dispatcher: orders,
@@ -195,10 +209,13 @@ extension Supervisor {
     }
 
     /// Says in the log whether the server is there. It is no condition: clients are told when they come.
-    private func probeServers() {
-        let (configuration, security, log) = (configuration, security.server, log)
+    private func probeServers(_ own: OwnAddresses) {
+        let (configuration, security, letters, log) = (configuration, security.server, letters, log)
         try? startThread(named: "probe") {
             for endpoint in configuration.server.endpoints {
+                if let addresses = try? endpoint.resolve(), addresses.contains(where: { own.contains($0) }) {
+                    return letters.post(.serverIsOurselves)
+                }
                 let result = endpoint.probe(security)
                 log.log(
                     level: result.status == .accepting ? .info : .warning,

@@ -19,6 +19,7 @@ package enum WorkerLetter: Sendable {
 package struct WorkerEnvironment: Sendable {
     package let configuration: Configuration
     package let upstream: Upstream
+    package let ownAddresses: OwnAddresses
     package let security: Security
     package let limit: SessionLimit
     package let dispatcher: Mailbox<CancelOrder>
@@ -29,6 +30,7 @@ package struct WorkerEnvironment: Sendable {
     package init(
         configuration: Configuration,
         upstream: Upstream,
+        ownAddresses: OwnAddresses = OwnAddresses([]),
         security: Security,
         limit: SessionLimit,
         dispatcher: Mailbox<CancelOrder>,
@@ -36,6 +38,7 @@ package struct WorkerEnvironment: Sendable {
     ) {
         self.configuration = configuration
         self.upstream = upstream
+        self.ownAddresses = ownAddresses
         self.security = security
         self.limit = limit
         self.dispatcher = dispatcher
@@ -53,6 +56,7 @@ package final class Worker {
     let serverSecurity: ServerSecurity
     let counters: Counters
     let limit: SessionLimit
+    let ownAddresses: OwnAddresses
     let keys: CancelKeyDirectory
     let readAheadLimit: ReadAheadLimit
     let mailbox: Mailbox<WorkerLetter>
@@ -93,6 +97,7 @@ package final class Worker {
         serverSecurity = environment.security.server
         listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
+        ownAddresses = environment.ownAddresses
         dispatcher = environment.dispatcher
         departures = Departures(loop: loop, orphans: counters.orphansActive)
         keys = environment.keys
@@ -148,6 +153,9 @@ package final class Worker {
             resolver.resolve { mailbox.post(.serverResolved(id, $0)) }
         }
     }
+
+    /// A connection to `server` would be one to pgleash.
+    func isOwn(_ server: HostAddress) -> Bool { ownAddresses.contains(server.address) }
 
     /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn.
     func orderCancel(

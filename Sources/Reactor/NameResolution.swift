@@ -42,6 +42,13 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         try? addresses(flags: AI_NUMERICHOST)
     }
 
+    /// The addresses of a host that are known without asking a name server: numeric ones, those of a socket directory,
+    /// and those of `localhost` (RFC 6761, 6.3); else none.
+    package var addressesOnHand: [SocketAddress] {
+        if let addresses = numericAddresses() { return addresses }
+        return host.lowercased() == "localhost" ? (try? resolve()) ?? [] : []
+    }
+
     /// The addresses of the host, in the resolver's order, at least one. Blocks.
     package func resolve() throws(ResolutionError) -> [SocketAddress] {
         try addresses(flags: 0)

@@ -57,6 +57,28 @@ package enum SocketAddress: Hashable, Sendable {
         self == other || isWildcard && family == other.family && port == other.port
     }
 
+    /// The address that a connection to this one goes to: to `0.0.0.0` and `::` goes to the loopback address,
+    /// `::ffff:127.0.0.1` to that of IPv4, and paths lead through symbolic links.
+    package var destination: SocketAddress {
+        switch self {
+        case .ipv4(0, let port): .ipv4(0x7f00_0001, port: port)
+        case .ipv6(0, 0, let port, _): .ipv6(high: 0, low: 1, port: port, scope: 0)
+        case .ipv6(0, let low, let port, _) where low >> 32 == 0xffff:
+            SocketAddress.ipv4(UInt32(truncatingIfNeeded: low), port: port).destination
+        case .ipv4, .ipv6: self
+        case .unix(let path): .unix(path: Self.followingLinks(inFolderOf: path))
+        }
+    }
+
+    private static func followingLinks(inFolderOf path: String) -> String {
+        guard let slash = path.lastIndex(of: "/"), let folder = unsafe realpath(String(path[..<slash]) + "/", nil)
+        else {
+            return path
+        }
+        defer { unsafe free(folder) }
+        return unsafe String(cString: folder) + path[slash...]
+    }
+
     var family: Int32 {
         switch self {
         case .ipv4: AF_INET

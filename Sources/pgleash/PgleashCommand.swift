@@ -90,7 +90,7 @@ struct PgleashCommand: ParsableCommand {
             // Threads of libraries may still be at work, so nothing is taken down.
             quit(try Supervisor(configuration, security, log: log).run())
         } catch let error as StartError {
-            quit(1, "\(error)")
+            quit(error.isMistake ? exConfig : 1, "\(error)")
         }
     }
 
@@ -103,7 +103,7 @@ struct PgleashCommand: ParsableCommand {
         }
         try apply(listen, to: "listen", of: &configuration)
         try apply(server, to: "server", of: &configuration)
-        if configuration.isLoop { quit(exConfig, "[server] host and port are those pgleash itself listens on") }
+        if configuration.isLoop { quit(exConfig, OwnAddresses.complaint) }
         if let workers { configuration.workers = workers.count }
         if let logLevel { configuration.logLevel = logLevel }
         return configuration
@@ -119,8 +119,5 @@ extension PgleashCommand {
         guard isAllowed else { throw ValidationError("The host '\(place.host)' is invalid for '--\(section)'") }
     }
 }
-
-/// EX_CONFIG of sysexits.h.
-private let exConfig: Int32 = 78
 
 private let hostNote = "a host that begins with / is a socket directory."

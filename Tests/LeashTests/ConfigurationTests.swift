@@ -42,6 +42,31 @@ struct ConfigurationTests {
     func loop() throws {
         #expect(try parse("[server]\nhost = other,127.0.0.1\nport = 6432\n").isLoop)
         #expect(try !parse("[server]\nhost = 127.0.0.1\nport = 6433\n").isLoop)
+        #expect(try parse("[listen]\nhost = name.test\n[server]\nhost = name.test\nport = 6432\n").isLoop)
+    }
+
+    @Test(
+        "However it is spelt, as long as no name server has to be asked",
+        arguments: [
+            ("*", "127.0.0.1"), ("*", "127.1.2.3"), ("0.0.0.0", "localhost"), ("127.0.0.1", "LOCALHOST"),
+            ("localhost", "127.0.0.1"), ("*", "::1"), ("::", "[::1]"), ("127.0.0.1", "0.0.0.0"), ("::1", "::"),
+            ("127.0.0.1", "::ffff:127.0.0.1"), ("*", "10.0.0.300, 127.0.0.1"),
+            ("/tmp", "/tmp/"), ("/tmp", "/tmp/../tmp"), ("/nowhere", "/nowhere/"),
+        ])
+    func loop(listen: String, server: String) throws {
+        let text = "[listen]\nhost = \(listen)\n[server]\nhost = \(server)\nport = "
+        #expect(try parse(text + "6432").isLoop)
+        #expect(try !parse(text + "6433").isLoop)
+    }
+
+    @Test(
+        "Another address of this machine is another server",
+        arguments: [
+            ("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "localhost"), ("0.0.0.0", "::1"), ("::", "127.0.0.1"),
+            ("*", "192.0.2.1"), ("*", "2001:db8::1"), ("127.0.0.1", "name.test"), ("/tmp", "/var"), ("*", "/tmp"),
+        ])
+    func noLoop(listen: String, server: String) throws {
+        #expect(try !parse("[listen]\nhost = \(listen)\n[server]\nhost = \(server)\nport = 6432\n").isLoop)
     }
 
     @Test("Lists of hosts, and the star")

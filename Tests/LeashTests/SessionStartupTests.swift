@@ -117,6 +117,29 @@ struct SessionStartupTests {
         }
     }
 
+    @Test("A server that has become pgleash itself is not connected to, by sessions and by cancels")
+    func ourselves() throws {
+        let world = try SimulatedSession(listeners: [.ipv4(0, port: 5432)])
+        let client = world.accept()
+        client.inbox += Bytes.startup
+        let cancel = world.accept()
+        cancel.inbox += Bytes.cancelRequest
+        world.loop.settle()
+        let reason = "could not connect to server at 127.0.0.1:5432: pgleash itself listens there"
+        let answer = text(client.takeOutbox())
+        #expect(answer.contains("C57P03") && answer.contains(reason))
+        #expect(world.loop.connections.isEmpty && cancel.isClosed && world.ended(.serverUnreachable) == 1)
+        #expect(world.counters.connectFailures.value == 1)
+    }
+
+    @Test("Of several addresses the one that is pgleash's own is passed over")
+    func partlyOurselves() throws {
+        let servers = [SimulatedSession.server, .ipv4(0x7f00_0002, port: 5432)]
+        let world = try SimulatedSession(servers: servers, listeners: [SimulatedSession.server])
+        _ = world.logIn()
+        #expect(world.loop.connections.map(\.peerAddress) == [servers[1]])
+    }
+
     @Test("A client that comes while pgleash stops is told to try elsewhere")
     func stopping() throws {
         let world = try SimulatedSession()

@@ -15,14 +15,23 @@ package final class SimulatedSession {
     package let worker: Worker
     package let dispatcher: CancelDispatcher
 
-    package init(_ configuration: Configuration = Configuration(), receiveBufferSize: Int = 4096) throws {
+    /// - Parameters:
+    ///   - servers: the addresses that the server's name stands for.
+    ///   - listeners: the addresses that pgleash itself listens on.
+    package init(
+        _ configuration: Configuration = Configuration(),
+        receiveBufferSize: Int = 4096,
+        servers: [SocketAddress] = [server],
+        listeners: [SocketAddress] = []
+    ) throws {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
         let orders = Mailbox<CancelOrder>()
         let letters = Mailbox<WorkerLetter>()
         let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let environment = WorkerEnvironment(
             configuration: configuration,
-            upstream: .addresses([HostAddress(Self.server, foundBy: "")]),
+            upstream: .addresses(servers.map { HostAddress($0, foundBy: "") }),
+            ownAddresses: OwnAddresses(listeners),
             security: .none,
             limit: SessionLimit(configuration.listen.maxSessions),
             dispatcher: orders,

@@ -1,0 +1,93 @@
+// A server that is pgleash itself, which would connect to itself until nothing is left.
+
+import Foundation
+import PostgresWire
+import Testing
+
+extension IntegrationTests {
+    @Suite struct LoopTests {
+        private static let complaint = "[server] host and port are those pgleash itself listens on"
+
+        @Test(arguments: [
+            ("*", "127.0.0.1"), ("127.0.0.1", "localhost"), ("localhost", "127.0.0.1"), ("0.0.0.0", "127.0.0.7"),
+            ("127.0.0.1", "0.0.0.0"), ("/tmp", "/tmp/"),
+        ])
+        func `it is a bad configuration, however it is spelt`(listen: String, server: String) throws {
+            let port = try freePort()
+            let text = "[listen]\nhost = \(listen)\nport = \(port)\n[server]\nhost = \(server)\nport = \(port)\n"
+            let file = try RunFolder.shared.newFile("loop.conf", text)
+            for more in [[], ["--check-config"], ["--ping"]] {
+                let run = try ChildProcess.run(Programs.pgleash, ["--config", file] + more)
+                #expect(run.exit == .code(78))
+                #expect(run.error == "pgleash: \(Self.complaint)\n")
+            }
+        }
+
+        @Test(.enabled(if: NetworkNamespace.isWanted, "network namespaces need root"))
+        func `it is one by an address of this machine's interfaces`() throws {
+            let namespace = try NetworkNamespace()
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let port = try freePort()
+            let run = try ChildProcess.run(
+                Programs.pgleash,
+                ["--config", file, "--listen", "0.0.0.0:\(port)", "--server", "\(namespace.hostAddress):\(port)"]
+            )
+            #expect(run.exit == .code(78))
+            #expect(run.error == "pgleash: \(Self.complaint)\n")
+        }
+
+        // MARK: By a name
+
+        /// A command that gives what it starts a hosts file of its own.
+        private static func launcher(hosts: String) -> [String] {
+            let script = #"mount --bind "$0" /etc/hosts && exec "$@""#
+            return [Programs.system("unshare"), "--mount", Programs.system("sh"), "-c", script, hosts]
+        }
+
+        private static let canMount: Bool = {
+            let command = launcher(hosts: "/etc/hosts") + ["true"]
+            return (try? ChildProcess.run(command[0], Array(command.dropFirst())))?.exit == .code(0)
+        }()
+
+        @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))
+        func `by a name it ends pgleash as soon as the name is resolved`() throws {
+            let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.3 db.test\n")
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let port = try freePort()
+            let command =
+                Self.launcher(hosts: hosts)
+                + [Programs.pgleash, "--config", file, "--listen", "0.0.0.0:\(port)", "--server", "db.test:\(port)"]
+            let pgleash = try ChildProcess(command[0], Array(command.dropFirst()))
+            #expect(try pgleash.wait() == .code(78))
+            #expect(pgleash.errorOutput.contains(" critical pgleash: [Leash] \(Self.complaint)\n"))
+        }
+
+        @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))
+        func `by a name that changes it is told to each client, and nothing chains`() throws {
+            let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.3 db.test\n")
+            let pgleash = try PgleashProcess(
+                server: nil, configuration: ["server": ["host = db.test", "port = PORT"]],
+                launcher: Self.launcher(hosts: hosts)
+            )
+            // Until now nobody was there.
+            try pgleash.waitForProbe()
+            try "127.0.0.1 db.test\n".write(toFile: hosts, atomically: false, encoding: .utf8)
+            for _ in 1...3 {
+                let client = try RawClient(port: pgleash.port)
+                try client.send(Frontend.startup(name: "looped"))
+                let error = try client.readMessage()
+                #expect(error.field("C") == "57P03")
+                let reason = "could not connect to server at \(pgleash.address): pgleash itself listens there"
+                #expect(error.field("M") == reason)
+                client.close()
+            }
+            let cancel = try RawClient(port: pgleash.port)
+            try cancel.send(Frontend.cancelRequest(Frontend.int32(1) + Frontend.int32(2)))
+            #expect(try cancel.readToEnd() == [])
+            let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            #expect(report["sessions_opened_total"] == 4)
+            #expect(pgleash.logLines("pgleash itself listens there").count == 3)
+            pgleash.stop()
+        }
+    }
+}
