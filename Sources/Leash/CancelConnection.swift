@@ -1,4 +1,4 @@
-// One CancelRequest on its way: connect, send, wait until the server closes.
+// One CancelRequest on its way: connect, send unless it was withdrawn meanwhile, wait until the server closes.
 
 import Reactor
 
@@ -34,7 +34,7 @@ final class CancelConnection: SocketOwner {
     }
 
     private let loop: any EventLoop
-    private let packet: [UInt8]
+    private let order: CancelOrder
     private let report: (Progress) -> Void
     private var connector: ServerConnector?
     private var socket: (any StreamSocket)?
@@ -42,23 +42,22 @@ final class CancelConnection: SocketOwner {
     private var isSent = false
 
     /// - Parameters:
-    ///   - route: its addresses are tried in turn until one takes the connection.
-    ///   - packet: a CancelRequest.
+    ///   - order: the addresses of its route are tried in turn until one takes the connection.
     ///   - timeout: for all of it.
     ///   - report: called once or twice; never for the last time before `start` returns.
     init(
         loop: any EventLoop,
-        route: CancelRoute,
+        order: CancelOrder,
         security: ServerSecurity,
-        packet: [UInt8],
         timeout: Duration,
         _ report: @escaping (Progress) -> Void
     ) {
         self.loop = loop
-        self.packet = packet
+        self.order = order
         self.report = report
         connector = ServerConnector(
-            loop: loop, addresses: route.addresses, security: security, protection: route.protection, timeout: timeout
+            loop: loop, addresses: order.route.addresses, security: security, protection: order.route.protection,
+            timeout: timeout
         ) { [unowned self] in connected($0) }
         timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: .lateness) }
     }
@@ -78,7 +77,10 @@ final class CancelConnection: SocketOwner {
         case .failure(let error): return conclude(orElse: CancelFailure(error))
         }
         self.socket = socket
+        // Who withdrew the order has told the dispatcher, which releases this connection.
+        guard order.beginWriting() else { return }
         socket.owner = self
+        let packet = order.key.cancelRequest
         // The first bytes on a new connection: they fit, or the connection is of no use.
         guard socket.send(packet) == .bytes(packet.count) else {
             // Not at once: who starts a row of connections would be called back from within, deeper and deeper.

@@ -34,7 +34,14 @@ package final class CancelDispatcher {
         self.log = log
     }
 
-    package func receive(_ order: CancelOrder) {
+    package func receive(_ letter: DispatcherLetter) {
+        switch letter {
+        case .order(let order): enqueue(order)
+        case .release(let order): release(order)
+        }
+    }
+
+    private func enqueue(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphans.append(order)
         case .client where clients.count >= Self.mostClientsWaiting: return turnAway(order)
@@ -44,15 +51,14 @@ package final class CancelDispatcher {
     }
 
     private func turnAway(_ order: CancelOrder) {
-        guard order.begin() else { return }
         note(.crowd, of: order)
-        order.reply(.notSent)
+        order.conclude(.notSent)
     }
 
     private func startWaiting() {
         while running.count < limits.maxConcurrent, let order = takeNext() {
             // The answer may have come while the order waited.
-            if order.begin() { start(order) }
+            if order.beginDialling() { start(order) }
         }
     }
 
@@ -66,11 +72,7 @@ package final class CancelDispatcher {
 
     private func start(_ order: CancelOrder) {
         let connection = CancelConnection(
-            loop: loop,
-            route: order.route,
-            security: security,
-            packet: order.key.cancelRequest,
-            timeout: limits.attemptTimeout
+            loop: loop, order: order, security: security, timeout: limits.attemptTimeout
         ) { [unowned self] progress in
             switch progress {
             case .sent: (order.purpose == .orphan ? counters.cancelsSent : counters.clientCancelsRelayed).add()
@@ -96,9 +98,15 @@ package final class CancelDispatcher {
         // Still running the connection's own code: it must outlive this call.
         let connection = running.removeValue(forKey: ObjectIdentifier(order))
         withExtendedLifetime(connection) {
-            order.reply(result)
+            order.conclude(result)
             startWaiting()
         }
+    }
+
+    /// Closes the connection of an order that was withdrawn or answered; it may have concluded before the letter came.
+    private func release(_ order: CancelOrder) {
+        guard running.removeValue(forKey: ObjectIdentifier(order)) != nil else { return }
+        startWaiting()
     }
 }
 

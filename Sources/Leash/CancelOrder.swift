@@ -24,7 +24,15 @@ package struct CancelRoute: Sendable {
     }
 }
 
-/// The wish to have one backend cancelled, which the session may take back until it is carried out.
+/// What sessions tell the cancel dispatcher.
+package enum DispatcherLetter: Sendable {
+    case order(CancelOrder)
+    /// Nobody needs the rest of an order that is being carried out.
+    case release(CancelOrder)
+}
+
+/// The wish to have one backend cancelled. The session may take it back until the CancelRequest is written, and need
+/// not wait for its conclusion when the server's answer shows that it arrived.
 package final class CancelOrder: Sendable {
     /// On whose behalf.
     package enum Purpose: Sendable {
@@ -37,40 +45,84 @@ package final class CancelOrder: Sendable {
     package let purpose: Purpose
     package let route: CancelRoute
     package let key: CancelKey
-    /// Called on the dispatcher's thread, once, unless the order was withdrawn.
-    package let reply: @Sendable (Reaper.CancelResult) -> Void
+    /// Called on the dispatcher's thread, at most once.
+    private let reply: @Sendable (Reaper.CancelResult) -> Void
+    private let dispatcher: Mailbox<DispatcherLetter>
 
-    private enum State: UInt8 { case waiting, begun, withdrawn }
+    private enum State: UInt8 {
+        case waiting, dialling, written
+        /// Concluded, withdrawn or answered: whichever comes first.
+        case over
+    }
 
     private let state = Atomic<UInt8>(State.waiting.rawValue)
 
+    /// - Parameters:
+    ///   - dispatcher: told when the session needs the order no more.
+    ///   - reply: called with how the order ended, on the dispatcher's thread; not after `withdraw` or `answered`
+    ///     returned true.
     package init(
         _ purpose: Purpose,
         _ route: CancelRoute,
         key: CancelKey,
+        dispatcher: Mailbox<DispatcherLetter>,
         reply: @escaping @Sendable (Reaper.CancelResult) -> Void
     ) {
         self.purpose = purpose
         self.route = route
         self.key = key
+        self.dispatcher = dispatcher
         self.reply = reply
     }
 
-    /// The dispatcher carries the order out now.
-    ///
-    /// - Returns: false when it was withdrawn.
-    package func begin() -> Bool { leaveWaiting(for: .begun) }
+    private func move(from state: State, to next: State) -> Bool {
+        self.state.compareExchange(
+            expected: state.rawValue, desired: next.rawValue, ordering: .acquiringAndReleasing
+        ).exchanged
+    }
+}
 
+// MARK: - What the session says
+
+extension CancelOrder {
     /// The session needs no cancel any more.
     ///
-    /// - Returns: false when it is too late: the cancel is on its way, and `reply` follows.
-    package func withdraw() -> Bool { leaveWaiting(for: .withdrawn) }
+    /// - Returns: true when the CancelRequest is never written; then there is no `reply`. False when it was written, or
+    ///   can't be; then `reply` has been called or will be.
+    package func withdraw() -> Bool {
+        move(from: .waiting, to: .over) || leave(.dialling)
+    }
 
-    private func leaveWaiting(for next: State) -> Bool {
-        state.compareExchange(
-            expected: State.waiting.rawValue,
-            desired: next.rawValue,
-            ordering: .acquiringAndReleasing
-        ).exchanged
+    /// The server has answered as it does to a cancel, so this one arrived, and its connection may be closed.
+    ///
+    /// - Returns: true when the CancelRequest was written and has no conclusion yet; then there is no `reply`. False
+    ///   when that is not so; then nothing changes.
+    package func answered() -> Bool {
+        leave(.written)
+    }
+
+    private func leave(_ state: State) -> Bool {
+        guard move(from: state, to: .over) else { return false }
+        dispatcher.post(.release(self))
+        return true
+    }
+}
+
+// MARK: - What the dispatcher says
+
+extension CancelOrder {
+    /// - Returns: false when the order was withdrawn, and must not be carried out.
+    func beginDialling() -> Bool { move(from: .waiting, to: .dialling) }
+
+    /// Called directly before the CancelRequest is written.
+    ///
+    /// - Returns: false when the order was withdrawn while it was dialled: a cancel for a request that has ended may
+    ///   hit the next one.
+    func beginWriting() -> Bool { move(from: .dialling, to: .written) }
+
+    /// The order has ended; the session is told, unless it needs that no more.
+    func conclude(_ result: Reaper.CancelResult) {
+        let over = State.over.rawValue
+        if state.exchange(over, ordering: .acquiringAndReleasing) != over { reply(result) }
     }
 }

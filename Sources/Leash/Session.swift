@@ -115,7 +115,7 @@ final class Session: SocketOwner {
         stage = .ended
         timer?.cancel()
         timer = nil
-        // One that has begun goes on; nobody waits for it any more.
+        // One that is written goes on; nobody waits for it any more.
         _ = cancelOrder?.withdraw()
         client.close()
         server?.close()

@@ -24,7 +24,7 @@ package final class Supervisor {
     private let loop: LibeventLoop
     private let counters = Counters()
     private let letters = Mailbox<SupervisorLetter>()
-    private let orders = Mailbox<CancelOrder>()
+    private let orders = Mailbox<DispatcherLetter>()
     private let dispatcher: CancelDispatcher
     private let limit: SessionLimit
     private var workers: WorkerPool?

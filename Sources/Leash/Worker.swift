@@ -22,7 +22,7 @@ package struct WorkerEnvironment: Sendable {
     package let ownAddresses: OwnAddresses
     package let security: Security
     package let limit: SessionLimit
-    package let dispatcher: Mailbox<CancelOrder>
+    package let dispatcher: Mailbox<DispatcherLetter>
     package let keys = CancelKeyDirectory()
     let readAheadLimit: ReadAheadLimit
     package let log: Logger
@@ -33,7 +33,7 @@ package struct WorkerEnvironment: Sendable {
         ownAddresses: OwnAddresses = OwnAddresses([]),
         security: Security,
         limit: SessionLimit,
-        dispatcher: Mailbox<CancelOrder>,
+        dispatcher: Mailbox<DispatcherLetter>,
         log: Logger
     ) {
         self.configuration = configuration
@@ -68,7 +68,7 @@ package final class Worker {
     let departures: Departures
 
     private let upstream: Upstream
-    private let dispatcher: Mailbox<CancelOrder>
+    private let dispatcher: Mailbox<DispatcherLetter>
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
     /// Runs while there are sessions.
@@ -157,7 +157,8 @@ package final class Worker {
     /// A connection to `server` would be one to pgleash.
     func isOwn(_ server: HostAddress) -> Bool { ownAddresses.contains(server.address) }
 
-    /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn.
+    /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn or
+    /// answered.
     func orderCancel(
         _ purpose: CancelOrder.Purpose,
         for session: Session,
@@ -165,8 +166,10 @@ package final class Worker {
         by route: CancelRoute
     ) -> CancelOrder {
         let (id, mailbox) = (session.id, mailbox)
-        let order = CancelOrder(purpose, route, key: key) { mailbox.post(.cancelConcluded(id, $0)) }
-        dispatcher.post(order)
+        let order = CancelOrder(purpose, route, key: key, dispatcher: dispatcher) {
+            mailbox.post(.cancelConcluded(id, $0))
+        }
+        dispatcher.post(.order(order))
         return order
     }
 

@@ -24,12 +24,13 @@ struct CancelDispatcherTests {
     private let loop = SimulatedLoop()
     private let replies = Replies()
     private let logged = InMemoryLogHandler()
+    private let letters = Mailbox<DispatcherLetter>()
 
     private static let route = CancelRoute(to: [HostAddress(SimulatedSession.server, foundBy: "")], .plain)
 
     private func order(_ number: Int, _ purpose: CancelOrder.Purpose = .orphan) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
-        return CancelOrder(purpose, Self.route, key: cancelKey) { [replies] result in
+        return CancelOrder(purpose, Self.route, key: cancelKey, dispatcher: letters) { [replies] result in
             replies.results.withLock { $0[number] = result }
         }
     }
@@ -45,7 +46,7 @@ struct CancelDispatcherTests {
     @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
     func limit() throws {
         let dispatcher = dispatcher()
-        for number in 0..<100 { dispatcher.receive(try order(number)) }
+        for number in 0..<100 { dispatcher.receive(.order(try order(number))) }
         loop.settle()
         var seen = 0
         while seen < 100 {
@@ -65,8 +66,8 @@ struct CancelDispatcherTests {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
-        for number in 0..<10 { dispatcher.receive(try order(number, .client)) }
-        for number in 10..<20 { dispatcher.receive(try order(number)) }
+        for number in 0..<10 { dispatcher.receive(.order(try order(number, .client))) }
+        for number in 10..<20 { dispatcher.receive(.order(try order(number))) }
         loop.settle()
         for _ in 0..<20 {
             loop.connections.last?.isEnded = true
@@ -84,8 +85,8 @@ struct CancelDispatcherTests {
     func crowd() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
-        for number in 0..<1100 { dispatcher.receive(try order(number, .client)) }
-        dispatcher.receive(try order(1100))
+        for number in 0..<1100 { dispatcher.receive(.order(try order(number, .client))) }
+        dispatcher.receive(.order(try order(1100)))
         loop.settle()
         let turnedAway = replies.results.withLock { $0.keys.sorted() }
         #expect(turnedAway == Array((1024 + 16)..<1100))
@@ -97,7 +98,7 @@ struct CancelDispatcherTests {
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
         let (first, second, third) = (try order(1), try order(2), try order(3))
-        for order in [first, second, third] { dispatcher.receive(order) }
+        for order in [first, second, third] { dispatcher.receive(.order(order)) }
         loop.settle()
         #expect(!first.withdraw())
         #expect(second.withdraw())
@@ -108,12 +109,89 @@ struct CancelDispatcherTests {
         #expect(replies.results.withLock { $0[2] } == nil)
     }
 
+    @Test("An order withdrawn while it is dialled is never written, and its place is free at once")
+    func withdrawnWhileDialled() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        try letters.open(on: loop) { dispatcher.receive($0) }
+        loop.network = .hangs
+        let (first, second) = (try order(1), try order(2))
+        for order in [first, second] { letters.post(.order(order)) }
+        loop.settle()
+        #expect(loop.connections.count == 1)
+        #expect(!first.answered(), "not written, so not answered")
+        #expect(first.withdraw())
+        #expect(!first.withdraw() && !first.answered())
+        loop.network = .accepts
+        loop.settle()
+        #expect(loop.connections.map(\.isClosed) == [true, false])
+        #expect(loop.connections.map(\.sentCount) == [0, 16])
+        #expect(replies.results.withLock { $0.isEmpty })
+    }
+
+    /// The letter of the withdrawal is still on its way, as between two threads.
+    @Test("A connection that stands after the withdrawal is closed unsent", arguments: [false, true])
+    func withdrawnDirectlyBefore(connectsAtOnce: Bool) throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        let (first, second) = (try order(1), try order(2))
+        loop.route = { _ in
+            if connectsAtOnce { _ = first.withdraw() }
+            return .accepts
+        }
+        loop.connectsAtOnce = connectsAtOnce
+        for order in [first, second] { dispatcher.receive(.order(order)) }
+        if !connectsAtOnce { #expect(first.withdraw()) }
+        loop.settle()
+        #expect(loop.connections.map(\.sentCount) == [0])
+        dispatcher.receive(.release(first))
+        loop.settle()
+        #expect(loop.connections.map(\.isClosed) == [true, false])
+        #expect(loop.connections.map(\.sentCount) == [0, 16])
+        #expect(replies.results.withLock { $0.isEmpty })
+    }
+
+    @Test("A cancel that the session's answer shows to have arrived leaves its place at once, without a reply")
+    func answered() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        try letters.open(on: loop) { dispatcher.receive($0) }
+        let (first, second) = (try order(1), try order(2))
+        for order in [first, second] { letters.post(.order(order)) }
+        loop.settle()
+        #expect(!second.answered(), "it waits")
+        #expect(first.answered())
+        #expect(!first.answered() && !first.withdraw())
+        loop.settle()
+        #expect(loop.connections.map(\.isClosed) == [true, false])
+        #expect(loop.connections.map(\.sentCount) == [16, 16])
+        #expect(replies.results.withLock { $0.isEmpty })
+    }
+
+    @Test("What comes first counts, the answer or the conclusion; the session learns of one of them")
+    func answeredAndConcluded() throws {
+        let dispatcher = dispatcher()
+        let (first, second) = (try order(1), try order(2))
+        for order in [first, second] { dispatcher.receive(.order(order)) }
+        loop.settle()
+        #expect(first.answered())
+        for connection in loop.connections { connection.isEnded = true }
+        loop.settle()
+        #expect(!second.answered() && !second.withdraw())
+        for order in [first, second] { dispatcher.receive(.release(order)) }
+        #expect(replies.results.withLock { $0 } == [2: .sent])
+        #expect(loop.openSockets == 0 && loop.liveTimers == 0)
+    }
+
     @Test("A long row of orders that fail at once is worked off without a deep stack")
     func allRefusedAtOnce() throws {
         let counters = Counters()
         let dispatcher = dispatcher(counting: counters)
         loop.network = .impossible
-        for number in 0..<5000 { dispatcher.receive(try order(number)) }
+        for number in 0..<5000 { dispatcher.receive(.order(try order(number))) }
         loop.advance(by: .seconds(1))
         #expect(counters.cancelsFailed.value == 5000)
         let lines = logged.entries
@@ -128,9 +206,9 @@ struct CancelDispatcherTests {
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
         loop.network = .hangs
-        dispatcher.receive(try order(1))
+        dispatcher.receive(.order(try order(1)))
         loop.settle()
-        dispatcher.receive(try order(2))
+        dispatcher.receive(.order(try order(2)))
         loop.network = .accepts
         loop.advance(by: .milliseconds(4900))
         #expect(loop.connections.count == 1)
@@ -145,8 +223,8 @@ struct CancelDispatcherTests {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
-        dispatcher.receive(try order(1))
-        dispatcher.receive(try order(2))
+        dispatcher.receive(.order(try order(1)))
+        dispatcher.receive(.order(try order(2)))
         loop.settle()
         loop.advance(by: .milliseconds(4900))
         #expect(loop.connections.count == 1)

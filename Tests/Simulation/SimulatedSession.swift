@@ -25,7 +25,7 @@ package final class SimulatedSession {
         listeners: [SocketAddress] = []
     ) throws {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
-        let orders = Mailbox<CancelOrder>()
+        let orders = Mailbox<DispatcherLetter>()
         let letters = Mailbox<WorkerLetter>()
         let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let environment = WorkerEnvironment(

@@ -50,7 +50,7 @@ final class World {
         workerLoop = SimulatedLoop(receiveBufferSize: chance.pick([16, 64, 512]), clock: clock)
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
-        let orders = Mailbox<CancelOrder>()
+        let orders = Mailbox<DispatcherLetter>()
         // Not drawn, so that the other worlds stay as they were.
         let isTCP = seed % 3 == 0
         let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { (number: UInt16) in
@@ -75,9 +75,9 @@ final class World {
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try letters.open(on: workerLoop) { worker.receive($0) }
-        try orders.open(on: dispatcherLoop) { order in
-            facts.noteOrder(order)
-            dispatcher.receive(order)
+        try orders.open(on: dispatcherLoop) { letter in
+            if case .order(let order) = letter { facts.noteOrder(order) }
+            dispatcher.receive(letter)
         }
         if isTraced { facts.trace = { [unowned self] in trace($0) } }
         people(clientCount)
