@@ -42,7 +42,7 @@ final class CancelConnection: SocketOwner {
     private var isSent = false
 
     /// - Parameters:
-    ///   - order: the addresses of its route are tried in turn until one takes the connection.
+    ///   - order: what is to be sent, and where to.
     ///   - timeout: for all of it.
     ///   - report: called once or twice; never for the last time before `start` returns.
     init(
@@ -56,7 +56,7 @@ final class CancelConnection: SocketOwner {
         self.order = order
         self.report = report
         connector = ServerConnector(
-            loop: loop, addresses: order.route.addresses, security: security, protection: order.route.protection,
+            loop: loop, addresses: [order.route.address], security: security, protection: order.route.protection,
             timeout: timeout
         ) { [unowned self] in connected($0) }
         timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: .lateness) }

@@ -44,8 +44,9 @@ package final class CancelDispatcher {
     private func enqueue(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphans.append(order)
-        case .client where clients.count >= Self.mostClientsWaiting: return turnAway(order)
-        case .client: clients.append(order)
+        case .client, .stranger:
+            guard clients.count < Self.mostClientsWaiting else { return turnAway(order) }
+            clients.append(order)
         }
         startWaiting()
     }
@@ -88,7 +89,7 @@ package final class CancelDispatcher {
 
     private func note(_ failure: CancelFailure, of order: CancelOrder) {
         if failure.isInsecure { counters.cancelsUnprotected.add() }
-        if order.purpose == .orphan { counters.cancelsFailed.add() }
+        (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
         let metadata: Logger.Metadata = ["pid": "\(order.key.processID)", "reason": "\(failure)"]
         throttle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now)

@@ -1,9 +1,9 @@
-// Which way each cancel key goes, where there may be several: for the clients' own cancels.
+// Which way each cancel key goes: for the clients' own cancels.
 
 import PostgresWire
 import Reactor
 
-/// The keys of sessions with the ways to their servers.
+/// The keys of all sessions with the ways to their servers.
 package final class CancelKeyDirectory: Sendable {
     private let routes = Locked<[CancelKey: CancelRoute]>([:])
 

@@ -4,23 +4,18 @@ import PostgresWire
 import Reactor
 import Synchronization
 
-/// The way a cancel takes: where to, and how protected.
-package struct CancelRoute: Sendable {
-    /// Tried in turn. For an orphan the very address its server socket is connected to; never a name resolved again.
-    package let addresses: [HostAddress]
+/// The way a cancel takes: where to, and how protected. Sessions with the same way share one.
+package final class CancelRoute: Sendable {
+    /// What the session dialled, where the cancel is for one of ours. Not what the socket says its peer is: the peer of a
+    /// Unix socket has the path that the server bound, in the server's file system and working directory, where we may
+    /// find somebody else or nobody.
+    package let address: HostAddress
     /// As the session was that it is about: the key is as good as the password until the session ends.
     package let protection: Protection
 
-    package init(to addresses: [HostAddress], _ protection: Protection) {
-        self.addresses = addresses
+    package init(to address: HostAddress, _ protection: Protection) {
+        self.address = address
         self.protection = protection
-    }
-
-    /// The way a session's own connection took; nil when that is no more.
-    init?(of server: any StreamSocket) {
-        guard let address = server.peerAddress else { return nil }
-        let name = server.encryptedPeerName
-        self.init(to: [HostAddress(address, foundBy: name ?? "")], name == nil ? .plain : .encrypted)
     }
 }
 
@@ -38,8 +33,10 @@ package final class CancelOrder: Sendable {
     package enum Purpose: Sendable {
         /// The client is gone.
         case orphan
-        /// A client's own CancelRequest.
+        /// A client's own CancelRequest, for a session of ours.
         case client
+        /// A CancelRequest with a key that no session of ours has.
+        case stranger
     }
 
     package let purpose: Purpose

@@ -17,6 +17,7 @@ package final class Counters: Sendable {
     /// Not sent, as their connection could not be encrypted as their session's was.
     package let cancelsUnprotected = Counter()
     package let clientCancelsRelayed = Counter()
+    package let clientCancelsFailed = Counter()
     package let connectFailures = Counter()
     package let protocolErrors = CounterFamily<Side>()
     package let clientsRejected = Counter()

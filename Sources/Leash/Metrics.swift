@@ -113,6 +113,10 @@ extension Metric {
                 "pgleash_client_cancels_relayed_total", .counter, "CancelRequests of clients passed on.",
                 threads.sum(\.clientCancelsRelayed)
             ),
+            Metric(
+                "pgleash_client_cancels_failed_total", .counter,
+                "CancelRequests of clients that did not reach the server.", threads.sum(\.clientCancelsFailed)
+            ),
         ]
     }
 

@@ -54,6 +54,9 @@ final class ServerConnector: SocketOwner {
     /// Why a connection that could have been encrypted is a plain one all the same; not where the server has no TLS.
     private(set) var reasonForPlainText: String?
 
+    /// The address that is dialled; after a success, the one that was.
+    var address: HostAddress? { addresses.first }
+
     /// - Parameters:
     ///   - addresses: at least one.
     ///   - timeout: for each address, and all that has to be agreed on there.

@@ -17,8 +17,10 @@ final class Session: SocketOwner {
         case encrypting
         /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
         case connecting(ServerConnector?, startupPacket: [UInt8])
-        /// The client is a CancelRequest, on its way to the server; the key is there until the cancel is ordered.
-        case relayingCancel(CancelKey?)
+        /// The client is a CancelRequest with the key of no session; the server's addresses are looked up.
+        case findingCancelServer(CancelKey)
+        /// The client is a CancelRequest: so many cancels are on their way, and at least one was sent.
+        case relayingCancel(underWay: Int, isSent: Bool)
         case relaying
         /// The client is gone and the server still owes it something.
         case reaping
@@ -29,7 +31,7 @@ final class Session: SocketOwner {
 
     /// What becomes of the key in the directory.
     enum KeyListing {
-        /// It is not needed: all cancels go the same way.
+        /// There is no server yet, or it gives no key.
         case none
         /// It will be there once the server has told it.
         case awaited
@@ -66,6 +68,8 @@ final class Session: SocketOwner {
     var silences: [Side: MonotonicTime] = [:]
     /// The one thing this session waits for in time: which one, the stage tells.
     var timer: (any ScheduledTimer)?
+    /// The way of the session's connection to the server, which its cancels take, too.
+    var cancelRoute: CancelRoute?
     var cancelOrder: CancelOrder?
 
     init(id: SessionID, worker: Worker, client accepted: AcceptedSocket) {
@@ -102,7 +106,7 @@ final class Session: SocketOwner {
         switch stage {
         case .relaying: relay(side, socket, readiness)
         case .startup: readStartup()
-        case .connecting, .relayingCancel: clientLeftEarly()
+        case .connecting, .findingCancelServer, .relayingCancel: clientLeftEarly()
         case .reaping: reap()
         case .closing(let reason): closeFurther(reason, readiness)
         case .encrypting, .ended: break
@@ -180,7 +184,7 @@ extension Session {
         switch stage {
         case .startup, .encrypting: "startup"
         case .connecting: "connecting"
-        case .relayingCancel: "relaying cancel"
+        case .findingCancelServer, .relayingCancel: "relaying cancel"
         case .relaying where state.owed.isStartingUp: "authenticating"
         case .relaying where state.isBusy: "active"
         case .relaying: state.isInTransaction ? "idle in transaction" : "idle"

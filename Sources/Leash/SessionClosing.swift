@@ -58,7 +58,7 @@ extension Session {
             tellClient(FatalError(.adminShutdown, "terminating connection due to administrator command"))
             clientDropped(.shutdown)
         case .reaping: cutGraceShort()
-        case .relayingCancel, .closing, .ended: break
+        case .findingCancelServer, .relayingCancel, .closing, .ended: break
         }
     }
 }

@@ -65,7 +65,7 @@ extension Session {
         case .reaping:
             cancelOrder = nil
             perform(state.cancelConcluded(result, at: worker.loop.now))
-        case .relayingCancel: end(result == .sent ? .cancelRelayed : .serverUnreachable)
+        case .relayingCancel: clientCancelConcluded(result)
         default: break
         }
     }
@@ -89,11 +89,8 @@ extension Session {
     }
 
     private func orderCancel() {
-        guard let key = state.cancelKey, let server, let route = CancelRoute(of: server) else {
-            // The connection is no more; the next read tells so.
-            return cancelConcluded(.notSent)
-        }
-        cancelOrder = worker.orderCancel(.orphan, for: self, key, by: route)
+        guard let key = state.cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
+        cancelOrder = worker.orderCancel(.orphan, for: self, key, by: cancelRoute)
         if let time = state.reaper?.wakeTime { wake(at: time) }
     }
 

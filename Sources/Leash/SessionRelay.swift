@@ -74,9 +74,12 @@ extension Session {
     }
 
     private func listKey() {
-        guard let key = state.cancelKey, let server, let route = CancelRoute(of: server) else { return }
-        listing = .listed
-        worker.keys.enter(key, route)
+        if let key = state.cancelKey, let cancelRoute {
+            listing = .listed
+            worker.keys.enter(key, cancelRoute)
+        } else if !state.owed.isStartingUp {
+            listing = .none
+        }
     }
 
     private func follow(_ step: Conversation.Step) {

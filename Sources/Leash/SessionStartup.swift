@@ -31,9 +31,7 @@ extension Session {
         case .sslRequest, .gssEncryptionRequest:
             // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
             refuseMalformed(.unsupportedProtocol(major: 1234, minor: packet == .sslRequest ? 5679 : 5680))
-        case .cancelRequest(let key):
-            stage = .relayingCancel(key)
-            findServer()
+        case .cancelRequest(let key): relayCancel(key)
         case .startup(let message):
             identity = message
             if isRefusedForPlainText() { return }
@@ -77,7 +75,7 @@ extension Session {
         timer = nil
         worker.findServer(for: self)
         switch stage {
-        case .connecting, .relayingCancel: client.interest = .close
+        case .connecting, .findingCancelServer: client.interest = .close
         default: break
         }
     }
@@ -89,7 +87,7 @@ extension Session {
         }
         switch (stage, answer) {
         case (.connecting, .failure(let error)): connectionFailed("\(error)")
-        case (.relayingCancel, .failure): end(.serverUnreachable)
+        case (.findingCancelServer(let key), .failure(let error)): cancelNotSent(key, "\(error)")
         case (.connecting(_, let packet), .success(let addresses)):
             let connector = ServerConnector(
                 loop: worker.loop,
@@ -101,7 +99,8 @@ extension Session {
             }
             stage = .connecting(connector, startupPacket: packet)
             connector.start()
-        case (.relayingCancel(let key?), .success(let addresses)): relayCancel(key, to: addresses)
+        case (.findingCancelServer(let key), .success(let addresses)):
+            orderCancels(.stranger, key, addresses.map { CancelRoute(to: $0, .asConfigured) })
         default: break
         }
     }
@@ -139,7 +138,10 @@ extension Session {
             }
             server = socket
             socket.owner = self
-            if socket.encryptedPeerName != nil || worker.listsKeys { listing = .awaited }
+            cancelRoute = connector?.address.map {
+                worker.cancelRoute(to: $0, socket.encryptedPeerName == nil ? .plain : .encrypted)
+            }
+            listing = .awaited
             channelBinding = ChannelBinding(client: client, server: socket)
             stage = .relaying
             noteBusy(true)
@@ -157,21 +159,50 @@ extension Session {
     func clientLeftEarly() {
         switch stage {
         // A cancel is delivered even if its client doesn't wait to see it.
-        case .relayingCancel(nil): end(.cancelRelayed)
-        case .relayingCancel: client.interest = []
+        case .relayingCancel: end(.cancelRelayed)
+        case .findingCancelServer: client.interest = []
         default: end(DropKind(client.takeError()).idleEnd)
         }
     }
+}
 
-    // MARK: A client's own cancel
+// MARK: - A client's own cancel
 
-    /// To the server of the session it is meant for, if that is one of ours.
-    private func relayCancel(_ key: CancelKey, to addresses: [HostAddress]) {
-        let route = worker.keys.route(of: key) ?? CancelRoute(to: addresses, .asConfigured)
-        _ = worker.orderCancel(.client, for: self, key, by: route)
-        stage = .relayingCancel(nil)
+extension Session {
+    /// To where the session it is meant for is connected, if that is one of ours; no name is needed for that. Otherwise
+    /// nobody knows which of the server's addresses it is meant for.
+    private func relayCancel(_ key: CancelKey) {
+        if let route = worker.keys.route(of: key) {
+            timer?.cancel()
+            timer = nil
+            client.interest = .close
+            orderCancels(.client, key, [route])
+        } else {
+            stage = .findingCancelServer(key)
+            findServer()
+        }
+    }
+
+    private func orderCancels(_ purpose: CancelOrder.Purpose, _ key: CancelKey, _ routes: [CancelRoute]) {
+        stage = .relayingCancel(underWay: routes.count, isSent: false)
+        for route in routes { _ = worker.orderCancel(purpose, for: self, key, by: route) }
         let hasLeft = client.interest.isEmpty
         if hasLeft { end(.cancelRelayed) }
+    }
+
+    /// One of the cancels for this client is through.
+    func clientCancelConcluded(_ result: Reaper.CancelResult) {
+        guard case .relayingCancel(let underWay, var isSent) = stage else { return }
+        if result == .sent { isSent = true }
+        stage = .relayingCancel(underWay: underWay - 1, isSent: isSent)
+        if underWay == 1 { end(isSent ? .cancelRelayed : .serverUnreachable) }
+    }
+
+    /// Otherwise nobody could tell why a query runs on whose end was asked for.
+    private func cancelNotSent(_ key: CancelKey, _ reason: String) {
+        worker.counters.clientCancelsFailed.add()
+        worker.logThrottled(.warning, "cancel not sent", ["pid": "\(key.processID)", "reason": "\(reason)"])
+        end(.serverUnreachable)
     }
 }
 

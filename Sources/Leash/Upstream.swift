@@ -6,18 +6,14 @@ import Reactor
 package enum Upstream: Sendable {
     /// Numeric addresses and socket directories, at least one.
     case addresses([HostAddress])
-    case names(NameResolver)
-
-    /// All sessions are connected to the same address.
-    package var isOneAddress: Bool {
-        if case .addresses(let addresses) = self { addresses.count == 1 } else { false }
-    }
+    /// Asks for the addresses that the names stand for now; the answer may come on another thread.
+    case names(@Sendable (_ answer: @escaping @Sendable (NameResolver.Answer) -> Void) -> Void)
 
     package init(_ endpoints: [Endpoint]) {
         var numeric: [HostAddress] = []
         for endpoint in endpoints {
             guard let addresses = endpoint.numericAddresses() else {
-                self = .names(NameResolver(endpoints))
+                self = .names(NameResolver(endpoints).resolve)
                 return
             }
             numeric += addresses.map { HostAddress($0, foundBy: endpoint.host) }

@@ -62,15 +62,14 @@ package final class Worker {
     let mailbox: Mailbox<WorkerLetter>
     let log: Logger
 
-    /// Sessions may have different servers, so clients' cancels need to find the right one.
-    let listsKeys: Bool
-
     let departures: Departures
 
     private let upstream: Upstream
     private let dispatcher: Mailbox<DispatcherLetter>
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
+    /// Of the newest session: most often the next one takes the same, and need not have its own.
+    private var newestRoute: CancelRoute?
     /// Runs while there are sessions.
     private var silenceTicker: (any Ticker)?
     private var nextID: SessionID = 0
@@ -95,7 +94,6 @@ package final class Worker {
         upstream = environment.upstream
         clientSecurity = environment.security.client
         serverSecurity = environment.security.server
-        listsKeys = !environment.upstream.isOneAddress
         limit = environment.limit
         ownAddresses = environment.ownAddresses
         dispatcher = environment.dispatcher
@@ -148,14 +146,22 @@ package final class Worker {
     func findServer(for session: Session) {
         switch upstream {
         case .addresses(let addresses): session.serverResolved(.success(addresses))
-        case .names(let resolver):
+        case .names(let resolve):
             let (id, mailbox) = (session.id, mailbox)
-            resolver.resolve { mailbox.post(.serverResolved(id, $0)) }
+            resolve { mailbox.post(.serverResolved(id, $0)) }
         }
     }
 
     /// A connection to `server` would be one to pgleash.
     func isOwn(_ server: HostAddress) -> Bool { ownAddresses.contains(server.address) }
+
+    /// The way that cancels go for a session whose server was dialled at `address`.
+    func cancelRoute(to address: HostAddress, _ protection: Protection) -> CancelRoute {
+        if let newestRoute, newestRoute.protection == protection, newestRoute.address == address { return newestRoute }
+        let route = CancelRoute(to: address, protection)
+        newestRoute = route
+        return route
+    }
 
     /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn or
     /// answered.

@@ -26,7 +26,7 @@ struct CancelDispatcherTests {
     private let logged = InMemoryLogHandler()
     private let letters = Mailbox<DispatcherLetter>()
 
-    private static let route = CancelRoute(to: [HostAddress(SimulatedSession.server, foundBy: "")], .plain)
+    private static let route = CancelRoute(to: HostAddress(SimulatedSession.server, foundBy: ""), .plain)
 
     private func order(_ number: Int, _ purpose: CancelOrder.Purpose = .orphan) throws -> CancelOrder {
         let cancelKey = try #require(key(number))

@@ -75,6 +75,8 @@ package final class SimulatedLoop: EventLoop {
     package var network = Network.accepts
     /// Per address, in place of `network`.
     package var networks: [SocketAddress: Network] = [:]
+    /// What a server at an address says that it is bound to, where that is another one, as a Unix socket's may be.
+    package var boundAddresses: [SocketAddress: SocketAddress] = [:]
     /// Decides for each connection, in place of both.
     package var route: ((SimulatedSocket) -> Network)?
     /// A connection that is accepted stands as soon as it is made.
@@ -101,7 +103,7 @@ package final class SimulatedLoop: EventLoop {
     }
 
     package func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
-        let socket = SimulatedSocket(peer: address)
+        let socket = SimulatedSocket(peer: boundAddresses[address] ?? address, dialled: address)
         switch route?(socket) ?? networks[address] ?? network {
         case .fails(let error): throw error
         case .accepts: socket.isConnected = connectsAtOnce

@@ -16,21 +16,21 @@ package final class SimulatedSession {
     package let dispatcher: CancelDispatcher
 
     /// - Parameters:
-    ///   - servers: the addresses that the server's name stands for.
+    ///   - upstream: the addresses that the server's name stands for.
     ///   - listeners: the addresses that pgleash itself listens on.
     package init(
         _ configuration: Configuration = Configuration(),
+        upstream: Upstream = .addresses([HostAddress(server, foundBy: "")]),
         receiveBufferSize: Int = 4096,
-        servers: [SocketAddress] = [server],
-        listeners: [SocketAddress] = []
+        listeners: [SocketAddress] = [],
+        log: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) throws {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
         let orders = Mailbox<DispatcherLetter>()
         let letters = Mailbox<WorkerLetter>()
-        let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let environment = WorkerEnvironment(
             configuration: configuration,
-            upstream: .addresses(servers.map { HostAddress($0, foundBy: "") }),
+            upstream: upstream,
             ownAddresses: OwnAddresses(listeners),
             security: .none,
             limit: SessionLimit(configuration.listen.maxSessions),

@@ -14,6 +14,8 @@ package final class SimulatedSocket: StreamSocket {
     package weak var peer: (any SocketPeer)?
     package var interest: Interest = []
     package let peerAddress: SocketAddress?
+    /// Where it was connected to; nil for an accepted one.
+    package let dialledAddress: SocketAddress?
     /// The peer's host takes notice of us; before, the socket is nothing.
     package var isAnswered = true
     /// The connection stood as soon as it was made.
@@ -46,8 +48,8 @@ package final class SimulatedSocket: StreamSocket {
     package private(set) var isClosed = false
     private var hasToldEnd = false
 
-    init(peer: SocketAddress) {
-        peerAddress = peer
+    init(peer: SocketAddress, dialled: SocketAddress? = nil) {
+        (peerAddress, dialledAddress) = (peer, dialled)
     }
 
     /// Takes what was sent so far.

@@ -54,7 +54,7 @@ final class Facts: @unchecked Sendable {
     func noteOrder(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphanRequests.insert(order.key.cancelRequest)
-        case .client: clientRequests.insert(order.key.cancelRequest)
+        case .client, .stranger: clientRequests.insert(order.key.cancelRequest)
         }
     }
 
