@@ -1,23 +1,21 @@
-// Carries out cancel orders: a few at a time, the others wait in two queues.
+// Carries out cancel orders, a few at a time at each address of the server.
 
 import Logging
 import Reactor
 
 /// The one place all cancels go through, so that a storm of drops is no storm of connections for the
-/// server, which forks a process for each.
+/// server, which forks a process for each. What is wrong at one address costs the others nothing.
 package final class CancelDispatcher {
-    /// Who asks without a login may take no end of memory; nor would a later one be served soon.
-    private static let mostClientsWaiting = 1024
-
     private let loop: any EventLoop
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
     private let counters: Counters
     private let log: Logger
     private var throttle = LogThrottle()
-    private var orphans = OrderQueue()
-    private var clients = OrderQueue()
-    private var isClientsTurn = false
+    /// What strangers cause hides no line about others.
+    private var strangersThrottle = LogThrottle()
+    /// By where they lead; those with nothing to do are not there.
+    private(set) var lanes: [SocketAddress: CancelLane] = [:]
     private var running: [ObjectIdentifier: CancelConnection] = [:]
 
     package init(
@@ -42,33 +40,16 @@ package final class CancelDispatcher {
     }
 
     private func enqueue(_ order: CancelOrder) {
-        switch order.purpose {
-        case .orphan: orphans.append(order)
-        case .client, .stranger:
-            guard clients.count < Self.mostClientsWaiting else { return turnAway(order) }
-            clients.append(order)
+        guard lanes[order.destination, default: CancelLane(places: limits.maxConcurrent)].append(order) else {
+            note(.crowd, of: order)
+            return order.conclude(.notSent)
         }
-        startWaiting()
+        startWaiting(at: order.destination)
     }
 
-    private func turnAway(_ order: CancelOrder) {
-        note(.crowd, of: order)
-        order.conclude(.notSent)
-    }
-
-    private func startWaiting() {
-        while running.count < limits.maxConcurrent, let order = takeNext() {
-            // The answer may have come while the order waited.
-            if order.beginDialling() { start(order) }
-        }
-    }
-
-    /// By turns: anybody may ask for cancels, without a login, and as many as he likes.
-    private func takeNext() -> CancelOrder? {
-        defer { isClientsTurn.toggle() }
-        return isClientsTurn
-            ? clients.takeFirst() ?? orphans.takeFirst()
-            : orphans.takeFirst() ?? clients.takeFirst()
+    private func startWaiting(at address: SocketAddress) {
+        while let order = lanes[address]?.begin() { start(order) }
+        if lanes[address]?.isEmpty == true { lanes[address] = nil }
     }
 
     private func start(_ order: CancelOrder) {
@@ -92,7 +73,11 @@ package final class CancelDispatcher {
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
         let metadata: Logger.Metadata = ["pid": "\(order.key.processID)", "reason": "\(failure)"]
-        throttle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now)
+        if order.purpose == .stranger {
+            strangersThrottle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now)
+        } else {
+            throttle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now)
+        }
     }
 
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
@@ -100,38 +85,19 @@ package final class CancelDispatcher {
         let connection = running.removeValue(forKey: ObjectIdentifier(order))
         withExtendedLifetime(connection) {
             order.conclude(result)
-            startWaiting()
+            leave(order)
         }
     }
 
     /// Closes the connection of an order that was withdrawn or answered; it may have concluded before the letter came.
     private func release(_ order: CancelOrder) {
         guard running.removeValue(forKey: ObjectIdentifier(order)) != nil else { return }
-        startWaiting()
-    }
-}
-
-/// Orders that wait, first come, first served.
-private struct OrderQueue {
-    private var orders: [CancelOrder] = []
-    private var next = 0
-
-    var count: Int { orders.count - next }
-
-    mutating func append(_ order: CancelOrder) {
-        orders.append(order)
+        leave(order)
     }
 
-    mutating func takeFirst() -> CancelOrder? {
-        guard next < orders.count else { return nil }
-        defer { forgetTaken() }
-        next += 1
-        return orders[next - 1]
-    }
-
-    private mutating func forgetTaken() {
-        guard next == orders.count || next >= 1024 else { return }
-        orders.removeFirst(next)
-        next = 0
+    /// Its place is free.
+    private func leave(_ order: CancelOrder) {
+        lanes[order.destination]?.leave(order)
+        startWaiting(at: order.destination)
     }
 }

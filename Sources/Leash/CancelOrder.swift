@@ -6,9 +6,9 @@ import Synchronization
 
 /// The way a cancel takes: where to, and how protected. Sessions with the same way share one.
 package final class CancelRoute: Sendable {
-    /// What the session dialled, where the cancel is for one of ours. Not what the socket says its peer is: the peer of a
-    /// Unix socket has the path that the server bound, in the server's file system and working directory, where we may
-    /// find somebody else or nobody.
+    /// What the session dialled, where the cancel is for one of ours. Not what the socket says its peer is: the peer of
+    /// a Unix socket has the path that the server bound, in the server's file system and working directory, where we
+    /// may find somebody else or nobody.
     package let address: HostAddress
     /// As the session was that it is about: the key is as good as the password until the session ends.
     package let protection: Protection
@@ -71,6 +71,8 @@ package final class CancelOrder: Sendable {
         self.dispatcher = dispatcher
         self.reply = reply
     }
+
+    var destination: SocketAddress { route.address.address }
 
     private func move(from state: State, to next: State) -> Bool {
         self.state.compareExchange(

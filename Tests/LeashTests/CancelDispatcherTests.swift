@@ -10,7 +10,7 @@ import Testing
 
 @testable import Leash
 
-private final class Replies: Sendable {
+final class Replies: Sendable {
     let results = Mutex<[Int: Reaper.CancelResult]>([:])
 }
 
@@ -21,21 +21,22 @@ private func key(_ number: Int) -> CancelKey? {
 
 @Suite("The cancel dispatcher")
 struct CancelDispatcherTests {
-    private let loop = SimulatedLoop()
-    private let replies = Replies()
-    private let logged = InMemoryLogHandler()
-    private let letters = Mailbox<DispatcherLetter>()
+    let loop = SimulatedLoop()
+    let replies = Replies()
+    let logged = InMemoryLogHandler()
+    let letters = Mailbox<DispatcherLetter>()
 
-    private static let route = CancelRoute(to: HostAddress(SimulatedSession.server, foundBy: ""), .plain)
-
-    private func order(_ number: Int, _ purpose: CancelOrder.Purpose = .orphan) throws -> CancelOrder {
+    func order(
+        _ number: Int, _ purpose: CancelOrder.Purpose = .orphan, to address: SocketAddress = SimulatedSession.server
+    ) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
-        return CancelOrder(purpose, Self.route, key: cancelKey, dispatcher: letters) { [replies] result in
+        let route = CancelRoute(to: HostAddress(address, foundBy: ""), .plain)
+        return CancelOrder(purpose, route, key: cancelKey, dispatcher: letters) { [replies] result in
             replies.results.withLock { $0[number] = result }
         }
     }
 
-    private func dispatcher(_ limits: Configuration.Cancel = .init(), counting counters: Counters = Counters())
+    func dispatcher(_ limits: Configuration.Cancel = .init(), counting counters: Counters = Counters())
         -> CancelDispatcher
     {
         CancelDispatcher(

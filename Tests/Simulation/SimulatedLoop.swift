@@ -137,6 +137,15 @@ package final class SimulatedLoop: EventLoop {
     /// Sockets that have not been closed.
     package var openSockets: Int { open.reduce(0) { $0 + ($1.isClosed ? 0 : 1) } }
 
+    /// The most sockets to one address that have not been closed.
+    package var mostOpenSocketsToOneAddress: Int {
+        var counts: [SocketAddress: Int] = [:]
+        for socket in open where !socket.isClosed {
+            if let address = socket.dialledAddress { counts[address, default: 0] += 1 }
+        }
+        return counts.values.max() ?? 0
+    }
+
     /// Timers that were neither cancelled nor released, nor have fired.
     package var liveTimers: Int { entries.reduce(0) { $0 + ($1.body == nil ? 0 : 1) } }
 

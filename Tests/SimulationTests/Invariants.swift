@@ -28,7 +28,7 @@ struct Invariant: Sendable {
         Invariant("no cancel after the end") { list($0.facts.cancelsAfterEnd.map { "backend \($0.number)" }) },
         Invariant("no cancel with a wrong key") { list($0.facts.cancelsToNobody) },
         Invariant("no cancel for who is left out") { list($0.facts.cancelsToExcluded.map { "backend \($0.number)" }) },
-        Invariant("never more cancels at a time than allowed") { world in
+        Invariant("never more cancels at a time to one address than allowed") { world in
             let most = world.configuration.cancel.maxConcurrent
             return world.facts.mostCancels > most ? "\(world.facts.mostCancels), \(most) are allowed" : nil
         },

@@ -184,7 +184,7 @@ final class World {
             if next.wakeAt > now { clock.now = MonotonicTime(nanoseconds: next.wakeAt) }
             next.wakeAt = never
             next.step()
-            facts.mostCancels = max(facts.mostCancels, dispatcherLoop.openSockets)
+            facts.mostCancels = max(facts.mostCancels, dispatcherLoop.mostOpenSocketsToOneAddress)
         }
     }
 

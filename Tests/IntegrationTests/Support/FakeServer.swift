@@ -31,11 +31,25 @@ final class FakeServer {
         }
     }
 
+    /// Listens on a Unix socket.
+    init(path: String) throws {
+        (descriptor, port) = (socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0), 0)
+        guard withUnixSocket(path, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 16) == 0 else {
+            throw RawClientError.failed(errno)
+        }
+    }
+
     deinit {
         close(descriptor)
     }
 
     var address: String { "127.0.0.1:\(port)" }
+
+    /// Somebody has connected and was not accepted yet.
+    var isCalled: Bool {
+        var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&query, 1, 0) > 0
+    }
 
     /// Waits for a connection.
     func accept() throws -> RawClient {

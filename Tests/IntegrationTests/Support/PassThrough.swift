@@ -5,7 +5,7 @@
 import Foundation
 import Synchronization
 
-/// A listening socket on 127.0.0.1 with a thread that passes on what comes. Both end when the object goes.
+/// A listening socket with a thread that passes on what comes. Both end when the object goes.
 final class PassThrough {
     /// What happens to new connections. Those that passed before go on.
     enum Door { case open, refusing, hanging }
@@ -24,19 +24,23 @@ final class PassThrough {
             var cancelsOpen = 0
             var mostCancelsOpen = 0
             var refusesEncryption = false
+            var keepsCancels = false
             var openings: [Opening] = []
         }
 
         let state = Mutex(State())
     }
 
-    init(to server: UInt16) throws {
+    /// - Parameters:
+    ///   - server: the port of 127.0.0.1 that it passes on to.
+    ///   - isBeside: listens on the same port of 127.0.0.2; otherwise on any port of 127.0.0.1.
+    init(to server: UInt16, isBeside: Bool = false) throws {
         let shared = Shared()
         self.shared = shared
-        let port = try freePort()
+        let port = isBeside ? server : try freePort()
         self.port = port
         Thread.detachNewThread {
-            var loop = PassThroughLoop(port, server, shared)
+            var loop = PassThroughLoop(port, host: isBeside ? 0x7f00_0002 : 0x7f00_0001, server, shared)
             loop.run()
         }
         try setDoor(.open)
@@ -81,6 +85,9 @@ final class PassThrough {
 
     /// From now on a new connection's SSLRequest gets an `N`, whatever the server can.
     func refuseEncryption() { shared.state.withLock { $0.refusesEncryption = true } }
+
+    /// From now on the connection of a CancelRequest stays open when the server has closed it, until pgleash closes it.
+    func keepCancels() { shared.state.withLock { $0.keepsCancels = true } }
 
     /// Returns when new connections find it so.
     func setDoor(_ door: Door) throws {

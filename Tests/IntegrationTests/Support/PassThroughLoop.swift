@@ -15,6 +15,7 @@ private struct Link {
 /// Everything here happens on one thread.
 struct PassThroughLoop {
     private let port: UInt16
+    private let host: UInt32
     private let serverPort: UInt16
     private let shared: PassThrough.Shared
     private var links: [Link] = []
@@ -23,8 +24,8 @@ struct PassThroughLoop {
     private var door = PassThrough.Door.refusing
     private var buffer = [UInt8](repeating: 0, count: 65_536)
 
-    init(_ port: UInt16, _ serverPort: UInt16, _ shared: PassThrough.Shared) {
-        (self.port, self.serverPort, self.shared) = (port, serverPort, shared)
+    init(_ port: UInt16, host: UInt32, _ serverPort: UInt16, _ shared: PassThrough.Shared) {
+        (self.port, self.host, self.serverPort, self.shared) = (port, host, serverPort, shared)
     }
 
     mutating func run() {
@@ -66,7 +67,8 @@ struct PassThroughLoop {
         let listener = newSocket()
         var one: Int32 = 1
         setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-        if withLoopback(port, { bind(listener, $0, $1) }) == 0, listen(listener, 1024) == 0 { return listener }
+        let isBound = withLoopback(port, host: host) { bind(listener, $0, $1) } == 0
+        if isBound, listen(listener, 1024) == 0 { return listener }
         close(listener)
         return -1
     }
@@ -132,8 +134,15 @@ struct PassThroughLoop {
         guard link.server >= 0 else { return }
         let count = recv(link.server, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0 && errno == EAGAIN { return }
-        if count <= 0 { return end(number) }
+        if count <= 0 { return serverEnded(number) }
         write(buffer[..<count], to: link.client)
+    }
+
+    private mutating func serverEnded(_ number: Int) {
+        guard links[number].isCancel, shared.state.withLock({ $0.keepsCancels }) else { return end(number) }
+        close(links[number].server)
+        links[number].server = -1
+        polled[2 + 2 * number].fd = -1
     }
 
     private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {

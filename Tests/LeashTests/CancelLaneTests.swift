@@ -1,0 +1,96 @@
+// Who comes before whom among cancels: each address of the server for itself, strangers last.
+
+import Reactor
+import Simulation
+import Testing
+
+@testable import Leash
+
+extension CancelDispatcherTests {
+    private static let dead = SocketAddress.ipv4(0x7f00_0002, port: 5432)
+
+    /// The numbers of the orders that were written, in their order.
+    private var written: [Int] {
+        loop.connections.filter { $0.sentCount > 0 }.map { Int($0.outbox[10]) << 8 | Int($0.outbox[11]) }
+    }
+
+    private func endAll() {
+        for connection in loop.connections where !connection.isClosed { connection.isEnded = true }
+        loop.settle()
+    }
+
+    @Test("An address that takes no connections holds up no other address, and is held to max_concurrent")
+    func deadAddress() throws {
+        let dispatcher = dispatcher()
+        loop.networks = [Self.dead: .hangs]
+        for number in 0..<100 { dispatcher.receive(.order(try order(number, to: Self.dead))) }
+        for number in 100..<120 { dispatcher.receive(.order(try order(number))) }
+        loop.settle()
+        #expect(written == Array(100..<116))
+        endAll()
+        #expect(written == Array(100..<120))
+        #expect(loop.connections.count { $0.dialledAddress == Self.dead } == 16)
+    }
+
+    @Test("Addresses with nothing to do are forgotten")
+    func forgotten() throws {
+        let dispatcher = dispatcher()
+        loop.networks = [Self.dead: .hangs]
+        dispatcher.receive(.order(try order(1)))
+        dispatcher.receive(.order(try order(2, .stranger)))
+        let withdrawn = try order(3, to: Self.dead)
+        dispatcher.receive(.order(withdrawn))
+        loop.settle()
+        #expect(dispatcher.lanes.count == 2)
+        #expect(withdrawn.withdraw())
+        dispatcher.receive(.release(withdrawn))
+        endAll()
+        #expect(dispatcher.lanes.isEmpty)
+    }
+
+    @Test("Strangers go last, after those that come later")
+    func strangersLast() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        for number in 0..<10 { dispatcher.receive(.order(try order(number, .stranger))) }
+        for number in 10..<20 { dispatcher.receive(.order(try order(number, .client))) }
+        for number in 20..<30 { dispatcher.receive(.order(try order(number))) }
+        loop.settle()
+        for _ in 0..<30 { endAll() }
+        #expect(written.first == 0 && Set(written[1...20]) == Set(10..<30) && Array(written[21...]) == Array(1..<10))
+    }
+
+    @Test("Strangers get one place in eight, whoever else is there, and get it again")
+    func strangersShare() throws {
+        let dispatcher = dispatcher()
+        loop.network = .hangs
+        for number in 0..<10 { dispatcher.receive(.order(try order(number, .stranger))) }
+        #expect(loop.connections.count == 2)
+        for number in 10..<100 { dispatcher.receive(.order(try order(number, .client))) }
+        #expect(loop.connections.count == 16)
+        for connection in loop.connections { connection.isAnswered = true }
+        loop.network = .accepts
+        for _ in 0..<20 { endAll() }
+        #expect(Set(written) == Set(0..<100))
+    }
+
+    @Test(
+        "Of strangers no more wait than the first 64; the others are told at once, and clients are turned away for none"
+    )
+    func strangersCrowd() throws {
+        let counters = Counters()
+        let dispatcher = dispatcher(counting: counters)
+        loop.network = .hangs
+        for number in 0..<100 { dispatcher.receive(.order(try order(number, .stranger))) }
+        for number in 100..<200 { dispatcher.receive(.order(try order(number, .client))) }
+        #expect(replies.results.withLock { $0.keys.sorted() } == Array((64 + 2)..<100))
+        #expect(counters.clientCancelsFailed.value == 34)
+        #expect(logged.entries.count == 10)
+        // What strangers fill the log with leaves room for others.
+        loop.networks = [Self.dead: .impossible]
+        dispatcher.receive(.order(try order(200, to: Self.dead)))
+        loop.advance(by: .milliseconds(1))
+        #expect(logged.entries.last?.metadata["pid"] == "200")
+    }
+}
