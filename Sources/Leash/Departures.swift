@@ -14,40 +14,63 @@ final class Departures {
     private static let longestWait = Duration.seconds(1)
     private static let pause = Duration.milliseconds(1)
 
+    /// What is known of one address of the server.
+    private struct Place {
+        /// Sessions that are still being cancelled.
+        var orphans = 0
+        /// Those that are over and not closed yet, oldest first.
+        var waiting: [(server: any StreamSocket, since: MonotonicTime)] = []
+    }
+
     private let loop: any EventLoop
-    private let orphans: Counter
-    private var waiting: [(server: any StreamSocket, since: MonotonicTime)] = []
+    /// Those where there is something to know. A storm at one is none at another.
+    private var places: [SocketAddress: Place] = [:]
     private var timer: (any ScheduledTimer)?
 
-    /// - Parameter orphans: the gauge of those that are still being cancelled.
-    init(loop: any EventLoop, orphans: Counter) {
+    init(loop: any EventLoop) {
         self.loop = loop
-        self.orphans = orphans
+    }
+
+    /// A session with a server at `address` is being cancelled; `orphanEnded` follows.
+    func orphanBegan(at address: SocketAddress) {
+        places[address, default: Place()].orphans += 1
+    }
+
+    func orphanEnded(at address: SocketAddress) {
+        places[address]?.orphans -= 1
+        forgetIfEmpty(address)
     }
 
     /// Closes `server`, now or when there is time for it. It tells nobody anything any more.
-    func leave(_ server: any StreamSocket) {
-        guard orphans.value > Self.few || timer != nil else { return server.close() }
+    func leave(_ server: any StreamSocket, from address: SocketAddress) {
+        guard let place = places[address], place.orphans > Self.few || !place.waiting.isEmpty else {
+            return server.close()
+        }
         server.owner = nil
         server.interest = []
-        waiting.append((server, loop.now))
+        places[address]?.waiting.append((server, loop.now))
         if timer == nil { lookAgainSoon() }
     }
 
     private func lookAgainSoon() {
         timer = loop.schedule(after: Self.pause) { [unowned self] in
             timer = nil
-            closeSome()
-            if !waiting.isEmpty { lookAgainSoon() }
+            for address in places.keys { closeSome(at: address) }
+            if places.contains(where: { !$0.value.waiting.isEmpty }) { lookAgainSoon() }
         }
     }
 
     /// One at a time, or more where that would take longer than they may wait.
-    private func closeSome() {
-        guard let first = waiting.first else { return }
-        guard orphans.value <= Self.few || loop.now.since(first.since) >= Self.longestWait else { return }
-        let count = 1 + waiting.count / 500
-        for departure in waiting.prefix(count) { departure.server.close() }
-        waiting.removeFirst(count)
+    private func closeSome(at address: SocketAddress) {
+        guard let place = places[address], let first = place.waiting.first else { return }
+        guard place.orphans <= Self.few || loop.now.since(first.since) >= Self.longestWait else { return }
+        let count = 1 + place.waiting.count / 500
+        for departure in place.waiting.prefix(count) { departure.server.close() }
+        places[address]?.waiting.removeFirst(count)
+        forgetIfEmpty(address)
+    }
+
+    private func forgetIfEmpty(_ address: SocketAddress) {
+        if let place = places[address], place.orphans == 0, place.waiting.isEmpty { places[address] = nil }
     }
 }

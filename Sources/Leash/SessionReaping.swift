@@ -28,6 +28,7 @@ extension Session {
         stage = .reaping
         if let kind = state.dropKind { worker.counters.drops[kind].add() }
         worker.counters.orphansActive.add()
+        if let cancelRoute { worker.departures.orphanBegan(at: cancelRoute.address.address) }
         client.close()
         conversation.toServer.discard()
         conversation.toClient.discard()
@@ -104,6 +105,8 @@ extension Session {
         guard let reaper = state.reaper, let kind = state.dropKind else { return }
         let duration = (reaper.stoppedAt ?? worker.loop.now).since(reaper.droppedAt)
         worker.counters.orphansActive.add(-1)
+        let address = cancelRoute?.address.address
+        if let address { worker.departures.orphanEnded(at: address) }
         worker.counters.orphans[outcome].add()
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         var metadata = logMetadata
@@ -115,9 +118,9 @@ extension Session {
         metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
         logReaping(outcome, metadata)
         // Where its backend holds a transaction, others may wait for the end of it.
-        if state.isAtRest, !state.isInTransaction, let server {
+        if state.isAtRest, !state.isInTransaction, let server, let address {
             self.server = nil
-            worker.departures.leave(server)
+            worker.departures.leave(server, from: address)
         }
         end(.reaped)
     }

@@ -97,7 +97,7 @@ package final class Worker {
         limit = environment.limit
         ownAddresses = environment.ownAddresses
         dispatcher = environment.dispatcher
-        departures = Departures(loop: loop, orphans: counters.orphansActive)
+        departures = Departures(loop: loop)
         keys = environment.keys
         readAheadLimit = environment.readAheadLimit
         log = environment.log

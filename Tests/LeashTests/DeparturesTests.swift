@@ -1,6 +1,7 @@
 // A storm of drops: the backends that are cancelled wait for those that are not.
 
 import Leash
+import Reactor
 import Simulation
 import Testing
 
@@ -47,6 +48,23 @@ struct DeparturesTests {
         world.loop.advance(by: .milliseconds(100))
         #expect(servers.allSatisfy { $0.isClosed })
         #expect(world.isOverAndBalanced)
+    }
+
+    @Test("A storm at one address keeps no backend at another")
+    func otherAddress() throws {
+        let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0000 + $0, port: 1), foundBy: "") }
+        let world = try SimulatedSession(upstream: .addresses(addresses))
+        let stormy = (0..<40).map { _ in world.logIn() }
+        world.loop.networks = [addresses[0].address: .refuses]
+        let (client, server) = world.logIn()
+        for session in stormy + [(client, server)] { session.client.inbox += Bytes.query }
+        world.loop.settle()
+        world.loop.networks = [addresses[0].address: .hangs]
+        for session in stormy + [(client, server)] { session.client.isEnded = true }
+        world.loop.settle()
+        #expect(server.dialledAddress == addresses[1].address)
+        stop([server], in: world)
+        #expect(server.isClosed && world.counters.orphansActive.value == 40)
     }
 
     @Test("None is kept for longer than a second")

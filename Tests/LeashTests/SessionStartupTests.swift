@@ -135,7 +135,8 @@ struct SessionStartupTests {
     @Test("Of several addresses the one that is pgleash's own is passed over")
     func partlyOurselves() throws {
         let servers = [SimulatedSession.server, .ipv4(0x7f00_0002, port: 5432)]
-        let world = try SimulatedSession(upstream: .addresses(servers.map { HostAddress($0, foundBy: "") }), listeners: [SimulatedSession.server])
+        let upstream = Upstream.addresses(servers.map { HostAddress($0, foundBy: "") })
+        let world = try SimulatedSession(upstream: upstream, listeners: [SimulatedSession.server])
         _ = world.logIn()
         #expect(world.loop.connections.map(\.peerAddress) == [servers[1]])
     }

@@ -1,0 +1,103 @@
+// What is wrong at one place costs only that place: a host that is gone, connections that nobody closes, strangers with
+// made-up keys.
+
+import Foundation
+import PostgresWire
+import Synchronization
+import Testing
+
+extension IntegrationTests {
+    @Suite struct OwnTroubleTests {
+        private let postgres = Storm.postgres
+
+        @Test func `an orphan at the healthy address is gone at once while a hundred wait for the dead one`() throws {
+            let dying = try PassThrough(to: postgres.port, isBeside: true)
+            let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")
+            let crowd = try Crowd(100, port: pgleash.port, on: postgres)
+            try dying.setDoor(.refusing)
+            let client = try pgleash.connectBusy(name: "healthy", server: postgres)
+            try dying.setDoor(.hanging)
+            crowd.kill()
+            try wait(for: "the cancels of the crowd") { dying.cancelsOpen == 16 }
+            client.close()
+            let time = try postgres.timeUntilGone("healthy")
+            print("an orphan at the healthy address is gone after \([time].summary)")
+            #expect(time < .milliseconds(100))
+            #expect(try postgres.backends(crowd.name, state: "active") == 100)
+            try dying.setDoor(.open)
+            try wait(for: "the end of the crowd") { try postgres.backends(crowd.name) == 0 }
+            pgleash.stop()
+        }
+
+        @Test(.disabled("sessions don't say yet that their cancel was answered"))
+        func `cancel connections that nobody closes hold up nobody`() throws {
+            let between = try PassThrough(to: postgres.port)
+            between.keepCancels()
+            let pgleash = try PgleashProcess(server: between.address)
+            let crowd = try Crowd(100, port: pgleash.port, on: postgres)
+            let time = try timed {
+                crowd.kill()
+                try pgleash.waitForReport("a hundred reaped") { $0["orphans_total", "cancelled"] == 100 }
+            }
+            print("a hundred are reaped after \([time].summary)")
+            #expect(time < .seconds(2))
+            pgleash.stop()
+        }
+
+        /// Four threads that send CancelRequests with made-up keys, more than the server takes, and wait for nothing.
+        private func flood(_ pgleash: PgleashProcess, during body: () throws -> Void) throws {
+            let isOver = Flag()
+            let port = pgleash.port
+            // Each to an address of its own, as the ports of each soon run short.
+            let strangers = (0..<4).map { number in
+                ParallelTask {
+                    while !isOver.value.load(ordering: .relaxed) {
+                        let stranger = try? RawClient(port: port, host: 0x7f00_0003 + UInt32(number))
+                        try? stranger?.send(Frontend.cancelRequest([0, 0, 1, 1, 6, 6, 6, UInt8(number)]))
+                        rest(.milliseconds(1))
+                    }
+                }
+            }
+            defer {
+                isOver.value.store(true, ordering: .relaxed)
+                for stranger in strangers { stranger.waitForEnd() }
+            }
+            try wait(for: "strangers that are turned away", pause: .milliseconds(50)) {
+                pgleash.log.contains("too many clients' cancels wait already")
+            }
+            try body()
+        }
+
+        @Test func `a flood of made-up keys delays no client's cancel and no orphan's, and loses none`() throws {
+            let pgleash = try PgleashProcess(server: postgres.address, listen: "*:PORT")
+            let client = try pgleash.connect(name: "flooded")
+            var (times, orphansTimes): ([Duration], [Duration]) = ([], [])
+            try flood(pgleash) {
+                for number in 0..<50 {
+                    try client.send(Frontend.query("SELECT pg_sleep(600)"))
+                    try postgres.waitForActive("flooded", event: "PgSleep")
+                    let cancel = try RawClient(port: pgleash.port)
+                    times.append(
+                        try MachinePauses.shared.timed {
+                            try cancel.send(Frontend.cancelRequest(client.key))
+                            let answer = try client.read(until: BackendKind.readyForQuery)
+                            #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
+                        })
+                    // PostgreSQL before 17 signals twice; the second one must not hit the next query.
+                    _ = try cancel.readToEnd()
+                    guard number % 5 == 0 else { continue }
+                    let orphan = try pgleash.connectBusy(name: "orphan", server: postgres)
+                    orphan.close()
+                    orphansTimes.append(try postgres.timeUntilGone("orphan"))
+                }
+            }
+            print("in a flood: clients' cancels \(times.summary); orphans \(orphansTimes.summary)")
+            #expect((times + orphansTimes).allSatisfy { $0 < .milliseconds(100) })
+            pgleash.stop()
+        }
+    }
+}
+
+private final class Flag: Sendable {
+    let value = Atomic(false)
+}
