@@ -11,6 +11,11 @@ package struct CancelKey: Hashable, Sendable {
     private let secretStart: UInt32
     private let secretRest: [UInt8]
 
+    /// What tells nearly all keys apart; a connection's key is hashed twice.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(UInt64(processID) << 32 | UInt64(secretStart))
+    }
+
     /// - Parameter body: the body of a BackendKeyData message.
     /// - Returns: nil when the secret would not have 4 to 256 bytes.
     package init?(backendKeyData body: Span<UInt8>) {

@@ -6,11 +6,13 @@ import Glibc
 ///
 /// With a mutex of the system's, as the thread sanitizer knows what that orders; it knows nothing of Synchronization's.
 @safe package final class Locked<Value>: @unchecked Sendable {
+    /// The mutex sees to it that accesses exclude one another.
+    @exclusivity(unchecked)
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
     package init(_ value: sending Value) {
-        self.value = value
+        unsafe self.value = value
         unsafe mutex = .allocate(capacity: 1)
         unsafe mutex.initialize(to: pthread_mutex_t())
         unsafe pthread_mutex_init(mutex, nil)
@@ -25,6 +27,6 @@ import Glibc
     package func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        return body(&value)
+        return unsafe body(&value)
     }
 }

@@ -28,10 +28,11 @@ extension IntegrationTests {
             try pgleash.connectBusy(name: name, server: postgres)
         }
 
-        /// All that came over the wire was TLS, and neither a CancelRequest nor the key was readable.
+        /// All that came over the wire was TLS, or the question for it, and neither a CancelRequest nor the key was
+        /// readable.
         private func expectProtected(_ openings: [PassThrough.Opening], _ key: [UInt8]) {
             for opening in openings {
-                #expect(opening.isEncrypted)
+                #expect(opening.isEncrypted || opening.bytes == Frontend.sslRequest)
                 #expect(!opening.contains(Array(Frontend.cancelRequest([]).dropFirst(4))))
                 #expect(!opening.contains(key))
             }
@@ -52,7 +53,8 @@ extension IntegrationTests {
             let report = try pgleash.report()
             #expect(report["cancels_sent_total"] == attempts)
             #expect(report["cancels_unprotected_total"] == 0)
-            #expect(between.openings.count == before + attempts)
+            // One that was withdrawn while it was dialled may have come as far as TLS.
+            #expect(between.openings.dropFirst(before).count(where: \.isEncrypted) >= attempts)
             expectProtected(between.openings, client.key)
             pgleash.stop()
         }
