@@ -2,7 +2,7 @@
 
 extension Span<UInt8> {
     /// The integer in network byte order that begins at `offset`; nil when the bytes end before it does.
-    package func bigEndianUInt32(at offset: Int) -> UInt32? {
+    @inline(__always) package func bigEndianUInt32(at offset: Int) -> UInt32? {
         guard offset >= 0, count >= 4, offset <= count - 4 else { return nil }
         return UInt32(self[offset]) << 24 | UInt32(self[offset + 1]) << 16
             | UInt32(self[offset + 2]) << 8 | UInt32(self[offset + 3])

@@ -34,14 +34,6 @@ package enum FirstAnswer: Equatable, Sendable {
         guard let length = bytes.bigEndianUInt32(at: 1) else { return .incomplete }
         guard (4...longestError).contains(length) else { return .unknown }
         guard bytes.count > Int(length) else { return .incomplete }
-        return .refusal(sqlState: sqlState(in: bytes.extracting(5..<Int(length) + 1)))
-    }
-
-    /// The field `C` of an ErrorResponse's body: a row of zero-terminated strings, each behind a byte that says what it
-    /// is.
-    private static func sqlState(in body: Span<UInt8>) -> String {
-        let fields = body.copied().split(separator: 0)
-        let code = fields.first { $0.first == UInt8(ascii: "C") }?.dropFirst() ?? []
-        return String(decoding: code, as: UTF8.self)
+        return .refusal(sqlState: ServerMessage(body: bytes.extracting(5..<Int(length) + 1)).sqlState)
     }
 }

@@ -34,12 +34,13 @@ package struct MessageScanner: Hashable, Sendable {
 
     /// What has come of a header that was cut.
     private var header: UInt64 = 0
-    /// What has come of a noted message's wanted prefix that was cut; empty nearly always.
+    /// What has come of the first bytes of a message that was cut and is to be noted; empty nearly always.
     private var prefix: [UInt8] = []
     private var bodyLeft: UInt32 = 0
-    /// How long that prefix will be; 0 when none is awaited.
+    /// How many that will be.
     private var prefixWanted: UInt16 = 0
-    private var prefixKind: UInt8 = 0
+    /// The type of that message; 0 when there is none.
+    private var awaitedKind: UInt8 = 0
     private var headerCount: UInt8 = 0
     private let direction: Direction
     /// The last noted message was CopyData.
@@ -53,8 +54,12 @@ package struct MessageScanner: Hashable, Sendable {
     package var isAtBoundary: Bool { headerCount == 0 && bodyLeft == 0 }
 
     /// Reads on through `bytes`, which continue where the last call's ended, and calls `note` for each noted message,
-    /// in order, with its type and the wanted first bytes of its body (most often none). Of several CopyData in a row
-    /// only the first is noted.
+    /// in order, with its type and the first bytes of its body: up to 1,024 of a client's message, where the text of a
+    /// statement is, and up to 261 of a server's, where a cancel key or an error's code is. Of several CopyData in a
+    /// row only the first is noted.
+    ///
+    /// A message of the server's is noted as soon as these bytes are there. One of the client's is noted when it is
+    /// whole, as the server does nothing about it before.
     ///
     /// - Throws: `MalformedMessage` at a length outside of 4 to 2,147,483,647; the stream can't be followed from there.
     package mutating func scan(
@@ -82,7 +87,7 @@ package struct MessageScanner: Hashable, Sendable {
         _ note: (UInt8, Span<UInt8>) -> Void
     ) throws(MalformedMessage) -> Int {
         var offset = start
-        let noted = noted
+        let (noted, isWhole, longest) = (noted, direction == .frontend, longestPrefix)
         while bytes.count &- offset >= Self.headerLength {
             let header = bytes.extracting(offset..<offset &+ Self.headerLength)
             let kind = header[0]
@@ -92,11 +97,11 @@ package struct MessageScanner: Hashable, Sendable {
             let body = offset &+ Self.headerLength
             let end = offset &+ 1 &+ Int(length)
             if noted.contains(kind), isNew(kind) {
-                let wanted = min(wantedPrefix(of: kind), end - body)
-                if body + wanted <= bytes.count {
-                    note(kind, bytes.extracting(body..<body + wanted))
+                let known = min(end, body &+ longest)
+                if (isWhole ? end : known) <= bytes.count {
+                    note(kind, bytes.extracting(body..<known))
                 } else {
-                    awaitPrefix(of: kind, wanted)
+                    postpone(kind, known &- body)
                     bodyLeft = length - 4
                     return body
                 }
@@ -123,8 +128,7 @@ package struct MessageScanner: Hashable, Sendable {
         try countMessage(kind, length)
         bodyLeft = length - 4
         guard noted.contains(kind), isNew(kind) else { return }
-        let wanted = min(wantedPrefix(of: kind), Int(bodyLeft))
-        if wanted == 0 { note(kind, Span()) } else { awaitPrefix(of: kind, wanted) }
+        if bodyLeft == 0 { note(kind, Span()) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
     }
 
     private mutating func countMessage(_ kind: UInt8, _ length: UInt32) throws(MalformedMessage) {
@@ -133,8 +137,9 @@ package struct MessageScanner: Hashable, Sendable {
         messageCount &+= 1
     }
 
-    private mutating func awaitPrefix(of kind: UInt8, _ wanted: Int) {
-        prefixKind = kind
+    /// The message is noted later, with so many bytes of its body.
+    private mutating func postpone(_ kind: UInt8, _ wanted: Int) {
+        awaitedKind = kind
         prefixWanted = UInt16(wanted)
     }
 
@@ -145,16 +150,16 @@ package struct MessageScanner: Hashable, Sendable {
     ) -> Int {
         let passed = min(Int(bodyLeft), bytes.count - offset)
         bodyLeft -= UInt32(passed)
-        if prefixWanted > 0 { gatherPrefix(bytes.extracting(offset..<offset + passed), note) }
+        if awaitedKind != 0 { gather(bytes.extracting(offset..<offset + passed), note) }
         return offset + passed
     }
 
-    private mutating func gatherPrefix(_ bytes: Span<UInt8>, _ note: (UInt8, Span<UInt8>) -> Void) {
+    private mutating func gather(_ bytes: Span<UInt8>, _ note: (UInt8, Span<UInt8>) -> Void) {
         let missing = Int(prefixWanted) - prefix.count
-        prefix += bytes.extracting(0..<min(missing, bytes.count)).copied()
-        guard prefix.count == Int(prefixWanted) else { return }
-        note(prefixKind, prefix.span)
-        prefixWanted = 0
+        if missing > 0 { prefix += bytes.extracting(0..<min(missing, bytes.count)).copied() }
+        guard prefix.count == Int(prefixWanted), bodyLeft == 0 || direction == .backend else { return }
+        note(awaitedKind, prefix.span)
+        awaitedKind = 0
         prefix = []
     }
 
@@ -165,14 +170,8 @@ package struct MessageScanner: Hashable, Sendable {
         return !isData || !isWithinData
     }
 
-    private func wantedPrefix(of kind: UInt8) -> Int {
-        guard direction == .backend else { return 0 }
-        switch kind {
-        case BackendKind.readyForQuery: return 1
-        case BackendKind.authentication: return 4
-        case BackendKind.backendKeyData: return Self.longestKeyData
-        default: return 0
-        }
+    private var longestPrefix: Int {
+        direction == .frontend ? StatementKind.longestText : Self.longestKeyData
     }
 
     private var noted: KindSet { direction == .frontend ? Self.notedFrontend : Self.notedBackend }
@@ -186,7 +185,7 @@ package struct MessageScanner: Hashable, Sendable {
     private static let notedBackend = KindSet(
         BackendKind.authentication, BackendKind.backendKeyData, BackendKind.bindComplete, BackendKind.closeComplete,
         BackendKind.commandComplete, BackendKind.copyInResponse, BackendKind.emptyQueryResponse,
-        BackendKind.errorResponse, BackendKind.functionCallResponse, BackendKind.noData, BackendKind.parseComplete,
-        BackendKind.portalSuspended, BackendKind.readyForQuery, BackendKind.rowDescription
+        BackendKind.errorResponse, BackendKind.functionCallResponse, BackendKind.noData, BackendKind.noticeResponse,
+        BackendKind.parseComplete, BackendKind.portalSuspended, BackendKind.readyForQuery, BackendKind.rowDescription
     )
 }

@@ -27,13 +27,22 @@ struct Transcript: Equatable {
     var isAtBoundary = true
     var failure: MalformedMessage?
 
+    /// Of the bodies that are told, so many bytes are of interest; of those that are not here, none.
+    private static let interest: [MessageScanner.Direction: [UInt8: Int]] = [
+        .frontend: [0x51: 1024, 0x50: 1024, 0x42: 1024],
+        .backend: [0x5a: 1, 0x52: 4, 0x4b: 261, 0x45: 256, 0x4e: 256],
+    ]
+
     /// Feeds `pieces` one after the other to one scanner; ends with the first error.
     init(_ direction: MessageScanner.Direction, _ pieces: [some Collection<UInt8>]) {
         var scanner = MessageScanner(direction)
         var notes: [Note] = []
         do throws(MalformedMessage) {
             for piece in pieces {
-                try scanner.scan(Array(piece).span) { kind, body in notes.append(Note(kind, body.copied())) }
+                try scanner.scan(Array(piece).span) { kind, body in
+                    let count = Self.interest[direction]?[kind] ?? 0
+                    notes.append(Note(kind, Array(body.copied().prefix(count))))
+                }
             }
         } catch {
             failure = error
@@ -58,8 +67,15 @@ let frontendConversation: [UInt8] = join(
     ]
 )
 
-/// Of several CopyData in a row the first alone.
-let frontendNotes: [Note] = "QPDBESCSFQdcQdfX".map { Note($0) }
+/// Of several CopyData in a row the first alone, and the bodies of those that tell of a statement.
+let frontendNotes: [Note] =
+    [
+        Note("Q", Array("select 1; select 2\u{0}".utf8)), Note("P", [0] + Array("select $1".utf8) + [0, 0, 0]),
+        Note("D"),
+        Note("B", [0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x37, 0, 0]), Note("E"), Note("S"), Note("C"), Note("S"), Note("F"),
+        Note("Q", Array("copy t from stdin\u{0}".utf8)), Note("d"), Note("c"),
+        Note("Q", Array("copy t from stdin\u{0}".utf8)), Note("d"), Note("f"), Note("X"),
+    ]
 let frontendMessageCount: UInt64 = 20
 
 /// The server's half: SCRAM, parameters, a key of 32 bytes, answers, errors, COPY in both directions, a notice.
@@ -86,7 +102,9 @@ let backendNotes: [Note] = [
     Note("R", bigEndian(10)), Note("R", bigEndian(11)), Note("R", bigEndian(12)), Note("R", bigEndian(0)),
     Note("K", bigEndian(4_711) + longSecret), Note("Z", [UInt8(ascii: "I")]),
     Note("T"), Note("C"), Note("Z", [UInt8(ascii: "T")]),
-    Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"), Note("E"),
+    Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"),
+    Note("N", Array("SNOTICE\u{0}\u{0}".utf8)),
+    Note("E", Array("SERROR\u{0}C57014\u{0}\u{0}".utf8)),
     Note("Z", [UInt8(ascii: "E")]), Note("G"), Note("C"), Note("Z", [UInt8(ascii: "I")]),
 ]
 let backendMessageCount: UInt64 = 30

@@ -112,9 +112,25 @@ import Testing
         #expect(cancelKey(notes.first?.body ?? []) == nil)
     }
 
+    @Test func `notes a message of the client when it is whole`() {
+        let query = message("Q", Array(repeating: 0x61, count: 3000))
+        for cut in [1, 5, 6, 1000, 2000, query.count - 1] {
+            #expect(Transcript(.frontend, [query[..<cut]]).notes.isEmpty, "cut at \(cut)")
+            let whole = Transcript(.frontend, [query[..<cut], query[cut...]])
+            #expect(whole.notes == [Note("Q", Array(repeating: 0x61, count: 1024))], "cut at \(cut)")
+        }
+        #expect(Transcript(.frontend, [message("d", [1, 2])[..<6]]).notes.isEmpty)
+    }
+
+    @Test func `gives the beginning of a longer error as soon as it is there`() {
+        let error = message("E", Array(repeating: 0x61, count: 3000))
+        #expect(Transcript(.backend, [error[..<265]]).notes.isEmpty)
+        #expect(Transcript(.backend, [error[..<266]]).notes == [Note("E", Array(repeating: 0x61, count: 256))])
+    }
+
     @Test func `passes what it does not note`() {
         let frontendNoted = Set("BCDEFPQSXcdf".utf8)
-        let backendNoted = Set("RK23CGIEVn1sZTV".utf8)
+        let backendNoted = Set("RK23CGIENVn1sZTV".utf8)
         for kind in UInt8.min...UInt8.max {
             let bytes = [kind] + bigEndian(6) + [1, 2]
             for (direction, noted) in [(MessageScanner.Direction.frontend, frontendNoted), (.backend, backendNoted)] {

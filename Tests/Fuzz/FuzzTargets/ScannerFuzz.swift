@@ -47,12 +47,12 @@ private func scan(_ pieces: [[UInt8]], _ direction: MessageScanner.Direction) ->
     return result
 }
 
-/// What is noted, and how much of the body.
-private let wantedPrefixes: [MessageScanner.Direction: [UInt8: Int]] = [
-    .frontend: Dictionary(uniqueKeysWithValues: "BCcdfDEFPQSX".utf8.map { ($0, 0) }),
-    .backend: Dictionary(uniqueKeysWithValues: "23CGIEVn1sT".utf8.map { ($0, 0) })
-        .merging([UInt8(ascii: "Z"): 1, UInt8(ascii: "R"): 4, UInt8(ascii: "K"): 261]) { $1 },
+private let noted: [MessageScanner.Direction: Set<UInt8>] = [
+    .frontend: Set("BCcdfDEFPQSX".utf8), .backend: Set("23CEGIKNRVZn1sT".utf8),
 ]
+
+/// How much of a body is told.
+private let longestPrefix: [MessageScanner.Direction: Int] = [.frontend: 1024, .backend: 261]
 
 private func readPlainly(_ bytes: [UInt8], _ direction: MessageScanner.Direction) -> Notes {
     var (result, offset) = (Notes(), 0)
@@ -71,10 +71,11 @@ private func readPlainly(_ bytes: [UInt8], _ direction: MessageScanner.Direction
         let (body, end) = (offset + 5, offset + 1 + Int(length))
         result.isAtBoundary = end <= bytes.count
         let repeatsData = direction == .frontend && kind == FrontendKind.copyData && result.notes.last?.kind == kind
-        if !repeatsData, let wanted = wantedPrefixes[direction]?[kind].map({ min($0, end - body) }),
-            body + wanted <= bytes.count
+        let known = min(end, body + longestPrefix[direction, default: 0])
+        if !repeatsData, noted[direction]?.contains(kind) == true,
+            (direction == .frontend ? end : known) <= bytes.count
         {
-            result.notes.append(Note(kind: kind, body: Array(bytes[body..<body + wanted])))
+            result.notes.append(Note(kind: kind, body: Array(bytes[body..<known])))
         }
         offset = end
     }
