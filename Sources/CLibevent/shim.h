@@ -6,6 +6,7 @@
 #include <features.h>
 
 #include <event2/event.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -25,3 +26,10 @@ static inline ssize_t send_nocancel(int socket, const void *buffer, size_t lengt
 }
 
 int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
+
+// struct tcp_info of linux/tcp.h as far as the peer's window, which it has since Linux 5.4 and glibc's copy has not.
+struct attempt_info {
+    struct tcp_info base;
+    char others[228 - sizeof(struct tcp_info)];
+    uint32_t snd_wnd;
+};

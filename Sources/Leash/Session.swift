@@ -64,8 +64,8 @@ final class Session: SocketOwner {
     var sslAnswered = false
     var gssAnswered = false
     var readAhead = ReadAhead()
-    /// Since when a peer's host has not answered.
-    var silences: [Side: MonotonicTime] = [:]
+    /// Whether the hosts of the peers answer, while the session is busy.
+    var silences: [Side: SilenceWatch] = [:]
     /// The one thing this session waits for in time: which one, the stage tells.
     var timer: (any ScheduledTimer)?
     /// The way of the session's connection to the server, which its cancels take, too.

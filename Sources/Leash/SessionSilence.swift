@@ -1,4 +1,4 @@
-// Peers whose hosts are gone while something is under way to them, when TCP keepalive is silent.
+// Peers whose hosts are gone while the session is busy: the kernel notices late, or ends a connection too early.
 
 import Reactor
 
@@ -12,27 +12,26 @@ extension Session {
     /// - Returns: which side it is.
     func lostSide(at now: MonotonicTime) -> Side? {
         guard case .relaying = stage, state.isBusy || state.isInTransaction else {
-            // What was seen before is no part of the next silence, however long nobody looked.
-            silences = [:]
+            endWatching()
             return nil
         }
-        let (listen, upstream) = (worker.configuration.listen.keepalive, worker.configuration.server.keepalive)
-        // It began up to one pause before it was seen.
-        let clientPatience = listen.patience - Self.silencePause
-        if note(.client, client.isUnanswered, at: now, patience: clientPatience) { return .client }
-        let serverPatience = upstream.patience - Self.silencePause
-        return note(.server, server?.isUnanswered ?? false, at: now, patience: serverPatience) ? .server : nil
+        if isLost(.client, client, worker.configuration.listen.keepalive, at: now) { return .client }
+        guard let server else { return nil }
+        return isLost(.server, server, worker.configuration.server.keepalive, at: now) ? .server : nil
     }
 
-    /// - Returns: whether the host of `side` has been silent for `patience`.
-    private func note(_ side: Side, _ isUnanswered: Bool, at now: MonotonicTime, patience: Duration) -> Bool {
-        guard isUnanswered else {
-            silences[side] = nil
-            return false
-        }
-        let since = silences[side] ?? now
-        silences[side] = since
-        return now.since(since) >= patience
+    private func isLost(
+        _ side: Side, _ socket: any StreamSocket, _ keepalive: Keepalive, at now: MonotonicTime
+    ) -> Bool {
+        silences[side, default: SilenceWatch(keepalive, at: now)].look(at: socket, at: now)
+    }
+
+    /// What was seen before is no part of the next silence, however long nobody looks.
+    private func endWatching() {
+        guard !silences.isEmpty else { return }
+        silences[.client]?.end(client)
+        if let server { silences[.server]?.end(server) }
+        silences = [:]
     }
 
     func peerLost(_ side: Side) {

@@ -1,5 +1,4 @@
-// How soon a TCP connection notices that its peer's host is gone without a word: the kernel's options for it, and the
-// one question the kernel doesn't ask in time.
+// How soon a TCP connection notices that its peer's host is gone without a word: the kernel's options for it.
 
 import CLibevent
 import Glibc
@@ -46,29 +45,38 @@ package struct Keepalive: Equatable, Sendable {
         setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
         set(TCP_KEEPIDLE, idle.components.seconds)
         set(TCP_KEEPINTVL, interval.components.seconds)
-        set(TCP_KEEPCNT, Int64(count))
+        if count > 0 { set(TCP_KEEPCNT, Int64(kernelCount)) }
         // With bytes under way there is no keepalive: the kernel repeats them instead, and asks a peer that takes none
         // whether it would, with pauses of up to 2 minutes. Since Linux 6.15 these can be made shorter; older ones
         // refuse, and notice later. The kernel gives up after a number of them, which must not be before our patience.
-        if interval > .zero { set(Self.longestRetransmissionPause, max(interval, patience / 8).wholeMilliseconds) }
+        set(Self.longestRetransmissionPause, longestPause.wholeMilliseconds)
+    }
+
+    /// Between two attempts of the kernel, where it can be told: many within our patience, and as many as it makes
+    /// before it gives up (net.ipv4.tcp_retries2, 15) take longer than that.
+    package var longestPause: Duration {
+        let least = interval == .zero ? .seconds(1) : interval
+        return min(max(least, patience / 8, .seconds(1)), Attempts.longestPause)
+    }
+
+    /// The kernel ends a connection one interval after its last probe, and that one could be too early to find a
+    /// network that is whole again at the end of the patience. So it makes one more.
+    package var kernelCount: Int32 { min(count + 1, Self.largestCount) }
+
+    /// So many that the kernel doesn't end a connection within the patience, whenever it began to probe; nil where that
+    /// is more than it can count, or where the system has its own pauses.
+    package var probesOfPatience: Int32? {
+        guard idle > .zero, interval > .zero, count > 0 else { return nil }
+        let probes = Int64(patience / interval) + 2
+        return probes <= Self.largestCount ? Int32(probes) : nil
     }
 
     /// TCP_RTO_MAX_MS of linux/tcp.h, which is newer than most systems' headers.
-    private static let longestRetransmissionPause: Int32 = 44
+    static let longestRetransmissionPause: Int32 = 44
+    /// MAX_TCP_KEEPCNT of Linux.
+    private static let largestCount: Int32 = 127
 }
 
 extension Duration {
     var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
-}
-
-extension KernelSocket {
-    /// Bytes or window probes sent to the peer go without an answer at this moment. Once is nothing; for long, it means
-    /// that its host is gone: one that is alive acknowledges also what it has no room for.
-    package var isUnanswered: Bool {
-        var info = tcp_info()
-        var length = socklen_t(MemoryLayout<tcp_info>.size)
-        let result = unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length)
-        guard result == 0 else { return false }
-        return info.tcpi_unacked > 0 && info.tcpi_retransmits > 0 || info.tcpi_probes > 0
-    }
 }

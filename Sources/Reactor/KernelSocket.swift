@@ -8,6 +8,8 @@ import Glibc
     /// Kept from other modules, as what they can see is checked for overlapping accesses, at each of them.
     private var openDescriptor: Int32
     private var watchedFor: Interest = []
+    /// On the same machine no host can be lost without the kernel's knowledge.
+    private(set) lazy var hasLocalPeer = peerAddress?.isLoopback ?? true
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
 
     /// Takes over `descriptor`, which must be non-blocking.

@@ -26,6 +26,12 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
         .nanoseconds(Int64(clamping: nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0))
     }
 
+    /// The time so long before; the clock's beginning, when there is none.
+    package func earlier(by duration: Duration) -> MonotonicTime {
+        let nanoseconds = UInt64(clamping: duration.wholeNanoseconds)
+        return MonotonicTime(nanoseconds: self.nanoseconds > nanoseconds ? self.nanoseconds - nanoseconds : 0)
+    }
+
     package func advanced(by duration: Duration) -> MonotonicTime {
         let (sum, overflow) = nanoseconds.addingReportingOverflow(UInt64(clamping: duration.wholeNanoseconds))
         return MonotonicTime(nanoseconds: overflow ? .max : sum)

@@ -16,9 +16,11 @@ func makeStreamSocket(for address: SocketAddress, keepalive: Keepalive = .system
     return descriptor
 }
 
-func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+/// - Returns: whether the kernel knows the option and takes the value.
+@discardableResult
+func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) -> Bool {
     var value = value
-    unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    return unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
 }
 
 /// Gives back a descriptor that no loop watches.

@@ -80,8 +80,13 @@ package protocol StreamSocket: AnyObject {
     /// What was wrong where the peer's stream ended because it could not be decrypted, or its TLS said so.
     var encryptionFailure: String? { get }
 
-    /// What was sent to the peer goes without an answer of its host at this moment.
-    var isUnanswered: Bool { get }
+    /// The kernel's attempts to reach the peer's host; nil where there is nothing to be known of them.
+    var attempts: Attempts? { get }
+
+    /// Changes the pace of these attempts.
+    ///
+    /// - Returns: whether the kernel can do that.
+    func setPace(_ pace: AttemptPace) -> Bool
 
     /// Takes the error the kernel holds for the socket: how a connection attempt failed, or what ended the stream.
     func takeError() -> SystemError?
@@ -112,8 +117,9 @@ extension StreamSocket {
 
     package var encryptionFailure: String? { nil }
 
-    /// Where the peer can't be lost without notice.
-    package var isUnanswered: Bool { false }
+    package var attempts: Attempts? { nil }
+
+    package func setPace(_ pace: AttemptPace) -> Bool { false }
 
     /// Receives as many bytes as the buffer holds.
     package func receive(into buffer: ReceiveBuffer) -> Received {

@@ -73,8 +73,10 @@ import Reactor
 
     package var descriptor: Int32 { transport.descriptor }
     package var peerAddress: SocketAddress? { transport.peerAddress }
-    package var isUnanswered: Bool { transport.isUnanswered }
+    package var attempts: Attempts? { transport.attempts }
     package var encryptedPeerName: String? { peerName }
+
+    package func setPace(_ pace: AttemptPace) -> Bool { transport.setPace(pace) }
 
     package func takeError() -> SystemError? { transport.takeError() }
 

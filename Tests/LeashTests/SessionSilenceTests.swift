@@ -53,6 +53,27 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
+    @Test("The kernel's pace is as it was when the session is idle again")
+    func pacesRestored() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isUnanswered = true
+        world.loop.advance(by: .seconds(42))
+        #expect(client.paces.contains(.userTimeout(AttemptPacing.never)))
+        client.isUnanswered = false
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        world.loop.advance(by: .seconds(1))
+        let keepalive = Configuration().listen.keepalive
+        #expect(client.paces.last { if case .userTimeout = $0 { true } else { false } } == .userTimeout(.zero))
+        #expect(
+            client.paces.last { if case .pauses = $0 { true } else { false } }
+                == .pauses(atMost: keepalive.longestPause))
+        #expect(client.paces.last == .probes(idle: keepalive.idle, count: keepalive.count + 1))
+    }
+
     @Test("An idle one is left to the kernel")
     func idle() throws {
         let world = try SimulatedSession()

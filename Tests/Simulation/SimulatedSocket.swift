@@ -27,8 +27,9 @@ package final class SimulatedSocket: StreamSocket {
     }
     private var isBroken = false
 
-    /// What was sent goes without an answer.
-    package var isUnanswered = false
+    /// What was sent goes without an answer: at each look the kernel has made one attempt more.
+    package var isUnanswered = false { didSet { unansweredCount = 0 } }
+    private var unansweredCount = 0
 
     /// What the peer has sent and we have not received.
     package var inbox: [UInt8] = []
@@ -68,6 +69,20 @@ package final class SimulatedSocket: StreamSocket {
 
     /// The peer is told nothing more of the stream than its end.
     package var hasEndedSending: Bool { isShutDown || isClosed }
+
+    /// Looked at each second, it is silent for as many seconds as it has been looked at.
+    package var attempts: Attempts? {
+        if isUnanswered { unansweredCount += 1 }
+        return Attempts(kind: .retransmission, count: unansweredCount, silence: .seconds(unansweredCount))
+    }
+
+    /// What was asked of the kernel, in order.
+    package private(set) var paces: [AttemptPace] = []
+
+    package func setPace(_ pace: AttemptPace) -> Bool {
+        paces.append(pace)
+        return true
+    }
 
     package func takeError() -> SystemError? {
         defer { error = nil }
