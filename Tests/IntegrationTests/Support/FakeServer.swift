@@ -22,6 +22,18 @@ final class FakeServer {
         if isListening { listen(descriptor, 16) }
     }
 
+    /// Listens on the address of another host, as it were.
+    init(in namespace: NetworkNamespace) throws {
+        let port: UInt16 = 5432
+        descriptor = try namespace.enter {
+            let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            let result = withLoopback(port, host: namespace.ownAddress) { bind(socket, $0, $1) }
+            guard result == 0, listen(socket, 16) == 0 else { throw RawClientError.failed(errno) }
+            return socket
+        }
+        self.port = port
+    }
+
     /// Listens on a port of 127.0.0.2.
     init(besides port: UInt16) throws {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)

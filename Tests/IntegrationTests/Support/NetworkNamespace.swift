@@ -7,6 +7,8 @@ import Foundation
 final class NetworkNamespace {
     /// Our address on the link, where its clients find us.
     let hostAddress: String
+    /// Its own, in the byte order of the machine.
+    var ownAddress: UInt32 { host + 1 }
     private let host: UInt32
     private let holder: ChildProcess
     private let device: String
@@ -47,12 +49,17 @@ final class NetworkNamespace {
 
     /// A client in it that connects to our side.
     func connect(port: UInt16, receiveBuffer: Int32? = nil) throws -> RawClient {
+        try enter { try RawClient(port: port, host: host, receiveBuffer: receiveBuffer) }
+    }
+
+    /// What `body` makes is in it.
+    func enter<Made>(_ body: () throws -> Made) throws -> Made {
         let own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         defer { close(own) }
         // A socket stays in the namespace of the thread that made it.
         guard setns(descriptor, networkNamespaceFlag) == 0 else { throw RawClientError.failed(errno) }
         defer { if setns(own, networkNamespaceFlag) != 0 { fatalError("no way back from the namespace") } }
-        return try RawClient(port: port, host: host, receiveBuffer: receiveBuffer)
+        return try body()
     }
 
     /// From now on none of its packets arrives, and nobody is told.
@@ -79,7 +86,7 @@ final class NetworkNamespace {
         try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/ns/net")
     }
 
-    private static func text(_ address: UInt32) -> String {
+    static func text(_ address: UInt32) -> String {
         [24, 16, 8, 0].map { "\(address >> $0 & 0xff)" }.joined(separator: ".")
     }
 }
