@@ -46,7 +46,7 @@ struct Conversation {
     ) throws(MalformedMessage) -> Step {
         let kept = keptCount
         // The state comes first: the answer may be there before `send` returns.
-        try toServer.follow(bytes, traffic, &state) { state, kind, _ in state.clientSent(kind) }
+        try toServer.follow(bytes, traffic, &state) { state, kind, body in state.clientSent(kind, body) }
         let failure = toServer.deliver(bytes, to: server)
         return Step(isBusy: state.isBusy, flow: flow, failure: failure, growth: keptCount - kept)
     }

@@ -19,7 +19,7 @@ final class Departures {
         /// Sessions that are still being cancelled.
         var orphans = 0
         /// Those that are over and not closed yet, oldest first.
-        var waiting: [(server: any StreamSocket, since: MonotonicTime)] = []
+        var waiting: [(server: any StreamSocket, lastMessage: [UInt8], since: MonotonicTime)] = []
     }
 
     private let loop: any EventLoop
@@ -42,13 +42,15 @@ final class Departures {
     }
 
     /// Closes `server`, now or when there is time for it. It tells nobody anything any more.
-    func leave(_ server: any StreamSocket, from address: SocketAddress) {
+    ///
+    /// - Parameter lastMessage: goes to it before.
+    func leave(_ server: any StreamSocket, from address: SocketAddress, saying lastMessage: [UInt8]) {
         guard let place = places[address], place.orphans > Self.few || !place.waiting.isEmpty else {
-            return server.close()
+            return close(server, saying: lastMessage)
         }
         server.owner = nil
         server.interest = []
-        places[address]?.waiting.append((server, loop.now))
+        places[address]?.waiting.append((server, lastMessage, loop.now))
         if timer == nil { lookAgainSoon() }
     }
 
@@ -65,12 +67,19 @@ final class Departures {
         guard let place = places[address], let first = place.waiting.first else { return }
         guard place.orphans <= Self.few || loop.now.since(first.since) >= Self.longestWait else { return }
         let count = 1 + place.waiting.count / 500
-        for departure in place.waiting.prefix(count) { departure.server.close() }
+        for departure in place.waiting.prefix(count) {
+            close(departure.server, saying: departure.lastMessage)
+        }
         places[address]?.waiting.removeFirst(count)
         forgetIfEmpty(address)
     }
 
     private func forgetIfEmpty(_ address: SocketAddress) {
         if let place = places[address], place.orphans == 0, place.waiting.isEmpty { places[address] = nil }
+    }
+
+    private func close(_ server: any StreamSocket, saying lastMessage: [UInt8]) {
+        if !lastMessage.isEmpty { _ = server.send(lastMessage) }
+        server.close()
     }
 }

@@ -17,9 +17,9 @@ package enum DropKind: String, CaseIterable, Sendable {
 
 /// How the reaping of an orphan ended.
 package enum Outcome: String, CaseIterable, Sendable {
-    /// A cancel was sent, and the server owes nothing any more.
+    /// A cancel was sent, an error came, and the server owes nothing any more.
     case cancelled
-    /// The server owed nothing any more before a cancel was sent.
+    /// The server owes nothing any more: what it ran ended by itself, or a cancel could not undo it any more.
     case finished
     /// The server ended the session.
     case serverClosed = "server_closed"

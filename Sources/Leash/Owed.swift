@@ -4,7 +4,8 @@
 
 import PostgresWire
 
-/// The answers a server has yet to give, in the order they were asked for.
+/// The answers a server has yet to give, in the order they were asked for. Only whole messages of the client's are in
+/// it: the server answers no other.
 ///
 /// The client's messages are cut into segments. Each ends with the message the server answers with ReadyForQuery; the
 /// extended-protocol messages before it are answered one by one and only counted:
@@ -24,6 +25,10 @@ package struct Owed: Hashable, Sendable {
         var end: End
         /// Its Sync stands behind copy data.
         var isBehindData = false
+        /// What a batch binds, or a Query says; nil where a batch has bound nothing.
+        var statement: StatementKind?
+        /// It is a probe of pgleash's, after all the client has sent. It has no effect.
+        var isProbe = false
 
         /// Stays at the largest number rather than trap: a client may send without end.
         mutating func add(_ count: UInt32) { unanswered = unanswered.addingClamped(count) }
@@ -89,6 +94,14 @@ package struct Owed: Hashable, Sendable {
         skipping && doubtfulSync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
     }
 
+    /// Requests that are not answered, the start-up among them.
+    package var count: Int { segments.count - head + (startup ? 1 : 0) }
+
+    /// Nothing of the batch at the end of the record is unanswered, so nothing of it runs.
+    package var isBatchAnswered: Bool {
+        head == segments.count - 1 && segments[head].end.isWithinBatch && segments[head].unanswered == 0
+    }
+
     /// What the record takes; an array grows by doubling.
     package var byteCount: Int { (segments.count - head) * 2 * MemoryLayout<Segment>.stride }
 
@@ -99,20 +112,23 @@ package struct Owed: Hashable, Sendable {
 // MARK: - What the client sent
 
 extension Owed {
-    package mutating func clientSent(_ kind: UInt8) {
+    /// - Parameter statement: the kind of a Query's text, or of the statement that a Bind takes.
+    package mutating func clientSent(_ kind: UInt8, _ statement: StatementKind = .ordinary) {
         switch kind {
-        case FrontendKind.query: close(.query)
+        case FrontendKind.query: close(.query, statement)
         case FrontendKind.functionCall: close(.functionCall)
         case FrontendKind.sync: clientSynced()
         case FrontendKind.copyData: hasSentData = true
         case FrontendKind.copyDone, FrontendKind.copyFail: clientEndedCopy()
-        case FrontendKind.bind, FrontendKind.close, FrontendKind.describe, FrontendKind.execute, FrontendKind.parse:
+        case FrontendKind.bind:
             countExtended()
+            join(statement)
+        case FrontendKind.close, FrontendKind.describe, FrontendKind.execute, FrontendKind.parse: countExtended()
         default: break
         }
     }
 
-    mutating func clientSynced() {
+    private mutating func clientSynced() {
         guard copying else { return close(.sync) }
         guard head < segments.count else { return }
         // Ignored, if the copy is still alive when the server comes to it.
@@ -121,7 +137,7 @@ extension Owed {
         if hasSentData { doubtfulSync = skipped }
     }
 
-    mutating func countExtended() {
+    private mutating func countExtended() {
         // The server breaks off at it, or the copy has failed already.
         copying = false
         hasSentData = false
@@ -132,18 +148,25 @@ extension Owed {
         }
     }
 
-    mutating func close(_ end: End) {
+    private mutating func close(_ end: End, _ statement: StatementKind? = nil) {
         copying = false
         if head < segments.count, segments[segments.count - 1].end == .open {
             segments[segments.count - 1].end = end
+            segments[segments.count - 1].isBehindData = hasSentData
+            // A Query ends the batch before it in one segment with it, as it does to the server.
+            if let statement { join(statement) }
         } else {
-            segments.append(Segment(end: end))
+            segments.append(Segment(end: end, isBehindData: hasSentData, statement: statement))
         }
-        segments[segments.count - 1].isBehindData = hasSentData
         if end != .sync { hasSentData = false }
     }
 
-    mutating func clientEndedCopy() {
+    private mutating func join(_ statement: StatementKind) {
+        let last = segments.count - 1
+        segments[last].statement = segments[last].statement?.joined(with: statement) ?? statement
+    }
+
+    private mutating func clientEndedCopy() {
         hasSentData = false
         if copying {
             copying = false
@@ -152,6 +175,36 @@ extension Owed {
             // Where all before it is answered, no copy can begin that it would end.
             dropEndedCopies()
         }
+    }
+}
+
+// MARK: - What is said in the client's place
+
+extension Owed {
+    /// The messages after which the server has nothing to wait for, as far as it would. They are noted as sent.
+    package mutating func conclude() -> [UInt8] {
+        guard awaitsClient else { return [] }
+        guard copying else { return probe() }
+        clientSent(FrontendKind.copyFail)
+        guard awaitsClient else { return LastMessages.copyFail }
+        // The batch has failed with its copy.
+        clientSent(FrontendKind.sync)
+        return LastMessages.copyFail + LastMessages.sync
+    }
+
+    /// The messages whose answer shows that all before them is answered. They are noted as sent.
+    package mutating func probe() -> [UInt8] {
+        let isBatchOpen = head < segments.count && segments[segments.count - 1].end == .open
+        clientSent(FrontendKind.execute)
+        clientSent(FrontendKind.sync)
+        segments[segments.count - 1].isProbe = !isBatchOpen
+        return LastMessages.failingExecute + LastMessages.sync
+    }
+
+    /// The server has answered all there was, whatever the record says.
+    package mutating func settle() {
+        self = Owed()
+        startup = false
     }
 }
 

@@ -26,6 +26,12 @@ struct Pipe {
     /// The destination has whole messages only, so one of our own may follow.
     var isAtBoundary: Bool { backlog.isEmpty && scanner.isAtBoundary }
 
+    /// Where the destination's stream ends if nothing more is sent.
+    var cut: SessionState.Cut {
+        if isStalled { return .unsent }
+        return scanner.isAtBoundary ? .none : .withinMessage
+    }
+
     /// Follows the messages in `bytes` and counts them; `note`, as for `MessageScanner.scan`, keeps `state` in step.
     mutating func follow(
         _ bytes: Span<UInt8>,

@@ -6,18 +6,21 @@ import Reactor
 ///
 /// That a cancel was delivered proves nothing: the statement may not have looked yet, may not have begun (then the
 /// cancel is ignored for good), may catch `query_canceled`, or may be followed by the next one of a pipeline. So there
-/// is another try, and another, until the server owes nothing or ends the session.
+/// is another try, and another, until the server owes nothing or ends the session. Which request may be cancelled at
+/// all, and how soon, is told by the `CancelTiming` that comes with each event.
 package struct Reaper: Hashable, Sendable {
     package enum Action: Equatable, Sendable {
         case none
         /// Ask for a cancel; `cancelConcluded` follows, unless the reaping ends before.
         case cancel
-        /// End our half of the stream to the server, and come back with `timePassed` at this time.
-        case shutdownSending(wakeAt: MonotonicTime)
-        /// No cancel is needed any more. If the one asked for has not begun, withdraw it and say `cancelConcluded`; if
-        /// it has, its conclusion is waited for: the backend must not leave before it, or the server logs that a
-        /// cancel request matched no process.
+        /// The cancel that was asked for is not needed any more, or would reach a request it is not meant for. If it
+        /// was not written, withdraw it and say `cancelConcluded`; if it was, and the answer shows that it arrived
+        /// (`hasCancelArrived`), say so, too. Otherwise its conclusion is waited for: the backend must not leave
+        /// before it, or the server logs that a cancel request matched no process.
         case withdrawCancel
+        /// Send the server a request that fails, so that its answer shows what else has been answered; and come back
+        /// with `timePassed` at this time.
+        case probe(wakeAt: MonotonicTime)
         /// Come back with `timePassed` at this time, and no more at any time asked for before.
         case wake(at: MonotonicTime)
         case end(Outcome)
@@ -29,7 +32,7 @@ package struct Reaper: Hashable, Sendable {
         case sent
         /// The server could not be reached or took too long.
         case notSent
-        /// It was not begun, and never will be.
+        /// It was not written, and never will be.
         case withdrawn
     }
 
@@ -41,32 +44,50 @@ package struct Reaper: Hashable, Sendable {
     static let longestPause = Duration.seconds(1)
     /// The shortest pause when the server could not be reached.
     static let unreachablePause = Duration.milliseconds(25)
-    /// How long after a cancel without an answer our half of the stream stays open. A pooler forgets the session, and
-    /// with it the key, as soon as it sees the end; by now it has passed the cancel on. And a backend with more to do
-    /// would leave as soon as it is done, perhaps in the face of the next cancel.
-    static let patience = Duration.milliseconds(25)
-    /// The time a backend that is idle after all gets to leave at the end of the stream. A cancel that came while it
+    /// So many cancels of a session may follow each other as fast as answers come; each makes the server fork.
+    static let unboundedCancels = 8
+    /// From then on this is the shortest time between two.
+    static let shortestInterval = Duration.milliseconds(20)
+    /// How long cancels go without an answer before the server is probed: it may have answered all, in a way that the
+    /// record of what is owed could not tell.
+    static let probeDelay = Duration.milliseconds(250)
+    /// The time a backend gets to come to rest, or to leave at the end of the stream. A cancel that came while it
     /// leaves would match no process, and the server would log that.
-    static let pauseAfterShutdown = Duration.milliseconds(50)
+    static let pauseForRest = Duration.milliseconds(50)
 
     package let droppedAt: MonotonicTime
     package private(set) var cancelsSent = 0
     /// When the server owed nothing any more.
     package private(set) var stoppedAt: MonotonicTime?
+    /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
+    package private(set) var hasBegun = false
+
+    /// What runs may go on for a while.
+    package let hasGrace: Bool
 
     private let deadline: MonotonicTime
     /// Before this time no cancel is asked for.
     private var graceEnd: MonotonicTime
+    private var timing = CancelTiming.atOnce
+    /// Since when the request that is to be cancelled has had neither an answer nor a cancel.
+    private var quietSince: MonotonicTime
+    /// Before this time there is no further try.
+    private var pauseEnd: MonotonicTime
     private var pause = shortPause
     private var shortPausesLeft = shortPauses
-    /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
-    package private(set) var hasBegun = false
     private var isCancelling = false
-    /// The first cancel since the last answer.
+    private var cancelsAsked = 0
+    private var askedAt: MonotonicTime
+    /// Of the present request.
+    private var cancelsConcluded = 0
+    /// The first cancel of the present request.
     private var firstSentAt: MonotonicTime?
-    private var hasShutDown = false
+    private var hasProbed = false
     private var hasAnsweredMeanwhile = false
-    private var nextTry: MonotonicTime?
+    /// After a cancel an error came.
+    private var hasFailed = false
+    /// The answer shows that the cancel under way, the only one of its request, has arrived.
+    package private(set) var hasCancelArrived = false
 
     /// - Parameters:
     ///   - timeout: after which the reaper gives up.
@@ -75,105 +96,142 @@ package struct Reaper: Hashable, Sendable {
         self.droppedAt = droppedAt
         deadline = droppedAt.advanced(by: timeout)
         graceEnd = droppedAt.advanced(by: grace)
+        hasGrace = grace > .zero
+        (quietSince, pauseEnd, askedAt) = (droppedAt, droppedAt, droppedAt)
     }
 
-    /// The session has no key yet: its backend still starts up, with requests of the client's behind it. They run to
-    /// the end of the stream, and `begin` follows when the key has come.
-    package mutating func beginWithoutKey() -> Action {
-        hasShutDown = true
-        return .shutdownSending(wakeAt: deadline)
-    }
+    /// The session has no key yet: its backend still starts up, with requests of the client's behind it. `begin`
+    /// follows when the key has come.
+    package func beginWithoutKey() -> Action { .wake(at: deadline) }
 
-    package mutating func begin(at now: MonotonicTime) -> Action {
+    package mutating func begin(_ timing: CancelTiming, at now: MonotonicTime) -> Action {
         hasBegun = true
-        return cancel(at: now)
+        self.timing = timing
+        return goOn(at: now)
     }
 
     /// pgleash stops, and nobody would be there to cancel when the grace is over.
     package mutating func graceCutShort(at now: MonotonicTime) -> Action {
         guard now < graceEnd else { return .none }
         graceEnd = now
-        return hasBegun ? cancel(at: now) : .none
+        return hasBegun ? goOn(at: now) : .none
     }
 
     /// When `timePassed` must come at the latest.
-    package var wakeTime: MonotonicTime { min(nextTry ?? deadline, deadline) }
+    package var wakeTime: MonotonicTime {
+        if isCancelling { return deadline }
+        return min(nextTry ?? deadline, nextProbe ?? deadline, deadline)
+    }
 
-    /// The server became ready, and owes more (`isBusy`) or nothing.
-    package mutating func serverAnswered(isBusy: Bool, at now: MonotonicTime) -> Action {
+    /// A request was answered, and the server owes more (`isBusy`) or nothing.
+    package mutating func serverAnswered(isBusy: Bool, _ timing: CancelTiming, at now: MonotonicTime) -> Action {
+        self.timing = timing
         guard isBusy else {
             stoppedAt = now
             return isCancelling ? .withdrawCancel : .end(stopped)
         }
         stoppedAt = nil
         firstSentAt = nil
-        takeShortPauses()
-        // The next statement begins while the next cancel is on its way.
-        if !isCancelling { return cancel(at: now) }
-        hasAnsweredMeanwhile = true
-        return .none
+        cancelsConcluded = 0
+        (pause, shortPausesLeft) = (Self.shortPause, Self.shortPauses)
+        (quietSince, pauseEnd) = (now, now)
+        if isCancelling {
+            hasAnsweredMeanwhile = true
+            // It is on its way to a request that is done.
+            return timing == .atOnce && !hasCancelArrived ? .none : .withdrawCancel
+        }
+        return goOn(at: now)
     }
 
-    /// - Parameter awaitsClient: the server will at last wait for something the client will never send.
+    /// A cancel was sent, or may have been.
+    package var hasCancelled: Bool { isCancelling || cancelsSent > 0 }
+
+    /// An error came.
+    ///
+    /// - Parameter isOfCancel: as a cancelled statement ends.
+    package mutating func serverFailed(isOfCancel: Bool) {
+        guard hasCancelled else { return }
+        hasFailed = true
+        if isOfCancel, isCancelling, cancelsConcluded == 0, !hasAnsweredMeanwhile { hasCancelArrived = true }
+    }
+
     package mutating func cancelConcluded(
-        _ result: CancelResult, awaitsClient: Bool = false, at now: MonotonicTime
+        _ result: CancelResult, _ timing: CancelTiming, at now: MonotonicTime
     ) -> Action {
+        self.timing = timing
         isCancelling = false
-        if stoppedAt != nil {
-            if result == .sent { cancelsSent += 1 }
-            return .end(stopped)
-        }
-        guard result == .sent else {
-            hasAnsweredMeanwhile = false
+        hasCancelArrived = false
+        if result == .sent { cancelsSent += 1 }
+        if stoppedAt != nil { return .end(stopped) }
+        switch result {
+        case .sent:
+            firstSentAt = firstSentAt ?? now
+            quietSince = now
+            if !hasAnsweredMeanwhile {
+                cancelsConcluded += 1
+                pauseBeforeNext(at: now)
+            }
+        case .notSent:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)
-            return tryAgain(at: now)
+            pauseBeforeNext(at: now)
+        case .withdrawn: break
         }
-        cancelsSent += 1
-        firstSentAt = firstSentAt ?? now
-        defer { hasAnsweredMeanwhile = false }
-        if awaitsClient, !hasShutDown { return shutDownSending(at: now) }
-        return hasAnsweredMeanwhile ? cancel(at: now) : tryAgain(at: now)
+        hasAnsweredMeanwhile = false
+        return goOn(at: now)
     }
 
-    package mutating func timePassed(at now: MonotonicTime) -> Action {
-        if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
-        guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
-        // A backend that was idle after all, or waits for the rest of a message, leaves at the end of the stream.
-        if !hasShutDown, let firstSentAt, now.since(firstSentAt) >= Self.patience { return shutDownSending(at: now) }
-        return cancel(at: now)
+    package mutating func timePassed(_ timing: CancelTiming, at now: MonotonicTime) -> Action {
+        self.timing = timing
+        return goOn(at: now)
+    }
+
+    /// Nothing runs, and what the server is told now brings it to rest without a cancel.
+    package mutating func restIsNear(at now: MonotonicTime) {
+        pauseEnd = max(pauseEnd, now.advanced(by: Self.pauseForRest))
+    }
+
+    /// Our half of the stream to the server has ended.
+    package mutating func streamEnded(at now: MonotonicTime) {
+        restIsNear(at: now)
+        hasProbed = true
     }
 
     package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
 
-    /// A cancel that could not be withdrawn any more counts as sent, before its conclusion tells.
-    private var stopped: Outcome { cancelsSent > 0 || isCancelling ? .cancelled : .finished }
+    /// An error after a cancel is taken for its doing. An answer without one shows that the request ended by itself,
+    /// or that it could not be undone any more.
+    private var stopped: Outcome { hasFailed ? .cancelled : .finished }
 
-    private mutating func cancel(at now: MonotonicTime) -> Action {
-        guard now >= graceEnd else {
-            nextTry = graceEnd
-            return .wake(at: wakeTime)
+    /// Does what is due at this time.
+    private mutating func goOn(at now: MonotonicTime) -> Action {
+        if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
+        if isCancelling || !hasBegun { return .wake(at: wakeTime) }
+        if let time = nextProbe, now >= time {
+            hasProbed = true
+            return .probe(wakeAt: max(wakeTime, now))
         }
-        nextTry = nil
+        guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
         isCancelling = true
+        cancelsAsked += 1
+        askedAt = now
         return .cancel
     }
 
-    private mutating func shutDownSending(at now: MonotonicTime) -> Action {
-        hasShutDown = true
-        nextTry = now.advanced(by: Self.pauseAfterShutdown)
-        return .shutdownSending(wakeAt: wakeTime)
+    private var nextTry: MonotonicTime? {
+        guard let delay = timing.delay else { return nil }
+        let interval = cancelsAsked < Self.unboundedCancels ? .zero : Self.shortestInterval
+        return max(quietSince.advanced(by: delay), pauseEnd, graceEnd, askedAt.advanced(by: interval))
     }
 
-    private mutating func tryAgain(at now: MonotonicTime) -> Action {
-        nextTry = now.advanced(by: pause)
+    private var nextProbe: MonotonicTime? {
+        guard !hasProbed, let firstSentAt else { return nil }
+        return firstSentAt.advanced(by: Self.probeDelay)
+    }
+
+    private mutating func pauseBeforeNext(at now: MonotonicTime) {
+        pauseEnd = now.advanced(by: pause)
         shortPausesLeft -= 1
         if shortPausesLeft <= 0 { pause = min(pause * 2, Self.longestPause) }
-        return .wake(at: wakeTime)
-    }
-
-    private mutating func takeShortPauses() {
-        pause = Self.shortPause
-        shortPausesLeft = Self.shortPauses
     }
 }

@@ -107,7 +107,7 @@ final class Session: SocketOwner {
         case .relaying: relay(side, socket, readiness)
         case .startup: readStartup()
         case .connecting, .findingCancelServer, .relayingCancel: clientLeftEarly()
-        case .reaping: reap()
+        case .reaping: reap(readiness)
         case .closing(let reason): closeFurther(reason, readiness)
         case .encrypting, .ended: break
         }

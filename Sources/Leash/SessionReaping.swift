@@ -10,9 +10,10 @@ extension Session {
         let limits = worker.configuration.cancel
         // When pgleash stops, nobody will be there to cancel after a grace.
         let grace = kind == .shutdown ? .zero : limits.grace
+        // What came in one receive with a message that can't be right was followed and not sent.
+        let cut = kind == .protocolError ? .unsent : conversation.toServer.cut
         let action = state.clientDropped(
-            kind, isCutOff: !conversation.toServer.isAtBoundary,
-            at: worker.loop.now, timeout: limits.timeout, grace: grace
+            kind, cut: cut, at: worker.loop.now, timeout: limits.timeout, grace: grace
         )
         switch action {
         case .none: break
@@ -33,13 +34,22 @@ extension Session {
         conversation.toServer.discard()
         conversation.toClient.discard()
         endReadAhead()
-        // The answers must be read: a backend that is blocked in a write serves no cancel.
-        server?.interest = .read
+        updateReapingInterest()
+    }
+
+    /// The answers must be read: a backend that is blocked in a write serves no cancel.
+    private func updateReapingInterest() {
+        server?.interest = conversation.toServer.isStalled ? [.read, .write] : .read
     }
 
     /// Reads what the server still says and throws it away.
-    func reap() {
+    func reap(_ readiness: Readiness) {
         guard let server else { return }
+        if readiness.contains(.writable) {
+            _ = conversation.toServer.flush(to: server)
+            updateReapingInterest()
+        }
+        guard readiness.contains(.readable) else { return }
         switch worker.receive(from: server, { withEdited($0) { throwAway($0) } }) {
         case .wouldBlock, .bytes: break
         case .endOfStream, .failed: serverClosedWhileReaping()
@@ -53,7 +63,18 @@ extension Session {
             worker.counters.protocolErrors[.server].add()
             return serverClosedWhileReaping()
         }
-        perform(state.serverAnsweredWhileReaping(at: worker.loop.now))
+        let action = state.serverAnsweredWhileReaping(at: worker.loop.now)
+        logWarning()
+        perform(action)
+    }
+
+    /// What a cancel has done that the client's own would have done, too, but that somebody may have to know.
+    private func logWarning() {
+        guard let warning = state.takeWarning() else { return }
+        var metadata = logMetadata
+        metadata["sqlstate"] = "\(warning.sqlState)"
+        metadata["reason"] = "\(warning.text.debugDescription)"
+        worker.log.warning("server warned after a cancel", metadata: metadata)
     }
 
     private func serverClosedWhileReaping() {
@@ -79,14 +100,33 @@ extension Session {
         switch action {
         case .none: break
         case .cancel: orderCancel()
-        case .shutdownSending(let time):
-            server?.shutdownSending()
+        case .withdrawCancel: withdrawCancel()
+        case .probe(let time):
+            bring(about: state.probe(at: worker.loop.now))
             wake(at: time)
-        case .withdrawCancel:
-            if cancelOrder?.withdraw() != false { cancelConcluded(.withdrawn) }
         case .wake(let time): wake(at: time)
-        case .end(let outcome): finishReaping(outcome)
+        case .end(let outcome): return finishReaping(outcome)
         }
+        guard case .reaping = stage else { return }
+        bring(about: state.nextEnding(at: worker.loop.now))
+    }
+
+    private func bring(about ending: SessionState.Ending) {
+        guard let server else { return }
+        switch ending {
+        case .nothing: break
+        case .endStream: server.shutdownSending()
+        case .send(let bytes):
+            // A connection that is broken tells so when it is read.
+            _ = conversation.toServer.deliver(bytes.span, to: server)
+            updateReapingInterest()
+        }
+    }
+
+    private func withdrawCancel() {
+        guard let cancelOrder, !cancelOrder.withdraw() else { return cancelConcluded(.withdrawn) }
+        guard state.reaper?.hasCancelArrived == true, cancelOrder.answered() else { return }
+        cancelConcluded(.sent)
     }
 
     private func orderCancel() {
@@ -120,7 +160,9 @@ extension Session {
         // Where its backend holds a transaction, others may wait for the end of it.
         if state.isAtRest, !state.isInTransaction, let server, let address {
             self.server = nil
-            worker.departures.leave(server, from: address)
+            let canTerminate = state.canTerminate && !conversation.toServer.isStalled
+            let lastMessage = canTerminate ? LastMessages.terminate : []
+            worker.departures.leave(server, from: address, saying: lastMessage)
         }
         end(.reaped)
     }

@@ -116,7 +116,7 @@ extension Session {
         }
         switch stage {
         case .connecting: connectionFailed(reason)
-        case .relayingCancel: end(.serverUnreachable)
+        case .findingCancelServer(let key): cancelNotSent(key, reason)
         default: break
         }
     }
@@ -138,8 +138,8 @@ extension Session {
             }
             server = socket
             socket.owner = self
-            cancelRoute = connector?.address.map {
-                worker.cancelRoute(to: $0, socket.encryptedPeerName == nil ? .plain : .encrypted)
+            if let address = connector?.address {
+                cancelRoute = worker.cancelRoute(to: address, socket.encryptedPeerName == nil ? .plain : .encrypted)
             }
             listing = .awaited
             channelBinding = ChannelBinding(client: client, server: socket)

@@ -14,24 +14,48 @@ package struct SessionState: Hashable, Sendable {
         case reap(Reaper.Action)
     }
 
+    /// Where in its stream a client left.
+    package enum Cut: Hashable, Sendable {
+        /// Behind a whole message, and the server has all of them.
+        case none
+        /// Within a message; the server has all that came before.
+        case withinMessage
+        /// The server has not got all that the client sent.
+        case unsent
+    }
+
+    /// What is known of a session whose client is gone.
+    struct Orphan: Hashable, Sendable {
+        var reaper: Reaper
+        let cut: Cut
+        var hasEndedStream = false
+        /// The server has answered what it was asked last.
+        var isProbeAnswered = false
+        /// What it warned of after a cancel.
+        var warning: ServerMessage?
+    }
+
     /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
     private indirect enum Reaping: Hashable, Sendable {
         case none
-        case begun(Reaper)
+        case begun(Orphan)
     }
 
-    package private(set) var owed = Owed()
+    package internal(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
     private var reaping = Reaping.none
-    package private(set) var isInTransaction = false
+    private var prepared = PreparedStatements()
+    /// Of the last ReadyForQuery.
+    private var transactionStatus = UInt8(ascii: "I")
+    /// The last authentication message asked the client for something.
+    private(set) var isAskedForPassword = false
     package private(set) var dropKind: DropKind?
 
     private let isReplication: Bool
     private let isExcluded: Bool
     private var hasTerminated = false
-    private var hasBecomeReady = false
-    /// The client left in the middle of what it had to say.
-    private var isCutOff = false
+    /// A request was answered since the reaper was told of one.
+    private var hasAdvanced = false
 
     /// - Parameters:
     ///   - isReplication: a walsender's session, which is never cancelled and owes nothing in the sense of this record.
@@ -47,91 +71,161 @@ package struct SessionState: Hashable, Sendable {
     /// Nothing of the client's runs: all is answered, or the server waits for a Sync.
     package var isAtRest: Bool { !owed.isBusy || owed.isHalted }
 
+    package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
+
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !isReplication && !isExcluded }
 
     /// Set at the drop.
-    package private(set) var reaper: Reaper? {
-        get { if case .begun(let reaper) = reaping { reaper } else { nil } }
+    package var reaper: Reaper? { orphan?.reaper }
+
+    var orphan: Orphan? {
+        get { if case .begun(let orphan) = reaping { orphan } else { nil } }
         set { reaping = newValue.map { .begun($0) } ?? .none }
     }
 
-    package mutating func clientSent(_ kind: UInt8) {
-        if kind == FrontendKind.terminate { hasTerminated = true }
-        owed.clientSent(kind)
+    /// When the request that the server is at may be cancelled.
+    package var cancelTiming: CancelTiming { owed.cancelTiming(isInBlock: isInBlock) }
+
+    /// A transaction block is open and has not failed.
+    private var isInBlock: Bool { transactionStatus == UInt8(ascii: "T") }
+
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    package mutating func clientSent(_ kind: UInt8, _ body: Span<UInt8> = Span()) {
+        switch kind {
+        case FrontendKind.query:
+            owed.clientSent(kind, StatementKind(ofQuery: body, isReadWhole: owed.hasRequests || isInBlock))
+        case FrontendKind.bind: owed.clientSent(kind, prepared.kind(boundBy: body))
+        case FrontendKind.parse:
+            prepared.parsed(body)
+            owed.clientSent(kind)
+        case FrontendKind.terminate: hasTerminated = true
+        default: owed.clientSent(kind)
+        }
     }
 
     /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
     package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
-        // The first one, and only where it belongs: others are told by it.
-        case BackendKind.backendKeyData where cancelKey == nil && owed.isStartingUp:
-            cancelKey = CancelKey(backendKeyData: body)
-        case BackendKind.readyForQuery:
-            isInTransaction = body.count > 0 && body[0] != UInt8(ascii: "I")
-            hasBecomeReady = true
+        case BackendKind.readyForQuery: return serverBecameReady(status: body.count > 0 ? body[0] : 0)
+        case BackendKind.backendKeyData, BackendKind.authentication, BackendKind.errorResponse,
+            BackendKind.noticeResponse:
+            noteBody(of: kind, body)
         default: break
         }
         owed.serverAnswered(kind)
     }
 
+    /// Apart, as few messages come to it and all others are to pass quickly.
+    @inline(never) private mutating func noteBody(of kind: UInt8, _ body: Span<UInt8>) {
+        switch kind {
+        // The first one, and only where it belongs: others are told by it.
+        case BackendKind.backendKeyData where cancelKey == nil && owed.isStartingUp:
+            cancelKey = CancelKey(backendKeyData: body)
+        case BackendKind.authentication: isAskedForPassword = body.bigEndianUInt32(at: 0) != 0
+        case BackendKind.errorResponse, BackendKind.noticeResponse: noteMessage(kind, body)
+        default: break
+        }
+    }
+
+    private mutating func serverBecameReady(status: UInt8) {
+        transactionStatus = status
+        let count = owed.count
+        owed.serverAnswered(BackendKind.readyForQuery)
+        if dropKind != nil { noteReadiness(after: count) }
+    }
+
+    /// The reaper is told of requests that were answered, not of each ReadyForQuery: a server may send any number.
+    @inline(never) private mutating func noteReadiness(after count: Int) {
+        if orphan?.isProbeAnswered == true { owed.settle() }
+        if owed.count < count { hasAdvanced = true }
+    }
+
+    /// What an error or a notice tells of a session without a client.
+    private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {
+        guard var orphan else { return }
+        let message = ServerMessage(body: body)
+        if kind == BackendKind.errorResponse {
+            orphan.reaper.serverFailed(isOfCancel: message.sqlState == ServerMessage.queryCanceled)
+            if LastMessages.isAnswered(by: message) { orphan.isProbeAnswered = true }
+        } else if orphan.reaper.hasCancelled, message.sqlState == ServerMessage.warning {
+            orphan.warning = message
+        }
+        self.orphan = orphan
+    }
+
+    /// What the server warned of since it was sent a cancel: most often that a commit did not wait for its standby.
+    package mutating func takeWarning() -> ServerMessage? {
+        guard let warning = orphan?.warning else { return nil }
+        orphan?.warning = nil
+        return warning
+    }
+}
+
+// MARK: - The end
+
+extension SessionState {
     /// The client is gone.
     ///
     /// - Parameters:
     ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
-    ///   - isCutOff: the server has not got all that the client sent, or not the whole of a message.
+    ///   - cut: where in its stream it left.
     ///   - timeout: after which the reaping of what it left is given up.
     ///   - grace: how long it may go on before it is cancelled.
     package mutating func clientDropped(
         _ kind: DropKind,
-        isCutOff: Bool = false,
+        cut: Cut = .none,
         at now: MonotonicTime,
         timeout: Duration,
         grace: Duration = .zero
     ) -> Action {
-        precondition(reaper == nil, "a client drops once")
+        precondition(orphan == nil, "a client drops once")
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
         if isAtRest || isReplication { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
-        hasBecomeReady = false
-        self.isCutOff = isCutOff
-        var reaper = Reaper(droppedAt: now, timeout: timeout, grace: grace)
-        defer { self.reaper = reaper }
+        hasAdvanced = false
+        var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace), cut: cut)
+        // The server waits for its client alone, and `nextEnding` ends that.
+        if owed.copying || owed.isBatchAnswered { orphan.reaper.restIsNear(at: now) }
+        defer { self.orphan = orphan }
         if isExcluded { return .reap(.end(.excluded)) }
-        if cancelKey != nil { return .reap(reaper.begin(at: now)) }
-        return .reap(owed.isStartingUp ? reaper.beginWithoutKey() : .end(.noKey))
+        if cancelKey != nil { return .reap(orphan.reaper.begin(cancelTiming, at: now)) }
+        return .reap(owed.isStartingUp ? orphan.reaper.beginWithoutKey() : .end(.noKey))
     }
 
     /// Bytes of the server were scanned while the session is being reaped.
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
         if reaper?.hasBegun == false { return beginOnceKeyed(at: now) }
         let isAtRest = isAtRest
-        guard hasBecomeReady || isAtRest else { return .none }
-        hasBecomeReady = false
-        return reaper?.serverAnswered(isBusy: !isAtRest, at: now) ?? .none
+        guard hasAdvanced || isAtRest else { return .none }
+        hasAdvanced = false
+        let timing = cancelTiming
+        return orphan?.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) ?? .none
     }
 
     /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.
     private mutating func beginOnceKeyed(at now: MonotonicTime) -> Reaper.Action {
         if isAtRest { return .end(.finished) }
         if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
-        hasBecomeReady = false
-        return reaper?.begin(at: now) ?? .none
+        hasAdvanced = false
+        let timing = cancelTiming
+        return orphan?.reaper.begin(timing, at: now) ?? .none
     }
 
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: MonotonicTime) -> Reaper.Action {
-        let awaitsClient = isCutOff || owed.awaitsClient
-        return reaper?.cancelConcluded(result, awaitsClient: awaitsClient, at: now) ?? .none
+        let timing = cancelTiming
+        return orphan?.reaper.cancelConcluded(result, timing, at: now) ?? .none
     }
 
     package mutating func graceCutShort(at now: MonotonicTime) -> Reaper.Action {
-        reaper?.graceCutShort(at: now) ?? .none
+        orphan?.reaper.graceCutShort(at: now) ?? .none
     }
 
     package mutating func timePassed(at now: MonotonicTime) -> Reaper.Action {
-        reaper?.timePassed(at: now) ?? .none
+        let timing = cancelTiming
+        return orphan?.reaper.timePassed(timing, at: now) ?? .none
     }
 
     /// The server closed its side.

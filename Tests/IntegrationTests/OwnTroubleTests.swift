@@ -29,7 +29,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test(.disabled("sessions don't say yet that their cancel was answered"))
+        @Test
         func `cancel connections that nobody closes hold up nobody`() throws {
             let between = try PassThrough(to: postgres.port)
             between.keepCancels()
@@ -72,6 +72,7 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess(server: postgres.address, listen: "*:PORT")
             let client = try pgleash.connect(name: "flooded")
             var (times, orphansTimes): ([Duration], [Duration]) = ([], [])
+            let floor = try CancelFloor(postgres)
             try flood(pgleash) {
                 for number in 0..<50 {
                     try client.send(Frontend.query("SELECT pg_sleep(600)"))
@@ -86,13 +87,16 @@ extension IntegrationTests {
                     // PostgreSQL before 17 signals twice; the second one must not hit the next query.
                     _ = try cancel.readToEnd()
                     guard number % 5 == 0 else { continue }
+                    try floor.measure()
                     let orphan = try pgleash.connectBusy(name: "orphan", server: postgres)
                     orphan.close()
                     orphansTimes.append(try postgres.timeUntilGone("orphan"))
                 }
             }
             print("in a flood: clients' cancels \(times.summary); orphans \(orphansTimes.summary)")
-            #expect((times + orphansTimes).allSatisfy { $0 < .milliseconds(100) })
+            // A machine that is slow, or has other work, is slow for a cancel without pgleash, too.
+            let bound = max(.milliseconds(100), (floor.times.max() ?? .zero) * 4)
+            #expect((times + orphansTimes).allSatisfy { $0 < bound })
             pgleash.stop()
         }
     }

@@ -13,161 +13,235 @@ private func newReaper(timeout: Duration = .seconds(30)) -> Reaper {
     Reaper(droppedAt: at(0), timeout: timeout)
 }
 
+/// One that has sent its first cancel at 0.
+private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
+    var reaper = newReaper()
+    _ = reaper.begin(.atOnce, at: at(0))
+    _ = reaper.cancelConcluded(.sent, timing, at: at(0))
+    return reaper
+}
+
 @Suite("The reaper")
 struct ReaperTests {
-    @Test("It cancels at once")
+    @Test("It cancels at once what nothing follows")
     func begins() {
         var reaper = newReaper()
-        #expect(reaper.begin(at: at(0)) == .cancel)
+        #expect(reaper.begin(.atOnce, at: at(0)) == .cancel)
     }
 
-    @Test("An answer to all that is owed after a cancel was sent: cancelled")
+    @Test("An error and an answer to all that is owed after a cancel was sent: cancelled")
     func cancelled() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(reaper.cancelConcluded(.sent, at: at(1)) == .wake(at: at(3)))
-        #expect(reaper.serverAnswered(isBusy: false, at: at(2)) == .end(.cancelled))
+        _ = reaper.begin(.atOnce, at: at(0))
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(1)) == .wake(at: at(3)))
+        reaper.serverFailed(isOfCancel: true)
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .end(.cancelled))
         #expect(reaper.stoppedAt == at(2))
+    }
+
+    @Test("The same without an error: it ended by itself")
+    func finishedAfterCancel() {
+        var reaper = cancelling()
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .end(.finished))
+    }
+
+    @Test("An error that came before the first cancel is not its doing")
+    func failedBefore() {
+        var reaper = newReaper()
+        _ = reaper.begin(.whenSlow, at: at(0))
+        reaper.serverFailed(isOfCancel: true)
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .end(.finished))
     }
 
     @Test("The answer crosses the cancel: its conclusion is waited for, so that the backend outlives it")
     func answerCrossesCancel() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(reaper.serverAnswered(isBusy: false, at: at(2)) == .withdrawCancel)
-        #expect(reaper.cancelConcluded(.sent, at: at(3)) == .end(.cancelled))
+        _ = reaper.begin(.atOnce, at: at(0))
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .withdrawCancel)
+        #expect(!reaper.hasCancelArrived)
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(3)) == .end(.finished))
         #expect(reaper.stoppedAt == at(2), "the time that counts is the answer's")
+    }
+
+    @Test("The error of a cancelled statement shows that the only cancel there was has arrived")
+    func arrived() {
+        var reaper = newReaper()
+        _ = reaper.begin(.atOnce, at: at(0))
+        reaper.serverFailed(isOfCancel: true)
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .withdrawCancel)
+        #expect(reaper.hasCancelArrived)
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(2)) == .end(.cancelled))
+
+        var other = newReaper()
+        _ = other.begin(.atOnce, at: at(0))
+        other.serverFailed(isOfCancel: false)
+        #expect(!other.hasCancelArrived, "any error shows nothing")
+
+        var second = cancelling()
+        #expect(second.timePassed(.atOnce, at: at(2)) == .cancel)
+        second.serverFailed(isOfCancel: true)
+        #expect(!second.hasCancelArrived, "it may have been the first")
     }
 
     @Test("The answer comes while the cancel still waits for its turn: finished, and none is sent")
     func finished() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(reaper.serverAnswered(isBusy: false, at: at(2)) == .withdrawCancel)
-        #expect(reaper.cancelConcluded(.withdrawn, at: at(2)) == .end(.finished))
+        _ = reaper.begin(.atOnce, at: at(0))
+        #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .withdrawCancel)
+        #expect(reaper.cancelConcluded(.withdrawn, .atOnce, at: at(2)) == .end(.finished))
     }
 
     @Test("Without an answer it tries again: a few times soon, then with pauses that double up to 1 s")
     func backsOff() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
+        _ = reaper.begin(.atOnce, at: at(0))
         var now = 0
         for pause in [2, 2, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000] {
-            #expect(reaper.cancelConcluded(.sent, at: at(now)) == .wake(at: at(now + pause)))
+            let action = reaper.cancelConcluded(.sent, .atOnce, at: at(now))
             now += pause
-            var next = reaper.timePassed(at: at(now))
-            if next == .shutdownSending(wakeAt: at(now + 50)) {
-                #expect(now == 34, "25 ms behind the first cancel")
-                now += 50
-                next = reaper.timePassed(at: at(now))
+            // The probe comes between: 250 ms after the first cancel.
+            if now == 258 {
+                #expect(action == .wake(at: at(250)))
+                #expect(reaper.timePassed(.atOnce, at: at(250)) == .probe(wakeAt: at(258)))
+            } else {
+                #expect(action == .wake(at: at(now)))
             }
-            #expect(next == .cancel)
+            #expect(reaper.timePassed(.atOnce, at: at(now)) == .cancel)
         }
         #expect(reaper.cancelsSent == 13)
     }
 
-    @Test("A cancel that was not sent is tried again later, and our half stays open until one was")
+    @Test("A cancel that was not sent is tried again later")
     func notSent() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(reaper.cancelConcluded(.notSent, at: at(0)) == .wake(at: at(25)))
-        #expect(reaper.timePassed(at: at(25)) == .cancel)
-        #expect(reaper.cancelConcluded(.notSent, at: at(30)) == .wake(at: at(80)))
-        #expect(reaper.timePassed(at: at(80)) == .cancel)
-        #expect(reaper.cancelConcluded(.sent, at: at(81)) == .wake(at: at(181)))
-        #expect(reaper.timePassed(at: at(181)) == .shutdownSending(wakeAt: at(231)))
+        _ = reaper.begin(.atOnce, at: at(0))
+        #expect(reaper.cancelConcluded(.notSent, .atOnce, at: at(0)) == .wake(at: at(25)))
+        #expect(reaper.timePassed(.atOnce, at: at(25)) == .cancel)
+        #expect(reaper.cancelConcluded(.notSent, .atOnce, at: at(30)) == .wake(at: at(80)))
+        #expect(reaper.timePassed(.atOnce, at: at(80)) == .cancel)
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(81)) == .wake(at: at(181)))
     }
 
-    @Test("An answer with more owed behind it brings the next cancel at once")
+    @Test("An answer after which only the last request is owed brings the next cancel at once")
     func pipeline() {
-        var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        _ = reaper.cancelConcluded(.sent, at: at(0))
-        #expect(reaper.serverAnswered(isBusy: true, at: at(1)) == .cancel)
-        #expect(reaper.cancelConcluded(.sent, at: at(5)) == .wake(at: at(7)))
+        var reaper = cancelling(.whenSlow)
+        #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(1)) == .cancel)
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(5)) == .wake(at: at(7)))
     }
 
-    @Test("While answers come our half of the stream stays open, however long it takes")
-    func progress() {
+    @Test(
+        "What others follow is cancelled when it is slow, each request anew",
+        arguments: [(CancelTiming.whenSlow, 40), (.whenVerySlow, 1000)]
+    )
+    func slow(timing: CancelTiming, delay: Int) {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        for time in stride(from: 10, to: 200, by: 10) {
-            _ = reaper.cancelConcluded(.sent, at: at(time))
-            #expect(reaper.timePassed(at: at(time + 2)) == .cancel)
-            _ = reaper.cancelConcluded(.sent, at: at(time + 5))
-            #expect(reaper.serverAnswered(isBusy: true, at: at(time + 6)) == .cancel)
+        #expect(reaper.begin(timing, at: at(0)) == .wake(at: at(delay)))
+        #expect(reaper.timePassed(timing, at: at(delay - 1)) == .wake(at: at(delay)))
+        #expect(reaper.timePassed(timing, at: at(delay)) == .cancel)
+        #expect(reaper.cancelConcluded(.sent, timing, at: at(delay + 1)) != .cancel)
+        #expect(reaper.timePassed(timing, at: at(delay + delay)) != .cancel, "so long since the last cancel, too")
+        #expect(reaper.serverAnswered(isBusy: true, timing, at: at(3000)) == .wake(at: at(3000 + delay)))
+        #expect(reaper.timePassed(timing, at: at(3000 + delay)) == .cancel)
+    }
+
+    @Test("What is never cancelled is waited for, until the next request or the deadline")
+    func never() {
+        var reaper = newReaper()
+        #expect(reaper.begin(.never, at: at(0)) == .wake(at: at(30_000)))
+        #expect(reaper.timePassed(.never, at: at(1000)) == .wake(at: at(30_000)))
+        var waiting = reaper
+        #expect(waiting.timePassed(.never, at: at(30_000)) == .end(.gaveUp))
+        #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(2000)) == .cancel)
+    }
+
+    @Test("A cancel that would reach the next request is withdrawn, and one that may reach the last is not")
+    func answeredWhileCancelling() {
+        for timing in [CancelTiming.never, .whenSlow, .whenVerySlow] {
+            var reaper = newReaper()
+            _ = reaper.begin(.atOnce, at: at(0))
+            #expect(reaper.serverAnswered(isBusy: true, timing, at: at(1)) == .withdrawCancel)
+            #expect(reaper.cancelConcluded(.withdrawn, timing, at: at(1)) != .cancel)
         }
+        var reaper = newReaper()
+        _ = reaper.begin(.atOnce, at: at(0))
+        #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(1)) == .none)
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(2)) == .cancel)
     }
 
-    @Test("The same while a cancel is under way: at its conclusion")
-    func pipelineWhileCancelling() {
+    @Test("However fast answers come, cancels of a session have some time between them after the first eight")
+    func bounded() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(reaper.serverAnswered(isBusy: true, at: at(1)) == .none)
-        #expect(reaper.cancelConcluded(.sent, at: at(2)) == .cancel)
+        var action = reaper.begin(.atOnce, at: at(0))
+        for time in 1...8 {
+            #expect(action == .cancel)
+            _ = reaper.cancelConcluded(.sent, .atOnce, at: at(time))
+            action = reaper.serverAnswered(isBusy: true, .atOnce, at: at(time))
+        }
+        #expect(action == .wake(at: at(27)), "20 ms after the eighth was asked for")
     }
 
-    @Test("A server that will wait for its client sees the end of the stream as soon as a cancel was sent")
-    func endsItsHalfEarly() {
-        var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        #expect(
-            reaper.cancelConcluded(.notSent, awaitsClient: true, at: at(1)) == .wake(at: at(26)), "not before one was"
-        )
-        _ = reaper.timePassed(at: at(26))
-        let action = reaper.cancelConcluded(.sent, awaitsClient: true, at: at(28))
-        #expect(action == .shutdownSending(wakeAt: at(78)))
-        #expect(reaper.timePassed(at: at(78)) == .cancel)
-        #expect(reaper.cancelConcluded(.sent, awaitsClient: true, at: at(80)) == .wake(at: at(130)), "once is enough")
+    @Test("The server is probed once, when cancels have gone without an answer for 250 ms")
+    func probes() {
+        var reaper = cancelling(.whenVerySlow)
+        #expect(reaper.timePassed(.whenVerySlow, at: at(249)) == .wake(at: at(250)))
+        #expect(reaper.timePassed(.whenVerySlow, at: at(250)) == .probe(wakeAt: at(1000)))
+        #expect(reaper.timePassed(.whenVerySlow, at: at(251)) == .wake(at: at(1000)))
+    }
+
+    @Test("At the end of the stream the backend gets time to leave")
+    func endOfStream() {
+        var reaper = cancelling()
+        reaper.streamEnded(at: at(1))
+        #expect(reaper.timePassed(.atOnce, at: at(2)) == .wake(at: at(51)))
+        #expect(reaper.timePassed(.atOnce, at: at(51)) == .cancel)
     }
 
     @Test("With a grace nothing is cancelled before it is over, whatever is answered meanwhile")
     func grace() {
         var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
-        #expect(reaper.begin(at: at(0)) == .wake(at: at(100)))
-        #expect(reaper.serverAnswered(isBusy: true, at: at(50)) == .wake(at: at(100)))
-        #expect(reaper.timePassed(at: at(99)) == .wake(at: at(100)))
+        #expect(reaper.begin(.atOnce, at: at(0)) == .wake(at: at(100)))
+        #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(50)) == .wake(at: at(100)))
+        #expect(reaper.timePassed(.atOnce, at: at(99)) == .wake(at: at(100)))
         var finished = reaper
-        #expect(finished.serverAnswered(isBusy: false, at: at(99)) == .end(.finished))
-        #expect(reaper.timePassed(at: at(100)) == .cancel)
+        #expect(finished.serverAnswered(isBusy: false, .never, at: at(99)) == .end(.finished))
+        #expect(reaper.timePassed(.atOnce, at: at(100)) == .cancel)
     }
 
     @Test("A grace that is cut short is over at once, and only once")
     func graceCutShort() {
         var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
-        _ = reaper.begin(at: at(0))
+        _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.graceCutShort(at: at(50)) == .cancel)
         #expect(reaper.graceCutShort(at: at(51)) == .none)
-        #expect(reaper.cancelConcluded(.sent, at: at(52)) == .wake(at: at(54)))
+        #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(52)) == .wake(at: at(54)))
 
         var keyless = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
-        _ = keyless.beginWithoutKey()
+        #expect(keyless.beginWithoutKey() == .wake(at: at(30_000)))
         #expect(keyless.graceCutShort(at: at(50)) == .none)
-        #expect(keyless.begin(at: at(60)) == .cancel)
+        #expect(keyless.begin(.atOnce, at: at(60)) == .cancel)
     }
 
     @Test("A wake-up that comes early asks to be woken again")
     func earlyWakeup() {
-        var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
-        _ = reaper.cancelConcluded(.sent, at: at(0))
-        #expect(reaper.timePassed(at: at(1)) == .wake(at: at(2)))
+        var reaper = cancelling()
+        #expect(reaper.timePassed(.atOnce, at: at(1)) == .wake(at: at(2)))
     }
 
     @Test("At the deadline it gives up, whatever it is doing")
     func givesUp() {
         var reaper = newReaper(timeout: .seconds(1))
-        _ = reaper.begin(at: at(0))
+        _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.wakeTime == at(1000))
-        #expect(reaper.timePassed(at: at(1000)) == .end(.gaveUp))
+        #expect(reaper.timePassed(.atOnce, at: at(1000)) == .end(.gaveUp))
     }
 
     @Test("The server closes: over, and told apart from an answer that came before")
     func serverCloses() {
         var reaper = newReaper()
-        _ = reaper.begin(at: at(0))
+        _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.serverClosed() == .end(.serverClosed))
-        #expect(reaper.serverAnswered(isBusy: false, at: at(1)) == .withdrawCancel)
+        reaper.serverFailed(isOfCancel: false)
+        #expect(reaper.serverAnswered(isBusy: false, .never, at: at(1)) == .withdrawCancel)
         #expect(reaper.serverClosed() == .end(.cancelled), "the cancel was too far on its way to be withdrawn")
     }
 }

@@ -54,6 +54,8 @@ struct SessionFlowTests {
         #expect(!client.inbox.isEmpty)
         client.isEnded = true
         world.loop.settle()
+        #expect(world.cancels.isEmpty, "others follow the first query")
+        world.loop.advance(by: CancelTiming.slow)
         #expect(world.cancels.count == 1)
         #expect(world.counters.drops[.fin].value == 1)
     }

@@ -30,7 +30,7 @@ private let batch = DrivenSession.Event.clientSent(Array("PBES".utf8))
 /// What can happen: the types of messages that differ in what they mean, and every other event.
 private let alphabet: [DrivenSession.Event] =
     "QESc".utf8.map { .clientSent([$0]) } + [.clientSent([FrontendKind.terminate])]
-    + ["K", "Z", "CZ", "C", "EZ", "E", "G"].map { .serverAnswered(Array($0.utf8)) }
+    + ["K", "Z", "CZ", "C", "Cy", "xZ", "E", "G"].map { .serverAnswered(Array($0.utf8)) }
     + [DropKind.fin, .timeout].map { .clientDropped($0) }
     + [.serverClosed, .cancelBegan, .cancelConcluded(.sent), .cancelConcluded(.notSent), .timerFired]
 
@@ -60,12 +60,22 @@ private let beginnings = [
         try session(login, query, query, of: DrivenSession(timeout: shortTimeout, grace: .milliseconds(4)))
     },
     Beginning("cut off in the middle of a message") {
-        try session(login, query, of: DrivenSession(isCutOff: true, timeout: shortTimeout))
+        try session(login, query, of: DrivenSession(cut: .withinMessage, timeout: shortTimeout))
     },
+    Beginning("cut off with something unsent") {
+        try session(login, query, of: DrivenSession(cut: .unsent, timeout: shortTimeout))
+    },
+    Beginning("in a transaction block, with a commit to come") {
+        try session(login, query, .serverAnswered(Array("Cy".utf8)), query, .clientSent(Array("k".utf8)))
+    },
+    Beginning("beginning a transaction") { try session(login, .clientSent(Array("bQ".utf8)), drop) },
     Beginning("dropped") { try session(login, query, query, drop) },
     Beginning("dropped while starting up") { try session(query, drop) },
     Beginning("dropped and cancelled in vain") {
-        try session(login, query, batch, drop, .cancelBegan, .cancelConcluded(.sent), .timerFired)
+        try session(login, query, drop, .cancelBegan, .cancelConcluded(.sent), .timerFired)
+    },
+    Beginning("dropped with others behind, cancelled when slow") {
+        try session(login, query, batch, drop, .timerFired, .cancelBegan, .cancelConcluded(.sent))
     },
     Beginning("dropped and out of reach") {
         try session(login, query, drop, .cancelBegan, .cancelConcluded(.notSent), of: DrivenSession())

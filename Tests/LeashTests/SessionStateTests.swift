@@ -81,15 +81,30 @@ struct SessionStateTests {
     @Test("Requests sent ahead of the start-up are reaped once the key has come, which is never without a login")
     func pipelinedStartup() {
         var state = session(.query)
-        #expect(
-            state.clientDropped(.fin, at: now, timeout: .seconds(30))
-                == .reap(.shutdownSending(wakeAt: now.advanced(by: .seconds(30))))
-        )
+        let deadline = now.advanced(by: .seconds(30))
+        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.wake(at: deadline)))
+        #expect(state.nextEnding(at: now) == .nothing, "a pooler would forget the session")
         state.serverAnswered(BackendKind.errorResponse, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .none)
         let key: [UInt8] = [0, 0, 1, 0, 9, 9, 9, 9]
         state.serverAnswered(BackendKind.backendKeyData, key.span)
+        #expect(state.serverAnsweredWhileReaping(at: now) == .wake(at: now.advanced(by: .milliseconds(40))))
+        state.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .cancel)
+    }
+
+    @Test("A server that asks for a password sees that there is nobody to give one", arguments: [true, false])
+    func password(isAskedBefore: Bool) {
+        var state = session(.query)
+        let asks = { state.serverAnswered(BackendKind.authentication, ([0, 0, 0, 3] as [UInt8]).span) }
+        if isAskedBefore { asks() }
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        if !isAskedBefore {
+            #expect(state.nextEnding(at: now) == .nothing)
+            asks()
+        }
+        #expect(state.nextEnding(at: now) == .endStream)
+        #expect(state.nextEnding(at: now) == .nothing, "once is enough")
     }
 
     @Test("The same at a server that gives no key")
@@ -103,7 +118,8 @@ struct SessionStateTests {
     @Test("Between authentication and the first ReadyForQuery there is a key or nothing to do")
     func starting() {
         #expect(drop(session(.authenticated)) == .end(.clientClosed))
-        #expect(drop(session(.authenticated, .key, .query)) == .reap(.cancel))
+        let slow = now.advanced(by: .milliseconds(40))
+        #expect(drop(session(.authenticated, .key, .query)) == .reap(.wake(at: slow)), "not while it still starts up")
     }
 
     @Test("A server that gives no key leaves nothing to cancel with")
@@ -126,27 +142,104 @@ struct SessionStateTests {
         #expect(drop(busy) == .reap(.end(.excluded)))
     }
 
-    @Test("Who leaves in the middle of what it had to say has the server told so behind the first cancel")
-    func cutOff() {
-        for isCutOff in [true, false] {
-            var state = session(.authenticated, .key, .ready, .query)
-            _ = state.clientDropped(.fin, isCutOff: isCutOff, at: now, timeout: .seconds(30))
-            let action = state.cancelConcluded(.sent, at: now)
-            #expect((action == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(50)))) == isCutOff)
+    @Test("What waits for its client is ended by messages at the drop, and the rest of a stream needs none")
+    func endings() {
+        let execute = LastMessages.failingExecute + LastMessages.sync
+        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
+        let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
+        let cases: [(SessionState, SessionState.Ending)] = [
+            (session(.authenticated, .key, .ready, .query), .nothing),
+            (session(.authenticated, .key, .ready, open), .send(execute)),
+            (session(.authenticated, .key, .ready, .query, open), .send(execute)),
+            (session(.authenticated, .key, .ready, .query, copy), .send(LastMessages.copyFail)),
+            (session(.authenticated, .key, .ready, open, copy), .send(LastMessages.copyFail + LastMessages.sync)),
+        ]
+        for (session, ending) in cases {
+            var state = session
+            _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+            #expect(state.nextEnding(at: now) == ending)
+            #expect(!state.owed.awaitsClient)
+            #expect(state.nextEnding(at: now) == .nothing, "once is enough")
         }
     }
 
-    @Test(
-        "The same for a batch without its Sync and a copy without its end",
-        arguments: [[FrontendKind.parse, FrontendKind.execute], [FrontendKind.query]]
-    )
-    func awaitsClient(requests: [UInt8]) {
-        var state = session(.authenticated, .key, .ready, Step(requests: requests))
-        if requests == [FrontendKind.query] { state.serverAnswered(BackendKind.copyInResponse, Span()) }
+    @Test("A server that waits for its client alone is told so, and is not cancelled at once")
+    func waitingServer() {
+        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
+        let rest = now.advanced(by: .milliseconds(50))
+        #expect(drop(session(.authenticated, .key, .ready, .query, copy)) == .reap(.wake(at: rest)))
+        let answered = Step(answers: [(BackendKind.parseComplete, [])])
+        let open = Step(requests: [FrontendKind.parse])
+        #expect(drop(session(.authenticated, .key, .ready, open, answered)) == .reap(.wake(at: rest)))
+        #expect(drop(session(.authenticated, .key, .ready, open)) == .reap(.cancel))
+    }
+
+    @Test("A copy that begins after the drop is ended then")
+    func lateCopy() {
+        var state = session(.authenticated, .key, .ready, .query)
         _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
-        #expect(
-            state.cancelConcluded(.sent, at: now) == .shutdownSending(wakeAt: now.advanced(by: .milliseconds(50)))
-        )
+        #expect(state.nextEnding(at: now) == .nothing)
+        state.serverAnswered(BackendKind.copyInResponse, Span())
+        #expect(state.nextEnding(at: now) == .send(LastMessages.copyFail))
+    }
+
+    @Test("Where no message can follow the stream ends: after the first cancel, or at once where nothing runs")
+    func cutOff() {
+        let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
+        let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
+        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
+        typealias Case = (SessionState, SessionState.Cut, atOnce: Bool, afterCancel: Bool)
+        let cases: [Case] = [
+            (session(.authenticated, .key, .ready, .query), .withinMessage, false, false),
+            (session(.authenticated, .key, .ready, .query), .unsent, false, true),
+            (session(.authenticated, .key, .ready, open), .withinMessage, false, true),
+            (session(.authenticated, .key, .ready, open, answered), .withinMessage, true, true),
+            (session(.authenticated, .key, .ready, .query, copy), .withinMessage, true, true),
+        ]
+        for (session, cut, atOnce, afterCancel) in cases {
+            var state = session
+            _ = state.clientDropped(.fin, cut: cut, at: now, timeout: .seconds(30))
+            #expect((state.nextEnding(at: now) == .endStream) == atOnce)
+            _ = state.cancelConcluded(.sent, at: now)
+            #expect((state.nextEnding(at: now) == .endStream) == (afterCancel && !atOnce))
+
+            var withGrace = session
+            _ = withGrace.clientDropped(.fin, cut: cut, at: now, timeout: .seconds(30), grace: .seconds(1))
+            #expect((withGrace.nextEnding(at: now) == .endStream) == afterCancel, "a grace is for what runs")
+        }
+    }
+
+    @Test("The answer to a probe settles what the record could not tell")
+    func probe() {
+        var state = session(.authenticated, .key, .ready, .query)
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
+        #expect(state.cancelTiming == .atOnce, "a probe is no request that could miss another")
+        let error = Array("SERROR\0C34000\0Mportal \"\(LastMessages.portal)\" does not exist\0\0".utf8)
+        state.serverAnswered(BackendKind.errorResponse, error.span)
+        state.serverAnswered(BackendKind.readyForQuery, Span())
+        #expect(state.isAtRest)
+        #expect(state.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
+    }
+
+    @Test("Where no message can follow, the end of the stream takes the place of a probe")
+    func probeAfterPartOfMessage() {
+        var state = session(.authenticated, .key, .ready, .query)
+        _ = state.clientDropped(.fin, cut: .withinMessage, at: now, timeout: .seconds(30))
+        #expect(state.probe(at: now) == .endStream)
+        #expect(state.probe(at: now) == .nothing)
+    }
+
+    @Test("A warning after a cancel is kept to be told, one before it is not")
+    func warning() {
+        let notice = Array("SWARNING\0C01000\0Mcanceling wait\0\0".utf8)
+        var state = session(.authenticated, .key, .ready, .query)
+        state.serverAnswered(BackendKind.noticeResponse, notice.span)
+        #expect(state.takeWarning() == nil)
+        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        state.serverAnswered(BackendKind.noticeResponse, notice.span)
+        #expect(state.takeWarning()?.text == "canceling wait")
+        #expect(state.takeWarning() == nil)
     }
 
     @Test("The server closes: the reason depends on whether the client had said goodbye")

@@ -18,6 +18,9 @@ package enum Bytes {
     package static let query = message("Q", Array("SELECT 1\0".utf8))
     package static let terminate = message("X")
     package static let ready = message("Z", [UInt8(ascii: "I")])
+
+    /// ReadyForQuery with this transaction status.
+    package static func ready(_ status: Character) -> [UInt8] { message("Z", [status.asciiValue ?? 0]) }
     package static let answer = message("C", Array("SELECT 1\0".utf8)) + ready
     package static let login =
         message("R", [0, 0, 0, 0]) + message("K", [0, 0, 1, 0, 9, 9, 9, 9]) + ready

@@ -33,6 +33,7 @@ final class Facts: @unchecked Sendable {
     var mostCancels = 0
     var packets = 0
     var cancelsWhileIdle: [FakeBackend] = []
+    var commitsCutShort: [FakeBackend] = []
     var cancelsAfterEnd: [FakeBackend] = []
     var cancelsToNobody: [String] = []
     var cancelsToExcluded: [FakeBackend] = []
@@ -73,6 +74,11 @@ final class Facts: @unchecked Sendable {
         {
             cancelsWhileIdle.append(target)
         }
+    }
+
+    /// A cancel has ended the wait of a commit for its standby.
+    func noteCutShort(_ backend: FakeBackend) {
+        if !isOfClient(backend) { commitsCutShort.append(backend) }
     }
 
     /// A client's own cancel was meant for this backend.

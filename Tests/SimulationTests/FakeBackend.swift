@@ -14,6 +14,8 @@ final class FakeBackend: Actor {
         case wait(nanoseconds: UInt64?, catches: Int)
         case rows(Int)
         case say([UInt8])
+        case takeEffect(UInt8)
+        case commit(nanoseconds: UInt64)
         case copyIn
         case awaitPassword
         case beReady
@@ -47,6 +49,9 @@ final class FakeBackend: Actor {
     private(set) var closedAt: Int?
     /// The same in nanoseconds of the clock.
     private(set) var closingTime = never
+    var transaction = FakeTransaction()
+    /// The Query it runs has more statements than one.
+    var isOneOfSeveral = false
     var isExtended = false
     var ignoresTillSync = false
     /// An extended message came since the last Sync or Query.
@@ -59,8 +64,10 @@ final class FakeBackend: Actor {
     var cancelPending = false
     /// Copy data was read in the copy under way.
     var hasReadData = false
-    /// A Sync was ignored within a copy, behind data of it. If that copy fails, pgleash takes the next ReadyForQuery
-    /// for this Sync's, as it might be, and leans to busy from there on. No driver sends such a thing.
+    /// A Sync was ignored within the copy under way.
+    var hasIgnoredSync = false
+    /// The same behind data, or within a copy that failed. pgleash takes the next ReadyForQuery for this Sync's, as it
+    /// might be, and leans to busy from there on. No driver sends such a thing.
     var hasIgnoredDoubtfulSync = false
     private var hasStarted = false
     private var input: [UInt8] = []

@@ -5,9 +5,16 @@ import Simulation
 
 extension FakeBackend {
     private static let error = Bytes.message("E", Array("e\0".utf8))
+    private static let cancelled = Bytes.message("E", Array("SERROR\0C57014\0Mcancelled\0\0".utf8))
+    private static let warning = Bytes.message("N", Array("SWARNING\0C01000\0Mnot replicated\0\0".utf8))
     private static let dataRow = Bytes.message("D", [0, 0])
     private static let rowDescription = Bytes.message("T", [0, 0])
     private static let complete = Bytes.message("C", Array("OK\0".utf8))
+
+    private static func unknownPortal(_ body: ArraySlice<UInt8>) -> [UInt8] {
+        let name = Array(body.prefix { $0 != 0 })
+        return Bytes.message("E", Array("SERROR\0C34000\0Mportal ".utf8) + name + Array(" does not exist\0\0".utf8))
+    }
 
     // MARK: - Start-up
 
@@ -48,7 +55,7 @@ extension FakeBackend {
         case UInt8(ascii: "F"): call(body.first ?? 0)
         case UInt8(ascii: "P"):
             portal = nil
-            prepared = body.dropFirst().first
+            prepared = Statement.letters(in: body.dropFirst().dropLast()).first
             if prepared == Statement.syntaxError {
                 prepared = nil
                 return fail()
@@ -60,7 +67,9 @@ extension FakeBackend {
             say(Bytes.message("2"))
         case UInt8(ascii: "D"): describe(isStatement: body.first == UInt8(ascii: "S"))
         case UInt8(ascii: "E"):
+            if body.first != 0 { return fail(Self.unknownPortal(body)) }
             guard let portal else { return fail() }
+            isOneOfSeveral = false
             work = [.statement(portal, rowLimit: Int(body.last ?? 0))]
         case UInt8(ascii: "C"):
             portal = nil
@@ -73,7 +82,8 @@ extension FakeBackend {
     private func query(_ text: ArraySlice<UInt8>) {
         hasOpenBatch = false
         if text.contains(Statement.syntaxError) { return fail() }
-        work = text.map { .statement($0, rowLimit: 0) } + [.beReady]
+        isOneOfSeveral = Statement.letters(in: text).count > 1
+        work = Statement.letters(in: text).map { .statement($0, rowLimit: 0) } + [.beReady]
         if text.isEmpty { say(Bytes.message("I")) }
     }
 
@@ -100,12 +110,16 @@ extension FakeBackend {
         guard let next = work.first else { return true }
         switch next {
         case .statement(let statement, let rowLimit):
-            if cancelPending { fail() } else { begin(statement, rowLimit) }
+            if cancelPending { cancel(statement) } else { begin(statement, rowLimit) }
         case .wait(let nanoseconds, let catches): return wait(nanoseconds, catches)
         case .rows(let count): sendRow(of: count)
         case .say(let bytes):
             say(bytes)
             work.removeFirst()
+        case .takeEffect(let statement):
+            transaction.takeEffect(statement)
+            work.removeFirst()
+        case .commit(let nanoseconds): return commit(nanoseconds)
         case .copyIn: return copyFurther()
         case .awaitPassword:
             guard nextMessage() != nil else { return receiveMore() }
@@ -113,7 +127,8 @@ extension FakeBackend {
         case .beReady:
             isRunning = false
             work.removeFirst()
-            say(Bytes.ready)
+            transaction.endImplicit()
+            say(Bytes.ready(transaction.status))
             startFlush()
         case .exit: exit(.died)
         }
@@ -122,6 +137,7 @@ extension FakeBackend {
 
     private func begin(_ statement: UInt8, _ rowLimit: Int) {
         noteStatement()
+        if transaction.status == "E", statement != Statement.commit, statement != Statement.rollback { return fail() }
         if !isExtended, statement == Statement.row || statement == Statement.manyRows { say(Self.rowDescription) }
         var steps = Self.waits(statement)
         switch statement {
@@ -137,8 +153,13 @@ extension FakeBackend {
         case Statement.copyOut:
             let copy = Bytes.message("d", [49, 10])
             steps += [.say(Bytes.message("H", [0, 0, 0]) + copy + copy + Bytes.message("c") + Self.complete)]
+        case Statement.begin: steps += [.takeEffect(statement), .say(Self.complete)]
+        case Statement.set, Statement.rollback: steps += [.takeEffect(statement), .say(Self.complete)]
+        case Statement.commit:
+            steps += [.commit(nanoseconds: world.chance.pick([0, 5_000_000, 80_000_000])), .say(Self.complete)]
         default: steps += [.rows(1), .say(Self.complete)]
         }
+        if !Statement.isControl(statement) { steps.append(.takeEffect(statement)) }
         work.replaceSubrange(0..<1, with: steps)
     }
 
@@ -161,7 +182,7 @@ extension FakeBackend {
             work[0] = .wait(nanoseconds: nanoseconds, catches: catches - 1)
         } else if cancelPending {
             stopWaiting()
-            fail()
+            fail(Self.cancelled)
             return true
         }
         guard wait(nanoseconds) else { return false }
@@ -169,8 +190,30 @@ extension FakeBackend {
         return true
     }
 
+    /// Waits for its standby. A cancel ends the wait alone: what is committed stays so.
+    private func commit(_ nanoseconds: UInt64) -> Bool {
+        if cancelPending, transaction.status == "T" {
+            cancelPending = false
+            stopWaiting()
+            // Of a message of several statements it can't be told which one runs.
+            if !isOneOfSeveral { world.facts.noteCutShort(self) }
+            say(Self.warning)
+        } else if transaction.status == "T" {
+            guard wait(nanoseconds) else { return false }
+        }
+        transaction.takeEffect(Statement.commit)
+        work.removeFirst()
+        return true
+    }
+
+    /// A cancel reaches a statement before it does anything.
+    private func cancel(_ statement: UInt8) {
+        if Statement.isControl(statement) { transaction.noteCancelled(statement) }
+        fail(Self.cancelled)
+    }
+
     private func sendRow(of count: Int) {
-        if cancelPending { return fail() }
+        if cancelPending { return fail(Self.cancelled) }
         say(Self.dataRow)
         if outputIsFull { startFlush() }
         if count > 1 { work[0] = .rows(count - 1) } else { work.removeFirst() }
@@ -187,25 +230,35 @@ extension FakeBackend {
             return false
         }
         guard let message = nextMessage() else { return receiveMore() }
-        if message.kind == UInt8(ascii: "S"), hasReadData { hasIgnoredDoubtfulSync = true }
+        if message.kind == UInt8(ascii: "S") {
+            hasIgnoredSync = true
+            if hasReadData { hasIgnoredDoubtfulSync = true }
+        }
         hasReadData = "dHS".utf8.contains(message.kind) && (hasReadData || message.kind == UInt8(ascii: "d"))
         switch message.kind {
-        case UInt8(ascii: "d") where message.body.first == UInt8(ascii: "!"): fail()
-        case UInt8(ascii: "d") where cancelPending: fail()
-        case UInt8(ascii: "f"): fail()
-        case UInt8(ascii: "c"): work.removeFirst()
+        case UInt8(ascii: "d") where message.body.first == UInt8(ascii: "!"): failCopy()
+        case UInt8(ascii: "d") where cancelPending: failCopy()
+        case UInt8(ascii: "f"): failCopy()
+        case UInt8(ascii: "c"): (hasIgnoredSync, _) = (false, work.removeFirst())
         default: break
         }
         return true
     }
 
+    private func failCopy() {
+        hasIgnoredDoubtfulSync = hasIgnoredDoubtfulSync || hasIgnoredSync
+        hasIgnoredSync = false
+        fail()
+    }
+
     // MARK: - Errors
 
-    private func fail() {
+    private func fail(_ error: [UInt8] = error) {
         cancelPending = false
         isRunning = false
         portal = nil
-        say(Self.error)
+        transaction.fail()
+        say(error)
         startFlush()
         if isExtended { ignoresTillSync = true }
         work = isExtended ? [] : [.beReady]

@@ -120,6 +120,14 @@ final class FakeClient: Actor {
     /// Nothing of it is ever cancelled.
     var isLeftOut: Bool { role == .replication || world.configuration.cancel.exclusion.users.contains("u\(number)") }
 
+    /// Some of its statements control a transaction or the session.
+    var usesControl: Bool {
+        Statement.words.values.contains { word in
+            let letters = Array(word.utf8)
+            return script.indices.contains { script[$0...].starts(with: letters) }
+        }
+    }
+
     /// What it has received and what lies there for it, but for the answer to a request for encryption.
     var answers: [UInt8] {
         let unread = socket?.outbox[...] ?? []

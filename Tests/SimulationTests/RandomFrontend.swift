@@ -19,6 +19,24 @@ enum Statement {
     static let stubborn = UInt8(ascii: "9")
     static let copyIn = UInt8(ascii: "i")
     static let copyOut = UInt8(ascii: "o")
+    /// In texts these are words, as pgleash tells them by their first.
+    static let begin = UInt8(ascii: "B")
+    static let commit = UInt8(ascii: "C")
+    static let rollback = UInt8(ascii: "R")
+    static let set = UInt8(ascii: "S")
+
+    static let words: [UInt8: String] = [begin: "BEGIN", commit: "COMMIT", rollback: "ROLLBACK", set: "SET x"]
+
+    static func isControl(_ statement: UInt8) -> Bool { words[statement] != nil }
+
+    /// The letters of a text: its parts between semicolons are words or rows of letters.
+    static func letters(in text: ArraySlice<UInt8>) -> [UInt8] {
+        text.split(separator: UInt8(ascii: ";")).flatMap { part in
+            words.first { Array($0.value.utf8) == Array(part) }.map { [$0.key] } ?? Array(part)
+        }
+    }
+
+    static func text(of statement: UInt8) -> [UInt8] { words[statement].map { Array($0.utf8) } ?? [statement] }
 }
 
 /// Draws the messages of one client.
@@ -58,8 +76,26 @@ struct RandomFrontend {
         case 0..<5: return query()
         case 5..<8: return batch() + (chance.oneIn(6) ? Bytes.message("H") : Self.sync)
         case 8: return (0..<1 + chance.below(4)).flatMap { _ in batch() + Self.sync }
-        case 9: return Bytes.message("F", [statement(), 0])
+        case 9: return chance.oneIn(2) ? Bytes.message("F", [statement(), 0]) : controlled()
         default: return (0..<1 + chance.below(4)).flatMap { _ in anything() }
+        }
+    }
+
+    /// A transaction, or statements after a change of settings, each in a request of its own, or some in one.
+    private func controlled() -> [UInt8] {
+        var statements = (0..<1 + chance.below(3)).map { _ in chance.oneIn(3) ? statement() : Statement.noRows }
+        if chance.oneIn(3) {
+            statements.insert(Statement.set, at: chance.below(2))
+        } else {
+            statements.insert(Statement.begin, at: 0)
+            if !chance.oneIn(6) { statements.append(chance.oneIn(4) ? Statement.rollback : Statement.commit) }
+            if chance.oneIn(3) { statements.append(Statement.noRows) }
+        }
+        return statements.flatMap { statement in
+            if chance.oneIn(3) { return parse(statement) + Bytes.message("B", [0, 0]) + execute() + Self.sync }
+            let text =
+                chance.oneIn(8) ? Statement.text(of: statement) + Array(";n".utf8) : Statement.text(of: statement)
+            return Bytes.message("Q", text + [0])
         }
     }
 
@@ -88,7 +124,7 @@ struct RandomFrontend {
 
     private func batch() -> [UInt8] {
         let statement = statement()
-        var bytes = parse(statement) + Bytes.message("B", [0])
+        var bytes = parse(statement) + Bytes.message("B", [0, 0])
         if chance.oneIn(2) { bytes += describe() }
         bytes += execute()
         if chance.oneIn(6) { bytes += execute() }
@@ -96,14 +132,14 @@ struct RandomFrontend {
         return bytes
     }
 
-    private func parse(_ statement: UInt8) -> [UInt8] { Bytes.message("P", [0, statement, 0]) }
+    private func parse(_ statement: UInt8) -> [UInt8] { Bytes.message("P", [0] + Statement.text(of: statement) + [0]) }
     private func describe() -> [UInt8] { Bytes.message("D", [UInt8(ascii: chance.oneIn(3) ? "S" : "P"), 0]) }
     private func execute() -> [UInt8] { Bytes.message("E", [0, UInt8(chance.below(3))]) }
 
     private func anything() -> [UInt8] {
         switch chance.below(14) {
         case 0: parse(statement())
-        case 1: Bytes.message("B", [0])
+        case 1: Bytes.message("B", [0, 0])
         case 2: describe()
         case 3: execute()
         case 4: Bytes.message("C", [UInt8(ascii: "P"), 0])

@@ -8,12 +8,14 @@ import Reactor
 /// One session without sockets: the state, and of Session what decides which events can follow.
 package struct DrivenSession: Hashable, Sendable {
     package enum Event: Equatable, Sendable {
-        /// Message types in one receive.
+        /// Message types in one receive. `b` is a Query that says BEGIN, `k` one that says COMMIT.
         case clientSent([UInt8])
+        /// The same. `y` is a ReadyForQuery within a transaction block, `x` the error of a cancelled statement, `p` the
+        /// one of a probe.
         case serverAnswered([UInt8])
         case clientDropped(DropKind)
         case serverClosed
-        /// The dispatcher took up the cancel that was asked for: it can't be withdrawn any more.
+        /// The cancel that was asked for is written: it can't be withdrawn any more.
         case cancelBegan
         case cancelConcluded(Reaper.CancelResult)
         /// The time has come that was asked for.
@@ -36,30 +38,33 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000)
     private(set) var deadline: MonotonicTime?
     private(set) var graceEnd: MonotonicTime?
-    private(set) var hasShutDown = false
+    private(set) var hasEndedStream = false
+    private(set) var hasSpoken = false
+    private(set) var hasProbed = false
+    private(set) var hasFailed = false
     private(set) var cancelsSent = 0
     private(set) var drops = 0
     private(set) var outcomes = 0
     let isReplication: Bool
     let isExcluded: Bool
     let grace: Duration
-    private let isCutOff: Bool
+    let cut: SessionState.Cut
     private let timeout: Duration
 
     /// - Parameters:
-    ///   - isCutOff: the client leaves in the middle of a message.
+    ///   - cut: where in its stream the client leaves.
     ///   - timeout: after which the reaping is given up.
     ///   - grace: before which nothing is cancelled.
     package init(
         isReplication: Bool = false,
         isExcluded: Bool = false,
-        isCutOff: Bool = false,
+        cut: SessionState.Cut = .none,
         timeout: Duration = .seconds(30),
         grace: Duration = .zero
     ) {
         self.isReplication = isReplication
         self.isExcluded = isExcluded
-        self.isCutOff = isCutOff
+        self.cut = cut
         self.timeout = timeout
         self.grace = grace
         state = SessionState(isReplication: isReplication, isExcluded: isExcluded)
@@ -73,7 +78,7 @@ package struct DrivenSession: Hashable, Sendable {
         guard canHappen(event) else { return false }
         now = now.advanced(by: Self.tick)
         switch event {
-        case .clientSent(let kinds): for kind in kinds { state.clientSent(kind) }
+        case .clientSent(let kinds): for kind in kinds { clientSent(kind) }
         case .serverAnswered(let kinds): try serverAnswered(kinds)
         case .clientDropped(let kind): try clientDropped(kind)
         case .serverClosed: try serverClosed()
@@ -117,22 +122,39 @@ package struct DrivenSession: Hashable, Sendable {
 // MARK: - What Session does
 
 extension DrivenSession {
+    private mutating func clientSent(_ kind: UInt8) {
+        switch kind {
+        case UInt8(ascii: "b"): state.clientSent(FrontendKind.query, Array("BEGIN\0".utf8).span)
+        case UInt8(ascii: "k"): state.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
+        default: state.clientSent(kind)
+        }
+    }
+
     private mutating func serverAnswered(_ kinds: [UInt8]) throws(Violation) {
-        for kind in kinds { state.serverAnswered(kind, Self.body(of: kind).span) }
+        for kind in kinds {
+            let (kind, body) = Self.message(kind)
+            if kind == BackendKind.errorResponse, order != nil || cancelsSent > 0 { hasFailed = true }
+            state.serverAnswered(kind, body.span)
+        }
         if stage == .reaping { try perform(state.serverAnsweredWhileReaping(at: now)) }
     }
 
-    private static func body(of kind: UInt8) -> [UInt8] {
+    private static func message(_ kind: UInt8) -> (kind: UInt8, body: [UInt8]) {
         switch kind {
-        case BackendKind.backendKeyData: [0, 0, 1, 0, 9, 9, 9, 9]
-        case BackendKind.readyForQuery: [UInt8(ascii: "I")]
-        default: []
+        case BackendKind.backendKeyData: (kind, [0, 0, 1, 0, 9, 9, 9, 9])
+        case BackendKind.readyForQuery: (kind, [UInt8(ascii: "I")])
+        case BackendKind.authentication: (kind, [0, 0, 0, 0])
+        case UInt8(ascii: "y"): (BackendKind.readyForQuery, [UInt8(ascii: "T")])
+        case UInt8(ascii: "x"): (BackendKind.errorResponse, Array("SERROR\0C57014\0Mcanceled\0\0".utf8))
+        case UInt8(ascii: "p"):
+            (BackendKind.errorResponse, Array("SERROR\0C34000\0Mportal \"\(LastMessages.portal)\"\0\0".utf8))
+        default: (kind, [])
         }
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
         let wasReapable = !state.isAtRest && !isReplication
-        switch state.clientDropped(kind, isCutOff: isCutOff, at: now, timeout: timeout, grace: grace) {
+        switch state.clientDropped(kind, cut: cut, at: now, timeout: timeout, grace: grace) {
         case .none: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
@@ -171,15 +193,10 @@ extension DrivenSession {
         switch action {
         case .none: break
         case .cancel: try orderCancel()
-        case .shutdownSending(let time):
-            try checkShutdown()
-            hasShutDown = true
+        case .withdrawCancel: try withdrawCancel()
+        case .probe(let time):
+            try probe()
             timer = time
-        case .withdrawCancel:
-            try checkRule(order != nil, "only a cancel that was asked for is withdrawn")
-            guard order == .waiting else { return }
-            order = nil
-            try perform(state.cancelConcluded(.withdrawn, at: now))
         case .wake(let time): timer = time
         case .end(let outcome):
             try checkRule(stage == .reaping, "a reaping ends once")
@@ -187,6 +204,35 @@ extension DrivenSession {
             outcomes += 1
             end()
         }
+        if stage == .reaping { try bring(about: state.nextEnding(at: now)) }
+    }
+
+    private mutating func withdrawCancel() throws(Violation) {
+        try checkRule(order != nil, "only a cancel that was asked for is withdrawn")
+        let hasArrived = state.reaper?.hasCancelArrived == true
+        guard order == .waiting || hasArrived else { return }
+        if order == .begun { cancelsSent += 1 }
+        let result = order == .waiting ? Reaper.CancelResult.withdrawn : .sent
+        order = nil
+        try perform(state.cancelConcluded(result, at: now))
+    }
+
+    private mutating func bring(about ending: SessionState.Ending) throws(Violation) {
+        switch ending {
+        case .nothing: break
+        case .send(let bytes):
+            try checkMessages(bytes)
+            hasSpoken = true
+        case .endStream:
+            try checkEndOfStream()
+            hasEndedStream = true
+        }
+    }
+
+    private mutating func probe() throws(Violation) {
+        try checkRule(!hasProbed, "the server is probed once")
+        hasProbed = true
+        try bring(about: state.probe(at: now))
     }
 
     private mutating func orderCancel() throws(Violation) {

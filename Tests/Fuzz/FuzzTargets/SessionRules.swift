@@ -20,21 +20,29 @@ extension DrivenSession {
         try checkRule(graceEnd.map { now >= $0 } == true, "nothing is cancelled within the grace")
         try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
         try checkRule(order == nil, "one cancel is under way at a time")
+        try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
         try checkRule(deadline.map { now < $0 } == true, "nothing is cancelled after the deadline")
     }
 
+    /// Something is said in the client's place.
+    func checkMessages(_ bytes: [UInt8]) throws(Violation) {
+        try checkRule(cut == .none, "after a part of a message nothing can follow")
+        try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
+        try checkRule(!bytes.isEmpty, "what is said has bytes")
+        try checkRule(!state.owed.awaitsClient, "the server has nothing to wait for after it")
+    }
+
     /// Our half of the stream to the server is to end.
-    func checkShutdown() throws(Violation) {
-        try checkRule(!hasShutDown, "our half of the stream ends once")
-        try checkRule(cancelsSent > 0 || state.cancelKey == nil, "a cancel is delivered before the end of the stream")
+    func checkEndOfStream() throws(Violation) {
+        try checkRule(!hasEndedStream, "our half of the stream ends once")
+        try checkRule(cut != .none || state.owed.isStartingUp, "the stream ends where no message can follow")
     }
 
     /// The reaping ends.
     func checkOutcome(_ outcome: Outcome) throws(Violation) {
-        let wasCancelled = cancelsSent > 0 || order == .begun
         switch outcome {
-        case .cancelled: try checkRule(wasCancelled && state.isAtRest, "cancelled is who was cancelled and stopped")
-        case .finished: try checkRule(!wasCancelled && state.isAtRest, "finished is who stopped without a cancel")
+        case .cancelled: try checkRule(hasFailed && state.isAtRest, "cancelled is what failed after a cancel")
+        case .finished: try checkRule(!hasFailed && state.isAtRest, "finished is what a cancel did not end")
         case .serverClosed: break
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
         case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
@@ -60,6 +68,6 @@ extension DrivenSession {
         guard order == nil, state.reaper?.hasBegun == true else { return }
         try checkRule(!state.isAtRest, "a reaping ends when nothing is owed and no cancel is under way")
         let latest = max(now.advanced(by: Self.longestRest), graceEnd ?? now)
-        try checkRule(timer <= latest, "who is still busy is cancelled again")
+        try checkRule(timer <= latest || state.cancelTiming == .never, "who is still busy is cancelled again")
     }
 }

@@ -1,0 +1,54 @@
+// How the conversation with the server is brought to its end when the client is gone. To a pooler between pgleash and
+// the server, the end of the stream is the end of the session: it forgets the cancel key, and the query runs on. So
+// what waits for its client is ended by messages, and the stream only where no message can follow.
+
+import PostgresWire
+import Reactor
+
+extension SessionState {
+    /// What is to be done now for the server to come to rest.
+    package enum Ending: Equatable, Sendable {
+        case nothing
+        case send([UInt8])
+        /// End our half of the stream; the server's answers are still awaited.
+        case endStream
+    }
+
+    /// To be asked after each event of a session that is being reaped.
+    package mutating func nextEnding(at now: MonotonicTime) -> Ending {
+        guard let orphan, !orphan.hasEndedStream, !isAtRest else { return .nothing }
+        if mustEndStream(orphan) { return endStream(at: now) }
+        guard orphan.cut == .none, !owed.isStartingUp else { return .nothing }
+        let bytes = owed.conclude()
+        return bytes.isEmpty ? .nothing : .send(bytes)
+    }
+
+    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it.
+    package mutating func probe(at now: MonotonicTime) -> Ending {
+        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp else { return .nothing }
+        return orphan.cut == .none ? .send(owed.probe()) : endStream(at: now)
+    }
+
+    private mutating func endStream(at now: MonotonicTime) -> Ending {
+        orphan?.hasEndedStream = true
+        orphan?.reaper.streamEnded(at: now)
+        return .endStream
+    }
+
+    /// The server can be told of the session's end by Terminate: it has whole messages only.
+    package var canTerminate: Bool {
+        guard let orphan else { return false }
+        return orphan.cut == .none && !orphan.hasEndedStream
+    }
+
+    private func mustEndStream(_ orphan: Orphan) -> Bool {
+        // The server waits for a password that nobody will send, or has one and goes on.
+        if owed.isStartingUp { return isAskedForPassword }
+        // Requests that it has as a whole it answers.
+        guard orphan.cut == .unsent || orphan.cut == .withinMessage && owed.awaitsClient else { return false }
+        // What runs is cancelled first, as a pooler would let it run on. Where nothing runs, or what runs may go on,
+        // the server learns of the client's end as early as it would without pgleash.
+        return owed.copying || owed.isBatchAnswered || orphan.reaper.hasGrace || orphan.reaper.cancelsSent > 0
+            || cancelTiming == .never
+    }
+}

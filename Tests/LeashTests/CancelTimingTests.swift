@@ -1,0 +1,90 @@
+// Which request may be cancelled when, told as pipelines: each word is a request, with the server's status before it.
+
+import PostgresWire
+import Testing
+
+@testable import Leash
+
+/// What is owed of Queries with these texts; of `P COMMIT` and the like, a batch that parses, binds and executes it.
+private func owed(_ texts: [String], status: Character = "I") -> SessionState {
+    var state = SessionState(isReplication: false)
+    state.serverAnswered(BackendKind.readyForQuery, [status.asciiValue ?? 0].span)
+    for text in texts {
+        guard text.hasPrefix("P ") else {
+            state.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
+            continue
+        }
+        state.clientSent(FrontendKind.parse, Array("\0\(text.dropFirst(2))\0\0\0".utf8).span)
+        state.clientSent(FrontendKind.bind, Array("\0\0\0\0\0\0\0\0".utf8).span)
+        for kind in [FrontendKind.execute, FrontendKind.sync] { state.clientSent(kind) }
+    }
+    return state
+}
+
+@Suite("When a request may be cancelled")
+struct CancelTimingTests {
+    @Test(
+        "Outside of a transaction block",
+        arguments: [
+            (["SELECT 1"], CancelTiming.atOnce), (["P SELECT 1"], .atOnce), (["BEGIN; SELECT 1"], .atOnce),
+            (["COMMIT"], .never), (["P COMMIT"], .never), (["SET a = 1"], .never), (["DISCARD ALL"], .never),
+            (["UPDATE", "UPDATE"], .whenSlow), (["P UPDATE", "P UPDATE"], .whenSlow),
+            (["BEGIN", "UPDATE"], .never), (["P BEGIN", "P UPDATE"], .never),
+            (["UPDATE", "BEGIN", "UPDATE"], .never), (["UPDATE", "UPDATE", "BEGIN", "UPDATE"], .never),
+            (["UPDATE", "SET a = 1"], .never),
+            (["UPDATE", "BEGIN; UPDATE; COMMIT"], .whenSlow),
+        ] as [([String], CancelTiming)]
+    )
+    func outside(texts: [String], timing: CancelTiming) {
+        #expect(owed(texts).cancelTiming == timing)
+        #expect(owed(texts, status: "E").cancelTiming == timing, "a block that has failed takes nothing along any more")
+    }
+
+    @Test(
+        "In an open transaction block an error takes along what stands in it",
+        arguments: [
+            (["UPDATE", "UPDATE"], CancelTiming.atOnce), (["UPDATE", "SAVEPOINT a", "UPDATE"], .atOnce),
+            (["UPDATE", "ROLLBACK"], .atOnce), (["P UPDATE", "P UPDATE"], .atOnce),
+            (["UPDATE", "COMMIT"], .whenVerySlow), (["UPDATE", "UPDATE", "END"], .whenVerySlow),
+            (["P UPDATE", "P PREPARE TRANSACTION 'a'"], .whenVerySlow),
+            (["UPDATE", "COMMIT", "UPDATE"], .never), (["UPDATE", "UPDATE", "COMMIT", "UPDATE"], .never),
+            (["UPDATE", "ROLLBACK TO a", "UPDATE"], .never), (["UPDATE", "COMMIT; UPDATE"], .whenSlow),
+            (["UPDATE", "UPDATE; COMMIT; UPDATE", "UPDATE"], .whenSlow),
+            (["UPDATE; COMMIT; UPDATE", "UPDATE"], .whenSlow), (["COMMIT", "UPDATE"], .never),
+        ] as [([String], CancelTiming)]
+    )
+    func within(texts: [String], timing: CancelTiming) {
+        #expect(owed(texts, status: "T").cancelTiming == timing)
+    }
+
+    @Test("A pipeline that is too long to be looked at is cancelled one by one")
+    func long() {
+        #expect(owed([String](repeating: "UPDATE", count: 1024), status: "T").cancelTiming == .atOnce)
+        #expect(owed([String](repeating: "UPDATE", count: 1025), status: "T").cancelTiming == .whenSlow)
+    }
+
+    @Test("While the backend starts up, what follows is not cancelled in place of it")
+    func startup() {
+        for (text, timing) in [("BEGIN", CancelTiming.never), ("UPDATE", .whenSlow)] {
+            var state = SessionState(isReplication: false)
+            state.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
+            #expect(state.cancelTiming == timing)
+        }
+    }
+
+    @Test("A batch is what it binds; of two statements, none is left alone")
+    func batches() {
+        var owed = Owed()
+        owed.serverAnswered(BackendKind.readyForQuery)
+        owed.clientSent(FrontendKind.bind, .control)
+        #expect(owed.cancelTiming(isInBlock: false) == .never)
+        owed.clientSent(FrontendKind.bind, .ordinary)
+        #expect(owed.cancelTiming(isInBlock: false) == .atOnce)
+        var committing = owed
+        committing.clientSent(FrontendKind.bind, .commit)
+        #expect(committing.cancelTiming(isInBlock: false) == .never, "it may be the commit that runs")
+        owed.clientSent(FrontendKind.sync)
+        owed.clientSent(FrontendKind.execute)
+        #expect(owed.cancelTiming(isInBlock: true) == .whenSlow, "it may have committed in between")
+    }
+}
