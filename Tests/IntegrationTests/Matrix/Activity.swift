@@ -17,6 +17,8 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
         case readWhatComes
         /// Waits until this SQL condition is true of the backend's row in `pg_stat_activity`.
         case wait(String)
+        /// Lets so much time pass.
+        case rest(Duration)
     }
 
     let description: String
@@ -24,12 +26,16 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var setUp: String?
     /// What another session locks, and keeps locked.
     var lock: String?
+    /// What is sent with the start-up packet.
+    var sentAhead: [UInt8] = []
     /// Up to where the client goes. The last thing waited for shows that the activity is under way.
     let steps: [Step]
     /// What is sent in the instant the client goes.
     var lastWords: [UInt8] = []
     /// How many interrupts end it, at the most.
     var interrupts = 1
+    /// For how long the server loses cancels, or pgleash sends none, at the most.
+    var withoutCancels = Duration.zero
     /// Of the client's socket; nil leaves it to the system.
     var receiveBuffer: Int32?
     /// Of each cell.
@@ -44,7 +50,10 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
 }
 
 extension Activity {
-    static let all = queries + pipelines + copies + stuck
+    static let all = queries + pipelines + copies + beginnings + stuck
+
+    /// Seven of eight requests are followed by others, so each is cancelled after 40 ms only; timers tick every 4 ms.
+    private static let pipelinePauses = Duration.milliseconds(7 * 44)
 
     private static let sleep = "SELECT pg_sleep(600)"
     private static let sleeps = Step.wait("state = 'active' AND wait_event = 'PgSleep'")
@@ -127,11 +136,12 @@ extension Activity {
         Activity(
             description: "pipeline of 8 Sync'd batches",
             steps: [.send((1...8).flatMap { _ in Frontend.extended("SELECT pg_sleep(20)") + Frontend.sync }), sleeps],
-            interrupts: 8
+            interrupts: 8, withoutCancels: pipelinePauses
         ),
         Activity(
             description: "8 simple queries at once",
-            steps: [.send((1...8).flatMap { _ in Frontend.query("SELECT pg_sleep(20)") }), sleeps], interrupts: 8
+            steps: [.send((1...8).flatMap { _ in Frontend.query("SELECT pg_sleep(20)") }), sleeps], interrupts: 8,
+            withoutCancels: pipelinePauses
         ),
     ]
 
@@ -186,7 +196,37 @@ extension Activity {
 
     private static func firstHalf(of message: [UInt8]) -> [UInt8] { Array(message.prefix(message.count / 2)) }
 
-    /// One side doesn't take what the other sends, or what was sent is on its way when the client is gone.
+    /// The client goes in, or soon after, the instant in which the server gets to know of the work, or of its end.
+    private static let beginnings = [
+        Activity(
+            description: "Terminate sent 20 ms before",
+            steps: [
+                .send(Frontend.query(sleep)), sleeps, .send(Frontend.terminate), .rest(.milliseconds(20)),
+            ],
+            leftOut: [.terminate: "it has been sent"]
+        ),
+        Activity(
+            description: "query sent with the start-up packet", sentAhead: Frontend.query(sleep), steps: [],
+            repetitions: 40, leftOut: [.deadHost: onItsWay]
+        ),
+        Activity(
+            description: "sent and gone", steps: [], lastWords: Frontend.query(sleep), repetitions: 100,
+            leftOut: [.deadHost: onItsWay]
+        ),
+        Activity(
+            // With the first plan that is compiled the backend loads LLVM, within Bind, and loses cancels meanwhile.
+            description: "Bind that loads LLVM, sent and gone",
+            steps: [
+                .send(Frontend.query("SET jit = on; SET jit_above_cost = 0")), .read(until: BackendKind.readyForQuery),
+            ],
+            lastWords: Frontend.extended(sleep) + Frontend.sync, interrupts: 2, withoutCancels: .milliseconds(250),
+            repetitions: 10, leftOut: [.deadHost: onItsWay]
+        ),
+    ]
+
+    private static let onItsWay = "what was sent arrives, and is pg_sleep, or doesn't, and is nothing"
+
+    /// One side doesn't take what the other sends.
     private static let stuck = [
         Activity(
             description: "half of a large message sent, in a transaction", setUp: createCopied,
@@ -196,10 +236,6 @@ extension Activity {
                 .wait("state = 'idle in transaction' AND wait_event = 'ClientRead'"),
             ],
             leftOut: [.terminate: withinMessage]
-        ),
-        Activity(
-            description: "sent and gone", steps: [], lastWords: Frontend.query(sleep), repetitions: 100,
-            leftOut: [.deadHost: "what was sent arrives, and is pg_sleep, or doesn't, and is nothing"]
         ),
         Activity(
             description: "megabytes unsent to a waiting server", setUp: createLocked, lock: locked,

@@ -48,8 +48,8 @@ struct Bound {
     init(_ activity: Activity, floors: [Duration], isEncrypted: Bool = false) {
         let factor = activity.interrupts * 2 + 4
         // The mean, as the times of so many cancels add up.
-        median = max(.milliseconds(25), floors.reduce(.zero, +) / floors.count * factor)
-        worst = max(.milliseconds(isEncrypted ? 1000 : 250), (floors.max() ?? .zero) * factor)
+        median = activity.withoutCancels + max(.milliseconds(25), floors.reduce(.zero, +) / floors.count * factor)
+        worst = activity.withoutCancels + max(.milliseconds(isEncrypted ? 1000 : 250), (floors.max() ?? .zero) * factor)
     }
 
     private init(median: Duration, worst: Duration) {

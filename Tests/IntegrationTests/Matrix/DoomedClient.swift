@@ -15,7 +15,7 @@ final class DoomedClient {
     init(_ activity: Activity, _ departure: Departure, on route: Route, name: String) throws {
         (self.departure, lastWords) = (departure, activity.lastWords)
         client = try route.connect(from: departure, receiveBuffer: activity.receiveBuffer)
-        try client.startUp(name: name)
+        try client.startUp(name: name, followedBy: activity.sentAhead)
         backend = try BackendProcess(client.backendPID)
         // The kernel ends a killed process' socket for it, whichever program it was. This one does nothing with it,
         // and ours goes when it does.
@@ -36,6 +36,7 @@ final class DoomedClient {
             client.sendWhatFits(bytes[...], within: 200)
             // What reads on has had its time.
             _ = try holds(for: .milliseconds(200), pause: .milliseconds(2)) { try !client.peerHasReadAll() }
+        case .rest(let duration): rest(duration)
         case .read(let kind): try client.read(until: kind)
         case .readWhatComes: try client.skipWhatComes(within: 3)
         case .wait(let condition):

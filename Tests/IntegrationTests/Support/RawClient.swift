@@ -50,7 +50,15 @@ final class RawClient {
     init(path: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         setPatience()
-        guard withUnixSocket(path, { connect(descriptor, $0, $1) }) == 0 else { throw RawClientError.failed(errno) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else { throw RawClientError.failed(errno) }
     }
 
     /// Takes over the socket of a server.
@@ -214,9 +222,13 @@ final class RawClient {
     }
 
     /// Opens a session, up to the first ReadyForQuery.
+    ///
+    /// - Parameter requests: sent with the start-up packet.
     @discardableResult
-    func startUp(name: String, parameters: [(String, String)] = []) throws -> [Message] {
-        try send(Frontend.startup(name: name, parameters: parameters))
+    func startUp(
+        name: String, parameters: [(String, String)] = [], followedBy requests: [UInt8] = []
+    ) throws -> [Message] {
+        try send(Frontend.startup(name: name, parameters: parameters) + requests)
         let messages = try read(until: BackendKind.readyForQuery)
         key = messages.first { $0.kind == BackendKind.backendKeyData }?.body ?? []
         return messages
