@@ -27,8 +27,8 @@ package enum CancelTiming: Hashable, Sendable {
         }
     }
 
-    /// PostgreSQL answers nearly all requests that are not slow within this time, also where each processor has four
-    /// others to run (Tests/IntegrationTests measures it).
+    /// Chosen, not measured: far above the time of a short statement on an idle server, and small beside the time after
+    /// which anybody calls a query slow.
     static let slow = Duration.milliseconds(40)
     /// A cancel takes a few milliseconds to arrive, so that one in some hundreds meets the end of its request.
     static let verySlow = Duration.seconds(1)
