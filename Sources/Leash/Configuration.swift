@@ -114,9 +114,13 @@ extension Configuration {
     /// The server is pgleash itself, which would connect to itself without end; as far as that can be told without
     /// asking a name server.
     package var isLoop: Bool {
-        let own = OwnAddresses(listen.endpoints.joined().flatMap(\.addressesOnHand))
-        return server.endpoints.flatMap(\.addressesOnHand).contains { own.contains($0) }
+        isServer(among: OwnAddresses(listen.endpoints.joined().flatMap(\.addressesOnHand)))
             || listen.endpoints.joined().contains { server.endpoints.contains($0) }
+    }
+
+    /// One of the server's addresses, as far as they can be told without asking a name server, is pgleash's own.
+    func isServer(among own: OwnAddresses) -> Bool {
+        server.endpoints.flatMap(\.addressesOnHand).contains { own.contains($0) }
     }
 }
 

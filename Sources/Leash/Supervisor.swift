@@ -61,7 +61,7 @@ package final class Supervisor {
         listeners = try openListeners()
         let own = OwnAddresses(listeners.map(\.address))
         // The names that are listened on are resolved by now.
-        if configuration.server.endpoints.flatMap(\.addressesOnHand).contains(where: { own.contains($0) }) {
+        if configuration.isServer(among: own) {
             throw StartError(description: OwnAddresses.complaint, isMistake: true)
         }
         try startWorkers(own)
