@@ -143,6 +143,12 @@ package struct Reaper: Hashable, Sendable {
         return goOn(at: now)
     }
 
+    /// No request was answered, but when the present one may be cancelled has changed.
+    package mutating func retimed(_ timing: CancelTiming, at now: MonotonicTime) -> Action {
+        self.timing = timing
+        return isCancelling && timing == .never ? .withdrawCancel : goOn(at: now)
+    }
+
     /// A cancel was sent, or may have been.
     package var hasCancelled: Bool { isCancelling || cancelsSent > 0 }
 

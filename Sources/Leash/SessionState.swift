@@ -41,6 +41,15 @@ package struct SessionState: Hashable, Sendable {
         case begun(Orphan)
     }
 
+    /// What the reaper has yet to be told of.
+    private enum News: Hashable, Sendable {
+        case none
+        /// The transaction status has changed without a request being answered; what may be cancelled depends on it.
+        case status
+        /// A request was answered.
+        case answer
+    }
+
     package internal(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
     private var reaping = Reaping.none
@@ -54,8 +63,7 @@ package struct SessionState: Hashable, Sendable {
     private let isReplication: Bool
     private let isExcluded: Bool
     private var hasTerminated = false
-    /// A request was answered since the reaper was told of one.
-    private var hasAdvanced = false
+    private var news = News.none
 
     /// - Parameters:
     ///   - isReplication: a walsender's session, which is never cancelled and owes nothing in the sense of this record.
@@ -129,16 +137,21 @@ package struct SessionState: Hashable, Sendable {
     }
 
     private mutating func serverBecameReady(status: UInt8) {
+        let isChanged = status != transactionStatus
         transactionStatus = status
         let count = owed.count
         owed.serverAnswered(BackendKind.readyForQuery)
-        if dropKind != nil { noteReadiness(after: count) }
+        if dropKind != nil { noteReadiness(after: count, isChanged) }
     }
 
     /// The reaper is told of requests that were answered, not of each ReadyForQuery: a server may send any number.
-    @inline(never) private mutating func noteReadiness(after count: Int) {
+    @inline(never) private mutating func noteReadiness(after count: Int, _ isStatusChanged: Bool) {
         if orphan?.isProbeAnswered == true { owed.settle() }
-        if owed.count < count { hasAdvanced = true }
+        if owed.count < count {
+            news = .answer
+        } else if isStatusChanged, news == .none {
+            news = .status
+        }
     }
 
     /// What an error or a notice tells of a session without a client.
@@ -185,7 +198,7 @@ extension SessionState {
         if isAtRest || isReplication { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
-        hasAdvanced = false
+        news = .none
         var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace), cut: cut)
         // The server waits for its client alone, and `nextEnding` ends that.
         if owed.copying || owed.isBatchAnswered { orphan.reaper.restIsNear(at: now) }
@@ -199,9 +212,10 @@ extension SessionState {
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
         if reaper?.hasBegun == false { return beginOnceKeyed(at: now) }
         let isAtRest = isAtRest
-        guard hasAdvanced || isAtRest else { return .none }
-        hasAdvanced = false
+        defer { news = .none }
+        guard news != .none || isAtRest else { return .none }
         let timing = cancelTiming
+        if news == .status, !isAtRest { return orphan?.reaper.retimed(timing, at: now) ?? .none }
         return orphan?.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) ?? .none
     }
 
@@ -209,7 +223,7 @@ extension SessionState {
     private mutating func beginOnceKeyed(at now: MonotonicTime) -> Reaper.Action {
         if isAtRest { return .end(.finished) }
         if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
-        hasAdvanced = false
+        news = .none
         let timing = cancelTiming
         return orphan?.reaper.begin(timing, at: now) ?? .none
     }

@@ -39,6 +39,16 @@ struct ReaperTests {
         #expect(reaper.stoppedAt == at(2))
     }
 
+    @Test("A change of the transaction status is heeded though it answers nothing")
+    func retimed() {
+        var waiting = newReaper()
+        _ = waiting.begin(.never, at: at(0))
+        #expect(waiting.retimed(.whenSlow, at: at(10)) == .wake(at: at(40)))
+        #expect(waiting.retimed(.atOnce, at: at(20)) == .cancel)
+        #expect(waiting.retimed(.whenSlow, at: at(21)) == .wake(at: at(30_000)), "the cancel is under way")
+        #expect(waiting.retimed(.never, at: at(22)) == .withdrawCancel)
+    }
+
     @Test("The same without an error: it ended by itself")
     func finishedAfterCancel() {
         var reaper = cancelling()
