@@ -27,8 +27,9 @@ package enum CancelTiming: Hashable, Sendable {
         }
     }
 
-    /// Chosen, not measured: far above the time of a short statement on an idle server, and small beside the time after
-    /// which anybody calls a query slow.
+    /// Long for a short statement, short for a slow one. Measured on two cores with PostgreSQL 15, a client alone and
+    /// beside 8 backends that compute: 1 SELECT in 100,000 takes longer in both; alone 2 UPDATEs by key in 100,000, as
+    /// the disk must have them, and beside the 8, which make that slow, 3 in 100. With 20 ms it were 30 SELECTs.
     static let slow = Duration.milliseconds(40)
     /// A cancel takes a few milliseconds to arrive, so that one in some hundreds meets the end of its request.
     static let verySlow = Duration.seconds(1)
