@@ -37,13 +37,18 @@ struct Backlog {
     }
 
     /// The first `taken` bytes have gone; no more than `withFirst` has lent.
-    mutating func removeFirst(_ taken: Int) {
+    ///
+    /// - Returns: these bytes.
+    @discardableResult mutating func removeFirst(_ taken: Int) -> ArraySlice<UInt8> {
+        guard let first = chunks.first else { return [] }
+        let gone = first[start..<start + taken]
         start += taken
         count -= taken
-        guard let first = chunks.first, start == first.count else { return }
+        guard start == first.count else { return gone }
         start = 0
         // An empty backlog gives its storage back: an idle session holds nothing.
         if chunks.count == 1 { chunks = [] } else { chunks.removeFirst() }
+        return gone
     }
 
     mutating func removeAll() {

@@ -11,7 +11,8 @@ struct Conversation {
         /// The client's further bytes have to wait: for the server to take those before them, or for room in the
         /// record of what is owed.
         let clientHasToWait: Bool
-        let toServerIsStalled: Bool
+        /// The server is to take what is left over, and there is room in the record for it.
+        let toServerWantsRoom: Bool
         let toClientIsStalled: Bool
         /// The client is read although its bytes have to wait.
         var isReadAhead = false
@@ -28,15 +29,24 @@ struct Conversation {
     }
 
     var state = SessionState(isReplication: false)
+    var end = StreamEnd()
     var toServer = Pipe(.frontend)
     var toClient = Pipe(.backend)
 
     var flow: Flow {
-        Flow(
-            clientHasToWait: toServer.isStalled || state.owed.isFull,
-            toServerIsStalled: toServer.isStalled,
+        let isFull = state.owed.isFull
+        return Flow(
+            clientHasToWait: toServer.isStalled || isFull,
+            toServerWantsRoom: toServer.isStalled && !isFull,
             toClientIsStalled: toClient.isStalled
         )
+    }
+
+    /// Sends the start-up packet, the first bytes for a new server.
+    mutating func open(with packet: [UInt8], to server: any StreamSocket, _ traffic: Counters.Traffic) {
+        toServer.expectPrelude(packet.count)
+        // It has no message that could be malformed.
+        _ = try? pass(packet.span, to: server, traffic)
     }
 
     mutating func clientSent(
@@ -44,11 +54,27 @@ struct Conversation {
         to server: any StreamSocket,
         _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> Step {
+        traffic.bytes.add(Int64(bytes.count))
         let kept = keptCount
-        // The state comes first: the answer may be there before `send` returns.
-        try toServer.follow(bytes, traffic, &state) { state, kind, body in state.clientSent(kind, body) }
-        let failure = toServer.deliver(bytes, to: server)
+        let isOrdinary = end.isOpen && !Self.endsLikeTerminate(bytes)
+        let failure = try isOrdinary ? pass(bytes, to: server, traffic) : passEnd(bytes, to: server, traffic)
         return Step(isBusy: state.isBusy, flow: flow, failure: failure, growth: keptCount - kept)
+    }
+
+    /// What the server has got is followed, and nothing else: it is what the server will answer.
+    mutating func pass(
+        _ bytes: Span<UInt8>, to server: any StreamSocket, _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> SystemError? {
+        try toServer.pass(bytes, to: server, traffic, &state) { state, kind, body in state.clientSent(kind, body) }
+    }
+
+    /// The server may take more of what is left over.
+    mutating func serverHasRoom(
+        _ server: any StreamSocket, _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> Step {
+        var failure = try toServer.passMore(to: server, traffic, &state) { $0.clientSent($1, $2) }
+        if failure == nil, end.isUndecided { failure = try decideEnd(server, traffic) }
+        return Step(isBusy: state.isBusy, flow: flow, failure: failure, growth: 0)
     }
 
     mutating func serverSent(
@@ -56,7 +82,7 @@ struct Conversation {
         to client: any StreamSocket,
         _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> Step {
-        // Here too: the client may act on a ReadyForQuery before `send` returns.
+        // The state comes first: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
         return deliver(bytes, to: client)
     }
@@ -69,6 +95,7 @@ struct Conversation {
 
     /// Follows what the server sent; nobody has it yet, or there is nobody left to take it.
     mutating func serverSent(_ bytes: Span<UInt8>, _ traffic: Counters.Traffic) throws(MalformedMessage) {
+        traffic.bytes.add(Int64(bytes.count))
         try toClient.follow(bytes, traffic, &state) { state, kind, body in state.serverAnswered(kind, body) }
     }
 

@@ -26,24 +26,24 @@ struct Pipe {
     /// The destination has whole messages only, so one of our own may follow.
     var isAtBoundary: Bool { backlog.isEmpty && scanner.isAtBoundary }
 
-    /// Where the destination's stream ends if nothing more is sent.
-    var cut: SessionState.Cut {
-        if isStalled { return .unsent }
-        return scanner.isAtBoundary ? .none : .withinMessage
-    }
+    /// What was followed ends within a message.
+    var isCut: Bool { !scanner.isAtBoundary }
 
-    /// Follows the messages in `bytes` and counts them; `note`, as for `MessageScanner.scan`, keeps `state` in step.
+    /// What is called for each message that matters, as for `MessageScanner.scan`; it keeps `state` in step.
+    typealias Note = (_ state: inout SessionState, _ kind: UInt8, _ body: Span<UInt8>) -> Void
+
+    /// The first `count` bytes to come are no message of those that have a type.
+    mutating func expectPrelude(_ count: Int) { scanner.expectPrelude(UInt32(count)) }
+
+    /// Follows the messages in `bytes` and counts them.
     mutating func follow(
         _ bytes: Span<UInt8>,
         _ traffic: Counters.Traffic,
         _ state: inout SessionState,
-        note: (_ state: inout SessionState, _ kind: UInt8, _ body: Span<UInt8>) -> Void
+        note: Note
     ) throws(MalformedMessage) {
         let before = scanner.messageCount
-        defer {
-            traffic.bytes.add(Int64(bytes.count))
-            traffic.messages.add(Int64(truncatingIfNeeded: scanner.messageCount &- before))
-        }
+        defer { traffic.messages.add(Int64(truncatingIfNeeded: scanner.messageCount &- before)) }
         try scanner.scan(bytes) { kind, body in note(&state, kind, body) }
     }
 
@@ -51,17 +51,21 @@ struct Pipe {
     ///
     /// - Returns: why the destination takes nothing any more, when it just broke.
     mutating func deliver(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> SystemError? {
-        guard !isStalled else {
-            backlog.append(bytes)
-            return nil
-        }
-        guard !isBroken else { return nil }
-        switch destination.send(bytes) {
-        case .failed(let error):
-            isBroken = true
-            return error
+        if case .failed(let error) = send(bytes, to: destination) { error } else { nil }
+    }
+
+    /// Does the same, and follows what goes out.
+    mutating func pass(
+        _ bytes: Span<UInt8>,
+        to destination: any StreamSocket,
+        _ traffic: Counters.Traffic,
+        _ state: inout SessionState,
+        note: Note
+    ) throws(MalformedMessage) -> SystemError? {
+        switch send(bytes, to: destination) {
+        case .failed(let error): return error
         case .bytes(let sent):
-            if sent < bytes.count { backlog.append(bytes.extracting(sent..<bytes.count)) }
+            try follow(bytes.extracting(0..<sent), traffic, &state, note: note)
             return nil
         }
     }
@@ -70,15 +74,48 @@ struct Pipe {
     ///
     /// - Returns: as for `deliver`.
     mutating func flush(to destination: any StreamSocket) -> SystemError? {
-        guard isStalled else { return nil }
+        do throws(SystemError) {
+            _ = try sendMore(to: destination)
+            return nil
+        } catch { return error }
+    }
+
+    /// Does the same, and follows what goes out.
+    mutating func passMore(
+        to destination: any StreamSocket,
+        _ traffic: Counters.Traffic,
+        _ state: inout SessionState,
+        note: Note
+    ) throws(MalformedMessage) -> SystemError? {
+        let sent: ArraySlice<UInt8>
+        do throws(SystemError) { sent = try sendMore(to: destination) } catch { return error }
+        try follow(sent.span, traffic, &state, note: note)
+        return nil
+    }
+
+    private mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
+        guard !isStalled else {
+            backlog.append(bytes)
+            return .bytes(0)
+        }
+        guard !isBroken else { return .bytes(0) }
+        let sent = destination.send(bytes)
+        switch sent {
+        case .failed: isBroken = true
+        case .bytes(let count):
+            if count < bytes.count { backlog.append(bytes.extracting(count..<bytes.count)) }
+        }
+        return sent
+    }
+
+    private mutating func sendMore(to destination: any StreamSocket) throws(SystemError) -> ArraySlice<UInt8> {
+        guard isStalled else { return [] }
         switch backlog.withFirst({ destination.send($0) }) {
         case .failed(let error):
             isBroken = true
             discard()
-            return error
-        case .bytes(let sent):
-            backlog.removeFirst(sent)
-            return nil
+            throw error
+        case .bytes(let sent): return backlog.removeFirst(sent)
         }
     }
 

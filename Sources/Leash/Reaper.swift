@@ -49,8 +49,8 @@ package struct Reaper: Hashable, Sendable {
     /// From then on this is the shortest time between two.
     static let shortestInterval = Duration.milliseconds(20)
     /// How long cancels go without an answer before the server is probed: it may have answered all, in a way that the
-    /// record of what is owed could not tell.
-    static let probeDelay = Duration.milliseconds(250)
+    /// record of what is owed could not tell. The second time is for where the first could do nothing.
+    static let probeDelays = [Duration.milliseconds(250), .seconds(2)]
     /// The time a backend gets to come to rest, or to leave at the end of the stream. A cancel that came while it
     /// leaves would match no process, and the server would log that.
     static let pauseForRest = Duration.milliseconds(50)
@@ -82,7 +82,7 @@ package struct Reaper: Hashable, Sendable {
     private var cancelsConcluded = 0
     /// The first cancel of the present request.
     private var firstSentAt: MonotonicTime?
-    private var hasProbed = false
+    private var probes: UInt8 = 0
     private var hasAnsweredMeanwhile = false
     /// After a cancel an error came.
     private var hasFailed = false
@@ -200,7 +200,7 @@ package struct Reaper: Hashable, Sendable {
     /// Our half of the stream to the server has ended.
     package mutating func streamEnded(at now: MonotonicTime) {
         restIsNear(at: now)
-        hasProbed = true
+        probes = UInt8(Self.probeDelays.count)
     }
 
     package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
@@ -214,7 +214,7 @@ package struct Reaper: Hashable, Sendable {
         if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
         if isCancelling || !hasBegun { return .wake(at: wakeTime) }
         if let time = nextProbe, now >= time {
-            hasProbed = true
+            probes += 1
             return .probe(wakeAt: max(wakeTime, now))
         }
         guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
@@ -231,8 +231,8 @@ package struct Reaper: Hashable, Sendable {
     }
 
     private var nextProbe: MonotonicTime? {
-        guard !hasProbed, let firstSentAt else { return nil }
-        return firstSentAt.advanced(by: Self.probeDelay)
+        guard let firstSentAt, probes < Self.probeDelays.count else { return nil }
+        return firstSentAt.advanced(by: Self.probeDelays[Int(probes)])
     }
 
     private mutating func pauseBeforeNext(at now: MonotonicTime) {

@@ -18,15 +18,18 @@ extension SessionState {
     package mutating func nextEnding(at now: MonotonicTime) -> Ending {
         guard let orphan, !orphan.hasEndedStream, !isAtRest else { return .nothing }
         if mustEndStream(orphan) { return endStream(at: now) }
-        guard orphan.cut == .none, !owed.isStartingUp else { return .nothing }
+        guard !orphan.isCut, !owed.isStartingUp else { return .nothing }
         let bytes = owed.conclude()
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
 
-    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it.
+    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it; only
+    /// the second time where a request runs that is to be answered without it.
     package mutating func probe(at now: MonotonicTime) -> Ending {
         guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp else { return .nothing }
-        return orphan.cut == .none ? .send(owed.probe()) : endStream(at: now)
+        defer { self.orphan?.isProbed = true }
+        if orphan.isCut { return owed.awaitsClient || orphan.isProbed ? endStream(at: now) : .nothing }
+        return orphan.isProbed ? .nothing : .send(owed.probe())
     }
 
     private mutating func endStream(at now: MonotonicTime) -> Ending {
@@ -38,17 +41,17 @@ extension SessionState {
     /// The server can be told of the session's end by Terminate: it has whole messages only.
     package var canTerminate: Bool {
         guard let orphan else { return false }
-        return orphan.cut == .none && !orphan.hasEndedStream
+        return !orphan.isCut && !orphan.hasEndedStream
     }
 
     private func mustEndStream(_ orphan: Orphan) -> Bool {
         // The server waits for a password that nobody will send, or has one and goes on.
         if owed.isStartingUp { return isAskedForPassword }
         // Requests that it has as a whole it answers.
-        guard orphan.cut == .unsent || orphan.cut == .withinMessage && owed.awaitsClient else { return false }
-        // What runs is cancelled first, as a pooler would let it run on. Where nothing runs, or what runs may go on,
-        // the server learns of the client's end as early as it would without pgleash.
-        return owed.copying || owed.isBatchAnswered || orphan.reaper.hasGrace || orphan.reaper.cancelsSent > 0
-            || cancelTiming == .never
+        guard orphan.isCut, owed.awaitsClient else { return false }
+        // What runs is cancelled first, as a pooler would let it run on; the reaper's probe ends the stream where
+        // nothing shows that. Where nothing runs, or what runs may go on, the server learns of the client's end as
+        // early as it would without pgleash.
+        return isWaitingForClient || orphan.reaper.hasGrace || cancelTiming == .never
     }
 }

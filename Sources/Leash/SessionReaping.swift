@@ -10,10 +10,10 @@ extension Session {
         let limits = worker.configuration.cancel
         // When pgleash stops, nobody will be there to cancel after a grace.
         let grace = kind == .shutdown ? .zero : limits.grace
-        // What came in one receive with a message that can't be right was followed and not sent.
-        let cut = kind == .protocolError ? .unsent : conversation.toServer.cut
+        // A message that can't be right has no end.
+        let isCut = kind == .protocolError || conversation.toServer.isCut
         let action = state.clientDropped(
-            kind, cut: cut, at: worker.loop.now, timeout: limits.timeout, grace: grace
+            kind, isCut: isCut, at: worker.loop.now, timeout: limits.timeout, grace: grace
         )
         switch action {
         case .none: break

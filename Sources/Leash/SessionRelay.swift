@@ -37,7 +37,11 @@ extension Session {
 
     private func relay(fromServer server: any StreamSocket) {
         let received = worker.receive(from: server) { bytes in
-            if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
+            if channelBinding == nil {
+                passOnToClient(bytes, from: server)
+            } else {
+                withEdited(bytes) { passOnToClient($0, from: server) }
+            }
         }
         switch received {
         case .wouldBlock, .bytes: break
@@ -55,7 +59,7 @@ extension Session {
         serverClosed()
     }
 
-    private func passOnToClient(_ bytes: Span<UInt8>) {
+    private func passOnToClient(_ bytes: Span<UInt8>, from server: any StreamSocket) {
         do throws(MalformedMessage) {
             let step: Conversation.Step
             if listing == .awaited {
@@ -67,6 +71,7 @@ extension Session {
                 step = try conversation.serverSent(bytes, to: client, worker.counters.server)
             }
             follow(step)
+            if conversation.end.isHeld { releaseTerminate(to: server) }
             if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
             breakOff(.server, error)
@@ -88,9 +93,21 @@ extension Session {
         updateInterests(step.flow)
     }
 
+    private func releaseTerminate(to server: any StreamSocket) {
+        conversation.releaseTerminate(to: server)
+        updateInterests(conversation.flow)
+    }
+
+    /// Asked every `lookPause` of a session whose Terminate is held back.
+    func releaseOverdueTerminate() {
+        guard case .relaying = stage, let server else { return }
+        conversation.releaseOverdueTerminate(to: server)
+        updateInterests(conversation.flow)
+    }
+
     /// Sends the client's start-up packet, the first bytes for a new server.
     func open(_ server: any StreamSocket, with packet: [UInt8]) {
-        _ = conversation.toServer.deliver(packet.span, to: server)
+        conversation.open(with: packet, to: server, worker.counters.client)
         updateInterests(conversation.flow)
     }
 
@@ -98,12 +115,20 @@ extension Session {
         switch side {
         case .client:
             if let error = conversation.toClient.flush(to: client) { return clientDropped(DropKind(error)) }
-        case .server:
-            guard let server else { return }
-            _ = conversation.toServer.flush(to: server)
-            restartWait()
+            updateInterests(conversation.flow)
+        case .server: flushToServer()
         }
-        updateInterests(conversation.flow)
+    }
+
+    private func flushToServer() {
+        guard let server else { return }
+        do throws(MalformedMessage) {
+            let step = try conversation.serverHasRoom(server, worker.counters.client)
+            restartWait()
+            follow(step)
+        } catch {
+            breakOff(.client, error)
+        }
     }
 
     /// A side is read while what it said before has gone on to the other side, and the client while the record of what
@@ -118,7 +143,7 @@ extension Session {
         let clientMustWait = flow.clientHasToWait && !flow.isReadAhead
         let whileWaiting: Interest = state.canBeReaped ? .close : []
         client.interest = (clientMustWait ? whileWaiting : .read).union(flow.toClientIsStalled ? .write : [])
-        server?.interest = (flow.toClientIsStalled ? [] : Interest.read).union(flow.toServerIsStalled ? .write : [])
+        server?.interest = (flow.toClientIsStalled ? [] : Interest.read).union(flow.toServerWantsRoom ? .write : [])
     }
 
     /// The server ended the session; what it said last goes to the client first.

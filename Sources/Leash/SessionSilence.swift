@@ -4,14 +4,14 @@ import Reactor
 
 extension Session {
     /// How often sessions are looked at: often enough that a host is noticed about a second after its time.
-    static let silencePause = Duration.seconds(1)
+    static let lookPause = Duration.seconds(1)
 
-    /// Looks whether one of the hosts is gone; asked every `silencePause`. An idle session holds nothing that others
+    /// Looks whether one of the hosts is gone; asked every `lookPause`. An idle session holds nothing that others
     /// wait for, and can wait for the kernel.
     ///
     /// - Returns: which side it is.
     func lostSide(at now: MonotonicTime) -> Side? {
-        guard case .relaying = stage, state.isBusy || state.isInTransaction else {
+        guard case .relaying = stage, isWaitedFor else {
             endWatching()
             return nil
         }
@@ -19,6 +19,9 @@ extension Session {
         guard let server else { return nil }
         return isLost(.server, server, worker.configuration.server.keepalive, at: now) ? .server : nil
     }
+
+    /// Somebody waits for what one of the hosts does next.
+    private var isWaitedFor: Bool { state.isBusy || state.isInTransaction || conversation.toServer.isStalled }
 
     private func isLost(
         _ side: Side, _ socket: any StreamSocket, _ keepalive: Keepalive, at now: MonotonicTime

@@ -14,21 +14,14 @@ package struct SessionState: Hashable, Sendable {
         case reap(Reaper.Action)
     }
 
-    /// Where in its stream a client left.
-    package enum Cut: Hashable, Sendable {
-        /// Behind a whole message, and the server has all of them.
-        case none
-        /// Within a message; the server has all that came before.
-        case withinMessage
-        /// The server has not got all that the client sent.
-        case unsent
-    }
-
     /// What is known of a session whose client is gone.
     struct Orphan: Hashable, Sendable {
         var reaper: Reaper
-        let cut: Cut
+        /// The client left within a message, so nothing can be said after it.
+        let isCut: Bool
         var hasEndedStream = false
+        /// The reaper has wanted to see what has been answered.
+        var isProbed = false
         /// The server has answered what it was asked last.
         var isProbeAnswered = false
         /// What it warned of after a cancel.
@@ -83,6 +76,17 @@ package struct SessionState: Hashable, Sendable {
 
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !isReplication && !isExcluded }
+
+    /// A Terminate has to wait, as something runs that a pooler would forget.
+    package var mustHoldTerminate: Bool {
+        guard owed.isBusy, canBeReaped else { return false }
+        // Who is asked for a password and says goodbye gets no answer.
+        if owed.isStartingUp { return owed.hasRequests && !isAskedForPassword }
+        return !isWaitingForClient && !owed.isHalted
+    }
+
+    /// All that the server has got is answered, and it waits for the rest of a copy or a batch.
+    var isWaitingForClient: Bool { owed.copying || owed.isBatchAnswered }
 
     /// Set at the drop.
     package var reaper: Reaper? { orphan?.reaper }
@@ -182,12 +186,12 @@ extension SessionState {
     ///
     /// - Parameters:
     ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
-    ///   - cut: where in its stream it left.
+    ///   - isCut: it left within a message that the server has a part of.
     ///   - timeout: after which the reaping of what it left is given up.
     ///   - grace: how long it may go on before it is cancelled.
     package mutating func clientDropped(
         _ kind: DropKind,
-        cut: Cut = .none,
+        isCut: Bool = false,
         at now: MonotonicTime,
         timeout: Duration,
         grace: Duration = .zero
@@ -199,9 +203,9 @@ extension SessionState {
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         news = .none
-        var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace), cut: cut)
+        var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace), isCut: isCut)
         // The server waits for its client alone, and `nextEnding` ends that.
-        if owed.copying || owed.isBatchAnswered { orphan.reaper.restIsNear(at: now) }
+        if isWaitingForClient { orphan.reaper.restIsNear(at: now) }
         defer { self.orphan = orphan }
         if isExcluded { return .reap(.end(.excluded)) }
         if cancelKey != nil { return .reap(orphan.reaper.begin(cancelTiming, at: now)) }

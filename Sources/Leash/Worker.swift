@@ -71,7 +71,7 @@ package final class Worker {
     /// Of the newest session: most often the next one takes the same, and need not have its own.
     private var newestRoute: CancelRoute?
     /// Runs while there are sessions.
-    private var silenceTicker: (any Ticker)?
+    private var ticker: (any Ticker)?
     private var nextID: SessionID = 0
     private var throttle = LogThrottle()
     private var drained: (@Sendable () -> Void)?
@@ -101,7 +101,7 @@ package final class Worker {
         keys = environment.keys
         readAheadLimit = environment.readAheadLimit
         log = environment.log
-        silenceTicker = try loop.makeTicker { [unowned self] in lookForSilence() }
+        ticker = try loop.makeTicker { [unowned self] in lookAtSessions() }
     }
 
     package func receive(_ letter: WorkerLetter) {
@@ -132,14 +132,16 @@ package final class Worker {
         let session = Session(id: nextID, worker: self, client: accepted)
         sessions[nextID] = session
         session.start()
-        silenceTicker?.start(every: Session.silencePause)
+        ticker?.start(every: Session.lookPause)
     }
 
-    private func lookForSilence() {
+    private func lookAtSessions() {
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
-        if sessions.isEmpty { silenceTicker?.stop() }
+        let leaving = sessions.values.filter(\.conversation.end.isHeld)
+        for session in leaving.sorted(by: { $0.id < $1.id }) { session.releaseOverdueTerminate() }
+        if sessions.isEmpty { ticker?.stop() }
     }
 
     /// Tells `session` where the server is, at once where no name has to be resolved.

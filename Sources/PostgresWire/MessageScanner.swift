@@ -50,6 +50,9 @@ package struct MessageScanner: Hashable, Sendable {
         self.direction = direction
     }
 
+    /// The next `count` bytes are no message of those that have a type, such as the start-up packet.
+    package mutating func expectPrelude(_ count: UInt32) { bodyLeft = count }
+
     /// Nothing of a message is outstanding: the next byte is a type byte.
     package var isAtBoundary: Bool { headerCount == 0 && bodyLeft == 0 }
 

@@ -109,10 +109,10 @@ struct ReaperTests {
         for pause in [2, 2, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000] {
             let action = reaper.cancelConcluded(.sent, .atOnce, at: at(now))
             now += pause
-            // The probe comes between: 250 ms after the first cancel.
-            if now == 258 {
-                #expect(action == .wake(at: at(250)))
-                #expect(reaper.timePassed(.atOnce, at: at(250)) == .probe(wakeAt: at(258)))
+            // The probes come between: 250 ms and 2 s after the first cancel.
+            if let probe = [258: 250, 2026: 2000][now] {
+                #expect(action == .wake(at: at(probe)))
+                #expect(reaper.timePassed(.atOnce, at: at(probe)) == .probe(wakeAt: at(now)))
             } else {
                 #expect(action == .wake(at: at(now)))
             }
@@ -190,12 +190,16 @@ struct ReaperTests {
         #expect(action == .wake(at: at(27)), "20 ms after the eighth was asked for")
     }
 
-    @Test("The server is probed once, when cancels have gone without an answer for 250 ms")
+    @Test("The server is probed when cancels have gone without an answer for 250 ms, and for 2 s")
     func probes() {
         var reaper = cancelling(.whenVerySlow)
         #expect(reaper.timePassed(.whenVerySlow, at: at(249)) == .wake(at: at(250)))
         #expect(reaper.timePassed(.whenVerySlow, at: at(250)) == .probe(wakeAt: at(1000)))
         #expect(reaper.timePassed(.whenVerySlow, at: at(251)) == .wake(at: at(1000)))
+        _ = reaper.timePassed(.whenVerySlow, at: at(1000))
+        #expect(reaper.cancelConcluded(.sent, .never, at: at(1000)) == .wake(at: at(2000)))
+        #expect(reaper.timePassed(.never, at: at(2000)) == .probe(wakeAt: at(30_000)))
+        #expect(reaper.timePassed(.never, at: at(2001)) == .wake(at: at(30_000)))
     }
 
     @Test("At the end of the stream the backend gets time to leave")

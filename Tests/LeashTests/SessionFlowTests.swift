@@ -48,16 +48,30 @@ struct SessionFlowTests {
     func dropWhileStalled() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
-        server.room = 0
+        server.room = 2 * Bytes.query.count
         client.inbox += Array(repeating: Bytes.query, count: 100).flatMap { $0 }
         world.loop.settle()
         #expect(!client.inbox.isEmpty)
         client.isEnded = true
         world.loop.settle()
-        #expect(world.cancels.isEmpty, "others follow the first query")
+        #expect(world.cancels.isEmpty, "another follows the first query")
         world.loop.advance(by: CancelTiming.slow)
         #expect(world.cancels.count == 1)
         #expect(world.counters.drops[.fin].value == 1)
+    }
+
+    @Test("Of a client that dies before the server has got a whole request nothing is cancelled")
+    func dropBeforeDelivery() throws {
+        let world = try SimulatedSession(receiveBufferSize: 64)
+        let (client, server) = world.logIn()
+        server.room = Bytes.query.count - 1
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        #expect(server.isClosed && world.ended(.clientClosed) == 1)
+        world.loop.advance(by: .seconds(1))
+        #expect(world.cancels.isEmpty && world.isOverAndBalanced)
     }
 
     @Test("A client that dies while it takes nothing of a big result: the rest is read and thrown away")

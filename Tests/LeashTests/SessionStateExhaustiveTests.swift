@@ -60,10 +60,10 @@ private let beginnings = [
         try session(login, query, query, of: DrivenSession(timeout: shortTimeout, grace: .milliseconds(4)))
     },
     Beginning("cut off in the middle of a message") {
-        try session(login, query, of: DrivenSession(cut: .withinMessage, timeout: shortTimeout))
+        try session(login, query, of: DrivenSession(isCut: true, timeout: shortTimeout))
     },
-    Beginning("cut off with something unsent") {
-        try session(login, query, of: DrivenSession(cut: .unsent, timeout: shortTimeout))
+    Beginning("cut off in a batch") {
+        try session(login, .clientSent(Array("PBE".utf8)), of: DrivenSession(isCut: true, timeout: shortTimeout))
     },
     Beginning("in a transaction block, with a commit to come") {
         try session(login, query, .serverAnswered(Array("Cy".utf8)), query, .clientSent(Array("k".utf8)))

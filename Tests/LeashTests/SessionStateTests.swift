@@ -183,29 +183,29 @@ struct SessionStateTests {
         #expect(state.nextEnding(at: now) == .send(LastMessages.copyFail))
     }
 
-    @Test("Where no message can follow the stream ends: after the first cancel, or at once where nothing runs")
+    @Test("Where no message can follow the stream ends: when nothing runs, or when cancels went without an answer")
     func cutOff() {
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
         let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
-        typealias Case = (SessionState, SessionState.Cut, atOnce: Bool, afterCancel: Bool)
+        typealias Case = (SessionState, atOnce: Bool, atProbe: Bool)
         let cases: [Case] = [
-            (session(.authenticated, .key, .ready, .query), .withinMessage, false, false),
-            (session(.authenticated, .key, .ready, .query), .unsent, false, true),
-            (session(.authenticated, .key, .ready, open), .withinMessage, false, true),
-            (session(.authenticated, .key, .ready, open, answered), .withinMessage, true, true),
-            (session(.authenticated, .key, .ready, .query, copy), .withinMessage, true, true),
+            (session(.authenticated, .key, .ready, .query), false, false),
+            (session(.authenticated, .key, .ready, open), false, true),
+            (session(.authenticated, .key, .ready, open, answered), true, false),
+            (session(.authenticated, .key, .ready, .query, copy), true, false),
         ]
-        for (session, cut, atOnce, afterCancel) in cases {
+        for (session, atOnce, atProbe) in cases {
             var state = session
-            _ = state.clientDropped(.fin, cut: cut, at: now, timeout: .seconds(30))
+            _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
             #expect((state.nextEnding(at: now) == .endStream) == atOnce)
             _ = state.cancelConcluded(.sent, at: now)
-            #expect((state.nextEnding(at: now) == .endStream) == (afterCancel && !atOnce))
+            #expect(state.nextEnding(at: now) == .nothing)
+            #expect((state.probe(at: now) == .endStream) == atProbe)
 
             var withGrace = session
-            _ = withGrace.clientDropped(.fin, cut: cut, at: now, timeout: .seconds(30), grace: .seconds(1))
-            #expect((withGrace.nextEnding(at: now) == .endStream) == afterCancel, "a grace is for what runs")
+            _ = withGrace.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30), grace: .seconds(1))
+            #expect((withGrace.nextEnding(at: now) == .endStream) == (atOnce || atProbe), "a grace is for what runs")
         }
     }
 
@@ -224,10 +224,15 @@ struct SessionStateTests {
 
     @Test("Where no message can follow, the end of the stream takes the place of a probe")
     func probeAfterPartOfMessage() {
-        var state = session(.authenticated, .key, .ready, .query)
-        _ = state.clientDropped(.fin, cut: .withinMessage, at: now, timeout: .seconds(30))
+        var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
+        _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
         #expect(state.probe(at: now) == .nothing)
+
+        var running = session(.authenticated, .key, .ready, .query)
+        _ = running.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+        #expect(running.probe(at: now) == .nothing, "a pooler would forget what runs")
+        #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
     }
 
     @Test("A warning after a cancel is kept to be told, one before it is not")

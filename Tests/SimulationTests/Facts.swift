@@ -69,9 +69,7 @@ final class Facts: @unchecked Sendable {
         if target.client?.isLeftOut == true { cancelsToExcluded.append(target) }
         guard !hasRetried else { return }
         if let closed = target.closedAt, closed < cancel.dialledAt { cancelsAfterEnd.append(target) }
-        if let idle = target.idleSince, idle < cancel.dialledAt, !target.hasIgnoredDoubtfulSync,
-            !hasThrownAway(target, world)
-        {
+        if let idle = target.idleSince, idle < cancel.dialledAt, !target.hasIgnoredDoubtfulSync {
             cancelsWhileIdle.append(target)
         }
     }
@@ -84,13 +82,6 @@ final class Facts: @unchecked Sendable {
     /// A client's own cancel was meant for this backend.
     func isOfClient(_ backend: FakeBackend) -> Bool {
         clientRequests.contains(RandomFrontend.cancelRequest(backend.key))
-    }
-
-    /// The client's messages were noted, but when it left they had not gone on to the server, which may be idle.
-    private func hasThrownAway(_ backend: FakeBackend, _ world: World) -> Bool {
-        guard let client = backend.client else { return false }
-        return (client.socket?.receivedCount ?? 0) - client.preludeLength > backend.socket.sentCount
-            - backend.preludeLength
     }
 
     /// A client leaves that has had nothing to do for long. Unless somebody dawdles, all bytes have arrived.

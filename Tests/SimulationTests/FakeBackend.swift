@@ -27,6 +27,8 @@ final class FakeBackend: Actor {
         case endOfStream
         /// It read Terminate.
         case terminated
+        /// It read a length that can't be right, which it takes for the end of the stream.
+        case malformed
         /// Of its own accord.
         case died
         /// It wrote to nobody.
@@ -186,7 +188,7 @@ final class FakeBackend: Actor {
     ///
     /// - Returns: false when there isn't a whole one.
     private func readMessage() -> Bool {
-        guard let message = nextMessage() else { return receiveMore() }
+        guard let message = nextMessage() else { return !hasExited && receiveMore() }
         if hasStarted {
             handle(message.kind, message.body)
         } else {
@@ -199,7 +201,12 @@ final class FakeBackend: Actor {
     func nextMessage() -> (kind: UInt8, body: ArraySlice<UInt8>)? {
         let kindLength = hasStarted ? 1 : 0
         guard input.count >= kindLength + 4 else { return nil }
-        let length = kindLength + Int(input[kindLength + 2]) << 8 + Int(input[kindLength + 3])
+        let announced = input[kindLength...].prefix(4).reduce(0) { $0 << 8 + Int($1) }
+        guard (4...Int(Int32.max)).contains(announced) else {
+            exit(.malformed)
+            return nil
+        }
+        let length = kindLength + announced
         guard input.count >= length else { return nil }
         let (kind, body) = (input[0], input[(kindLength + 4)..<length])
         input.removeFirst(length)

@@ -122,7 +122,7 @@ extension FakeBackend {
         case .commit(let nanoseconds): return commit(nanoseconds)
         case .copyIn: return copyFurther()
         case .awaitPassword:
-            guard nextMessage() != nil else { return receiveMore() }
+            guard nextMessage() != nil else { return !hasExited && receiveMore() }
             work.removeFirst()
         case .beReady:
             isRunning = false
@@ -229,7 +229,7 @@ extension FakeBackend {
             failFatally()
             return false
         }
-        guard let message = nextMessage() else { return receiveMore() }
+        guard let message = nextMessage() else { return !hasExited && receiveMore() }
         if message.kind == UInt8(ascii: "S") {
             hasIgnoredSync = true
             if hasReadData { hasIgnoredDoubtfulSync = true }

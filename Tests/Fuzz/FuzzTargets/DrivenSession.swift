@@ -48,23 +48,23 @@ package struct DrivenSession: Hashable, Sendable {
     let isReplication: Bool
     let isExcluded: Bool
     let grace: Duration
-    let cut: SessionState.Cut
+    let isCut: Bool
     private let timeout: Duration
 
     /// - Parameters:
-    ///   - cut: where in its stream the client leaves.
+    ///   - isCut: the client leaves within a message.
     ///   - timeout: after which the reaping is given up.
     ///   - grace: before which nothing is cancelled.
     package init(
         isReplication: Bool = false,
         isExcluded: Bool = false,
-        cut: SessionState.Cut = .none,
+        isCut: Bool = false,
         timeout: Duration = .seconds(30),
         grace: Duration = .zero
     ) {
         self.isReplication = isReplication
         self.isExcluded = isExcluded
-        self.cut = cut
+        self.isCut = isCut
         self.timeout = timeout
         self.grace = grace
         state = SessionState(isReplication: isReplication, isExcluded: isExcluded)
@@ -154,7 +154,7 @@ extension DrivenSession {
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
         let wasReapable = !state.isAtRest && !isReplication
-        switch state.clientDropped(kind, cut: cut, at: now, timeout: timeout, grace: grace) {
+        switch state.clientDropped(kind, isCut: isCut, at: now, timeout: timeout, grace: grace) {
         case .none: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
@@ -230,9 +230,12 @@ extension DrivenSession {
     }
 
     private mutating func probe() throws(Violation) {
-        try checkRule(!hasProbed, "the server is probed once")
-        hasProbed = true
-        try bring(about: state.probe(at: now))
+        let ending = state.probe(at: now)
+        if case .send = ending {
+            try checkRule(!hasProbed, "the server is probed once")
+            hasProbed = true
+        }
+        try bring(about: ending)
     }
 
     private mutating func orderCancel() throws(Violation) {

@@ -26,7 +26,7 @@ extension DrivenSession {
 
     /// Something is said in the client's place.
     func checkMessages(_ bytes: [UInt8]) throws(Violation) {
-        try checkRule(cut == .none, "after a part of a message nothing can follow")
+        try checkRule(!isCut, "after a part of a message nothing can follow")
         try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
         try checkRule(!bytes.isEmpty, "what is said has bytes")
         try checkRule(!state.owed.awaitsClient, "the server has nothing to wait for after it")
@@ -35,7 +35,7 @@ extension DrivenSession {
     /// Our half of the stream to the server is to end.
     func checkEndOfStream() throws(Violation) {
         try checkRule(!hasEndedStream, "our half of the stream ends once")
-        try checkRule(cut != .none || state.owed.isStartingUp, "the stream ends where no message can follow")
+        try checkRule(isCut || state.owed.isStartingUp, "the stream ends where no message can follow")
     }
 
     /// The reaping ends.

@@ -1,0 +1,163 @@
+// The client's Terminate: it goes to the server at once when nothing runs, and otherwise after the last answer.
+
+import PostgresWire
+import Reactor
+import Simulation
+import Testing
+
+@testable import Leash
+
+@Suite struct `A client's Terminate` {
+    private static let batch = Bytes.message("P", Array("\0SELECT 1\0\0\0".utf8)) + Bytes.message("E", [0, 0, 0, 0, 0])
+
+    @Test func `goes to an idle server at once`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate)
+        server.isEnded = true
+        world.loop.settle()
+        client.isEnded = true
+        world.loop.settle()
+        #expect(world.ended(.clientTerminated) == 1)
+    }
+
+    @Test(arguments: [false, true]) func `waits for the last answer`(_ isInOneSend: Bool) throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.query
+        if !isInOneSend { world.loop.settle() }
+        client.inbox += Bytes.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query + Bytes.query)
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(server.takeOutbox() == [])
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(client.takeOutbox() == Bytes.answer + Bytes.answer)
+        #expect(server.takeOutbox() == Bytes.terminate)
+        #expect(!client.isClosed && !server.isClosed)
+    }
+
+    @Test func `is not sent before what runs is cancelled`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        world.loop.advance(by: .milliseconds(20))
+        client.isEnded = true
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query && world.cancels.count == 1)
+        #expect(world.counters.drops[.terminate].value == 1)
+        world.cancels[0].isEnded = true
+        server.inbox += Bytes.message("E") + Bytes.ready
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate && server.isClosed)
+        #expect(world.outcomes(.cancelled) == 1)
+    }
+
+    @Test func `is the last that is read`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        client.inbox += Bytes.terminate
+        world.loop.settle()
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query + Bytes.terminate)
+    }
+
+    @Test func `is none within another message`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        let body = Array("SELECT 'X".utf8) + [0, 0, 0, 4]
+        let message = Bytes.message("Q", body + Array("'\0".utf8))
+        client.inbox += message.prefix(5 + body.count)
+        world.loop.settle()
+        client.inbox += message.dropFirst(5 + body.count)
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query + message)
+    }
+
+    @Test func `waits, too, behind what the server has not taken yet`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        server.room = 3
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        server.room = .max
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query)
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate)
+    }
+
+    @Test func `that was none goes on when more follows`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        server.room = 3
+        let message = Bytes.message("Q", [UInt8(ascii: "X"), 0, 0, 0, 4] + Array("SELECT 1\0".utf8))
+        client.inbox += message.prefix(10)
+        world.loop.settle()
+        #expect(!server.outbox.isEmpty)
+        client.inbox += message.dropFirst(10)
+        server.room = .max
+        world.loop.settle()
+        #expect(server.takeOutbox() == message)
+    }
+
+    @Test func `ends an open batch of which nothing runs at once`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Self.batch + Bytes.message("H")
+        world.loop.settle()
+        server.inbox += Bytes.message("1") + Bytes.message("C", Array("SELECT 1\0".utf8))
+        world.loop.settle()
+        client.inbox += Bytes.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Self.batch + Bytes.message("H") + Bytes.terminate)
+    }
+
+    @Test func `of a client that stays ends an open batch after a while`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Self.batch + Bytes.terminate
+        world.loop.settle()
+        world.loop.advance(by: .milliseconds(900))
+        #expect(server.takeOutbox() == Self.batch)
+        world.loop.advance(by: .milliseconds(1200))
+        #expect(server.takeOutbox() == Bytes.terminate)
+    }
+
+    @Test func `of a session that is left out goes at once`() throws {
+        var configuration = Configuration()
+        configuration.cancel.exclusion.users = ["app"]
+        let world = try SimulatedSession(configuration)
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query + Bytes.terminate)
+    }
+
+    @Test func `is not held back while a password is asked for`() throws {
+        let world = try SimulatedSession()
+        let client = world.accept()
+        client.inbox += Bytes.startup
+        world.loop.settle()
+        let server = world.loop.connections[0]
+        _ = server.takeOutbox()
+        server.inbox += Bytes.message("R", [0, 0, 0, 3])
+        world.loop.settle()
+        client.inbox += Bytes.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate)
+    }
+}
