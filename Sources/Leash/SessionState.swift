@@ -56,10 +56,12 @@ package struct SessionState: Hashable, Sendable {
     private let isReplication: Bool
     private let isExcluded: Bool
     private var hasTerminated = false
+    /// A walsender sends WAL or a base backup, which ends with its connection.
+    private var isStreaming = false
     private var news = News.none
 
     /// - Parameters:
-    ///   - isReplication: a walsender's session, which is never cancelled and owes nothing in the sense of this record.
+    ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
     ///   - isExcluded: the operator, or the client itself, wants nothing of it cancelled.
     package init(isReplication: Bool, isExcluded: Bool = false) {
         self.isReplication = isReplication
@@ -75,7 +77,10 @@ package struct SessionState: Hashable, Sendable {
     package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
 
     /// What its client leaves behind is cancelled.
-    package var canBeReaped: Bool { !isReplication && !isExcluded }
+    package var canBeReaped: Bool { !onlyStreams && !isExcluded }
+
+    /// A walsender streams, and nothing else is owed: it notices the end of its connection by itself.
+    private var onlyStreams: Bool { isStreaming && owed.count == 1 }
 
     /// A Terminate has to wait, as something runs that a pooler would forget.
     package var mustHoldTerminate: Bool {
@@ -123,6 +128,8 @@ package struct SessionState: Hashable, Sendable {
         case BackendKind.backendKeyData, BackendKind.authentication, BackendKind.errorResponse,
             BackendKind.noticeResponse:
             noteBody(of: kind, body)
+        case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isStreaming = isReplication
+        case BackendKind.commandComplete: isStreaming = false
         default: break
         }
         owed.serverAnswered(kind)
@@ -143,6 +150,7 @@ package struct SessionState: Hashable, Sendable {
     private mutating func serverBecameReady(status: UInt8) {
         let isChanged = status != transactionStatus
         transactionStatus = status
+        isStreaming = false
         let count = owed.count
         owed.serverAnswered(BackendKind.readyForQuery)
         if dropKind != nil { noteReadiness(after: count, isChanged) }
@@ -199,7 +207,7 @@ extension SessionState {
         precondition(orphan == nil, "a client drops once")
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
-        if isAtRest || isReplication { return .end(kind.idleEnd) }
+        if isAtRest || onlyStreams { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         news = .none

@@ -27,7 +27,9 @@ public enum BackendKind {
     @inlinable public static var bindComplete: UInt8 { UInt8(ascii: "2") }
     @inlinable public static var closeComplete: UInt8 { UInt8(ascii: "3") }
     @inlinable public static var commandComplete: UInt8 { UInt8(ascii: "C") }
+    @inlinable public static var copyBothResponse: UInt8 { UInt8(ascii: "W") }
     @inlinable public static var copyInResponse: UInt8 { UInt8(ascii: "G") }
+    @inlinable public static var copyOutResponse: UInt8 { UInt8(ascii: "H") }
     @inlinable public static var emptyQueryResponse: UInt8 { UInt8(ascii: "I") }
     @inlinable public static var errorResponse: UInt8 { UInt8(ascii: "E") }
     @inlinable public static var functionCallResponse: UInt8 { UInt8(ascii: "V") }

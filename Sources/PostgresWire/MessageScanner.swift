@@ -187,7 +187,8 @@ package struct MessageScanner: Hashable, Sendable {
 
     private static let notedBackend = KindSet(
         BackendKind.authentication, BackendKind.backendKeyData, BackendKind.bindComplete, BackendKind.closeComplete,
-        BackendKind.commandComplete, BackendKind.copyInResponse, BackendKind.emptyQueryResponse,
+        BackendKind.commandComplete, BackendKind.copyBothResponse, BackendKind.copyInResponse,
+        BackendKind.copyOutResponse, BackendKind.emptyQueryResponse,
         BackendKind.errorResponse, BackendKind.functionCallResponse, BackendKind.noData, BackendKind.noticeResponse,
         BackendKind.parseComplete, BackendKind.portalSuspended, BackendKind.readyForQuery, BackendKind.rowDescription
     )

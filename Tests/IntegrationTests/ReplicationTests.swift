@@ -1,6 +1,7 @@
-// Replication connections: they speak the same protocol with other commands in it, and are never cancelled.
+// Replication connections: they speak the same protocol with other commands in it. What they stream is never cancelled.
 
 import Foundation
+import PostgresWire
 import Testing
 
 extension IntegrationTests {
@@ -68,6 +69,24 @@ extension IntegrationTests {
             #expect(try receiver.wait() == .code(0))
             pgleash.stop()
             try FileManager.default.removeItem(atPath: folder)
+        }
+
+        @Test(arguments: ["SELECT pg_sleep(60)", "CREATE_REPLICATION_SLOT waits TEMPORARY LOGICAL test_decoding"])
+        func `what a replication connection runs is cancelled when its client leaves`(_ command: String) throws {
+            let pgleash = try PgleashProcess()
+            // Its transaction is what the making of a slot waits for.
+            let transaction = try pgleash.connect(name: "open")
+            try transaction.send(Frontend.query("BEGIN; SELECT pg_current_xact_id()"))
+            try transaction.read(until: BackendKind.readyForQuery)
+            let client = try pgleash.connect(name: "walsender", parameters: [("replication", "database")])
+            try client.send(Frontend.query(command))
+            try wait(for: "the command") { try postgres.backends("walsender", state: "active") == 1 }
+            try client.leave(.fin)
+            #expect(try postgres.timeUntilGone("walsender") < .seconds(1))
+            let report = try pgleash.waitForReport("the outcome") { $0["orphans_total", "cancelled"] == 1 }
+            #expect(report["cancels_sent_total"] >= 1)
+            try transaction.leave(.fin)
+            pgleash.stop()
         }
     }
 }

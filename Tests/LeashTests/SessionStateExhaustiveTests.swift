@@ -54,7 +54,10 @@ private let beginnings = [
     Beginning("idle, without a key") { try session(.serverAnswered(Array("RZ".utf8))) },
     Beginning("busy with a query, a batch and a query") { try session(login, query, batch, query) },
     Beginning("in a copy") { try session(login, query, .serverAnswered([BackendKind.copyInResponse])) },
-    Beginning("replicating") { try session(login, query, of: DrivenSession(isReplication: true)) },
+    Beginning("a walsender at work") { try session(login, query, of: DrivenSession(isReplication: true)) },
+    Beginning("a walsender that streams") {
+        try session(login, query, .serverAnswered(Array("W".utf8)), of: DrivenSession(isReplication: true))
+    },
     Beginning("left out") { try session(login, query, of: DrivenSession(isExcluded: true)) },
     Beginning("given a grace") {
         try session(login, query, query, of: DrivenSession(timeout: shortTimeout, grace: .milliseconds(4)))

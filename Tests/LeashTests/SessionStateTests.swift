@@ -127,10 +127,21 @@ struct SessionStateTests {
         #expect(drop(session(.authenticated, .ready, .query)) == .reap(.end(.noKey)))
     }
 
-    @Test("A replication session is never cancelled")
-    func replication() {
-        let state = session(.authenticated, .key, .ready, .query, isReplication: true)
-        #expect(drop(state) == .end(.clientClosed))
+    @Test(
+        "What a walsender runs is cancelled, but not what it streams",
+        arguments: [
+            BackendKind.copyBothResponse, BackendKind.copyOutResponse,
+        ])
+    func replication(response: UInt8) {
+        let streams = Step(answers: [(response, [])])
+        #expect(drop(session(.authenticated, .key, .ready, .query, isReplication: true)) == .reap(.cancel))
+        let state = session(.authenticated, .key, .ready, .query, streams, isReplication: true)
+        #expect(drop(state) == .end(.clientClosed) && !state.canBeReaped)
+        let over = session(.authenticated, .key, .ready, .query, streams, .completed, isReplication: true)
+        #expect(drop(over) == .reap(.cancel), "another statement of the message runs")
+        let followed = session(.authenticated, .key, .ready, .query, streams, .query, isReplication: true)
+        #expect(drop(followed) == .reap(.wake(at: now.advanced(by: CancelTiming.slow))))
+        #expect(drop(session(.authenticated, .key, .ready, .query, streams)) == .reap(.cancel), "COPY TO is no stream")
     }
 
     @Test("A session that is left out ends with its client, and is counted when it was busy")

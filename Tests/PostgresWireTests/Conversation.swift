@@ -105,7 +105,7 @@ let backendNotes: [Note] = [
     Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"),
     Note("N", Array("SNOTICE\u{0}\u{0}".utf8)),
     Note("E", Array("SERROR\u{0}C57014\u{0}\u{0}".utf8)),
-    Note("Z", [UInt8(ascii: "E")]), Note("G"), Note("C"), Note("Z", [UInt8(ascii: "I")]),
+    Note("Z", [UInt8(ascii: "E")]), Note("G"), Note("H"), Note("C"), Note("Z", [UInt8(ascii: "I")]),
 ]
 let backendMessageCount: UInt64 = 30
 

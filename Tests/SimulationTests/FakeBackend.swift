@@ -245,7 +245,7 @@ final class FakeBackend: Actor {
     /// - Returns: whether the time has come.
     func wait(_ nanoseconds: UInt64?) -> Bool {
         // Whoever is left out of cancelling has nothing endless: its session may stay until the server is through.
-        let longest: UInt64? = client?.isLeftOut == true ? 10_000_000_000 : nil
+        let longest: UInt64? = client?.isLeftOut == true || client?.role == .replication ? 10_000_000_000 : nil
         let end = waitsUntil ?? (nanoseconds ?? longest).map { world.now + $0 } ?? never
         waitsUntil = end
         guard world.now >= end else {

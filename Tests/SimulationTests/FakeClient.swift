@@ -118,7 +118,7 @@ final class FakeClient: Actor {
     }
 
     /// Nothing of it is ever cancelled.
-    var isLeftOut: Bool { role == .replication || world.configuration.cancel.exclusion.users.contains("u\(number)") }
+    var isLeftOut: Bool { world.configuration.cancel.exclusion.users.contains("u\(number)") }
 
     /// Some of its statements control a transaction or the session.
     var usesControl: Bool {

@@ -211,6 +211,7 @@ struct Invariant: Sendable {
         // What a statement of control follows is not cancelled.
         let backends = world.server.backends.filter { backend in
             world.outcome(of: backend) == .gaveUp && !backend.isStubborn && backend.client?.usesControl != true
+                && backend.client?.role != .replication
         }
         return list(backends.map { "backend \($0.number)" })
     }

@@ -45,7 +45,9 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var cancelsSent = 0
     private(set) var drops = 0
     private(set) var outcomes = 0
-    let isReplication: Bool
+    private let isReplication: Bool
+    /// The server is sending a stream of a replication session's.
+    private var isStreaming = false
     let isExcluded: Bool
     let grace: Duration
     let isCut: Bool
@@ -135,6 +137,11 @@ extension DrivenSession {
             let (kind, body) = Self.message(kind)
             if kind == BackendKind.errorResponse, order != nil || cancelsSent > 0 { hasFailed = true }
             state.serverAnswered(kind, body.span)
+            switch kind {
+            case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isStreaming = isReplication
+            case BackendKind.commandComplete, BackendKind.readyForQuery: isStreaming = false
+            default: break
+            }
         }
         if stage == .reaping { try perform(state.serverAnsweredWhileReaping(at: now)) }
     }
@@ -153,7 +160,7 @@ extension DrivenSession {
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
-        let wasReapable = !state.isAtRest && !isReplication
+        let wasReapable = !state.isAtRest && !(isStreaming && state.owed.count == 1)
         switch state.clientDropped(kind, isCut: isCut, at: now, timeout: timeout, grace: grace) {
         case .none: throw Violation("a drop leads somewhere: \(self)")
         case .end:

@@ -15,7 +15,6 @@ extension DrivenSession {
     func checkCancel() throws(Violation) {
         try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
         try checkRule(!state.isAtRest, "only a busy session is cancelled")
-        try checkRule(!isReplication, "a replication session is never cancelled")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
         try checkRule(graceEnd.map { now >= $0 } == true, "nothing is cancelled within the grace")
         try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
