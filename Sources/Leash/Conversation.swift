@@ -62,7 +62,7 @@ struct Conversation {
     }
 
     /// What the server has got is followed, and nothing else: it is what the server will answer.
-    mutating func pass(
+    @inline(__always) mutating func pass(
         _ bytes: Span<UInt8>, to server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
         try toServer.pass(bytes, to: server, traffic, &state) { state, kind, body in state.clientSent(kind, body) }

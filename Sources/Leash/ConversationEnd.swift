@@ -43,7 +43,7 @@ extension Conversation {
     private static let terminateLength = 5
 
     /// The bytes end like a Terminate; they may also be the end of another message.
-    static func endsLikeTerminate(_ bytes: Span<UInt8>) -> Bool {
+    @inline(__always) static func endsLikeTerminate(_ bytes: Span<UInt8>) -> Bool {
         let start = bytes.count - terminateLength
         guard start >= 0, bytes[start] == FrontendKind.terminate else { return false }
         return bytes.bigEndianUInt32(at: start + 1) == 4

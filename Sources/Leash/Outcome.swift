@@ -13,6 +13,8 @@ package enum DropKind: String, CaseIterable, Sendable {
     case protocolError = "protocol_error"
     /// It is still there: pgleash itself stops.
     case shutdown
+    /// It is still there: the connection to its server broke.
+    case serverLost = "server_lost"
 }
 
 /// How the reaping of an orphan ended.
@@ -29,11 +31,18 @@ package enum Outcome: String, CaseIterable, Sendable {
     case excluded
     /// `[cancel] timeout` passed while the server still owed something.
     case gaveUp = "gave_up"
+    /// The connection to the server broke, so that nobody knows what became of it. Cancels were sent by other ones.
+    case unconfirmed
 }
 
 extension Outcome {
     /// Nothing of the client's runs any more, as far as can be known.
-    var isConfirmed: Bool { self != .noKey && self != .gaveUp && self != .excluded }
+    var isConfirmed: Bool {
+        switch self {
+        case .cancelled, .finished, .serverClosed: true
+        case .noKey, .excluded, .gaveUp, .unconfirmed: false
+        }
+    }
 }
 
 /// Why a session ended.
@@ -64,7 +73,7 @@ package enum EndReason: String, CaseIterable, Sendable {
 
 extension DropKind {
     /// The client has not gone: it is pgleash that ends the session, and says why.
-    var leavesClient: Bool { self == .protocolError || self == .shutdown }
+    var leavesClient: Bool { self == .protocolError || self == .shutdown || self == .serverLost }
 
     /// How a session ends that this happens to while nothing is owed.
     var idleEnd: EndReason {
@@ -75,6 +84,7 @@ extension DropKind {
         case .timeout: .clientTimedOut
         case .protocolError: .protocolError
         case .shutdown: .shutdown
+        case .serverLost: .serverClosed
         }
     }
 }

@@ -55,7 +55,7 @@ struct Pipe {
     }
 
     /// Does the same, and follows what goes out.
-    mutating func pass(
+    @inline(__always) mutating func pass(
         _ bytes: Span<UInt8>,
         to destination: any StreamSocket,
         _ traffic: Counters.Traffic,
@@ -65,7 +65,7 @@ struct Pipe {
         switch send(bytes, to: destination) {
         case .failed(let error): return error
         case .bytes(let sent):
-            try follow(bytes.extracting(0..<sent), traffic, &state, note: note)
+            try follow(sent == bytes.count ? bytes : bytes.extracting(0..<sent), traffic, &state, note: note)
             return nil
         }
     }
@@ -93,7 +93,7 @@ struct Pipe {
         return nil
     }
 
-    private mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
+    @inline(__always) private mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
         guard !isStalled else {
             backlog.append(bytes)
             return .bytes(0)

@@ -117,6 +117,9 @@ package struct Reaper: Hashable, Sendable {
         return hasBegun ? goOn(at: now) : .none
     }
 
+    /// How long nothing is cancelled yet.
+    package func graceLeft(at now: MonotonicTime) -> Duration { max(graceEnd.since(now), .zero) }
+
     /// When `timePassed` must come at the latest.
     package var wakeTime: MonotonicTime {
         if isCancelling { return deadline }

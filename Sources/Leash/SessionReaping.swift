@@ -16,7 +16,7 @@ extension Session {
             kind, isCut: isCut, at: worker.loop.now, timeout: limits.timeout, grace: grace
         )
         switch action {
-        case .none: break
+        case .none, .lose: break
         case .end(let reason) where kind.leavesClient: beginClosing(reason)
         case .end(let reason): end(reason)
         case .reap(let action):
@@ -78,7 +78,36 @@ extension Session {
     }
 
     private func serverClosedWhileReaping() {
-        if case .reap(let action) = state.serverClosed() { perform(action) }
+        switch state.serverClosed(at: worker.now) {
+        case .none, .end: break
+        case .reap(let action): perform(action)
+        case .lose(let loss): loseServer(loss)
+        }
+    }
+
+    /// The connection broke before the server had answered: what is left to do needs none.
+    private func loseServer(_ loss: SessionState.Loss) {
+        guard let reaper = state.reaper else { return }
+        endReapCounts()
+        cancelUnseen(since: reaper.droppedAt, loss)
+        end(.reaped)
+    }
+
+    /// Cancels go on without the connection to the server.
+    func cancelUnseen(since droppedAt: MonotonicTime, _ loss: SessionState.Loss) {
+        guard let key = state.cancelKey, let cancelRoute else { return }
+        var metadata = logMetadata
+        metadata["drop"] = "\((state.dropKind ?? .serverLost).rawValue)"
+        let origin = UnseenOrphan.Origin(
+            key: key, route: cancelRoute, droppedAt: droppedAt, cancelsSent: cancelsSent, metadata: metadata
+        )
+        worker.cancelUnseen(origin, loss)
+    }
+
+    /// One that can't be withdrawn any more is on its way.
+    private var cancelsSent: Int {
+        let isCancelUnderWay = cancelOrder.map { !$0.withdraw() } ?? false
+        return (state.reaper?.cancelsSent ?? 0) + (isCancelUnderWay ? 1 : 0)
     }
 
     /// The dispatcher is through with a cancel this session asked for.
@@ -131,7 +160,7 @@ extension Session {
 
     private func orderCancel() {
         guard let key = state.cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
-        cancelOrder = worker.orderCancel(.orphan, for: self, key, by: cancelRoute)
+        cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute)
         if let time = state.reaper?.wakeTime { wake(at: time) }
     }
 
@@ -144,21 +173,17 @@ extension Session {
     private func finishReaping(_ outcome: Outcome) {
         guard let reaper = state.reaper, let kind = state.dropKind else { return }
         let duration = (reaper.stoppedAt ?? worker.loop.now).since(reaper.droppedAt)
-        worker.counters.orphansActive.add(-1)
-        let address = cancelRoute?.address.address
-        if let address { worker.departures.orphanEnded(at: address) }
+        endReapCounts()
         worker.counters.orphans[outcome].add()
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         var metadata = logMetadata
         metadata["drop"] = "\(kind.rawValue)"
-        // One that can't be withdrawn any more is on its way.
-        let isCancelUnderWay = cancelOrder.map { !$0.withdraw() } ?? false
-        metadata["attempts"] = "\(reaper.cancelsSent + (isCancelUnderWay ? 1 : 0))"
+        metadata["attempts"] = "\(cancelsSent)"
         metadata["outcome"] = "\(outcome.rawValue)"
-        metadata["milliseconds"] = "\((duration.milliseconds * 10).rounded() / 10)"
+        metadata["milliseconds"] = Self.logged(duration)
         logReaping(outcome, metadata)
         // Where its backend holds a transaction, others may wait for the end of it.
-        if state.isAtRest, !state.isInTransaction, let server, let address {
+        if state.isAtRest, !state.isInTransaction, let server, let address = cancelRoute?.address.address {
             self.server = nil
             let canTerminate = state.canTerminate && !conversation.toServer.isStalled
             let lastMessage = canTerminate ? LastMessages.terminate : []
@@ -167,12 +192,22 @@ extension Session {
         end(.reaped)
     }
 
+    private func endReapCounts() {
+        worker.counters.orphansActive.add(-1)
+        if let address = cancelRoute?.address.address { worker.departures.orphanEnded(at: address) }
+    }
+
+    /// A time as the log has it, in milliseconds.
+    static func logged(_ duration: Duration) -> Logger.MetadataValue {
+        "\((duration.milliseconds * 10).rounded() / 10)"
+    }
+
     private func logReaping(_ outcome: Outcome, _ metadata: Logger.Metadata) {
         let (level, message): (Logger.Level, Logger.Message) =
             switch outcome {
             case .cancelled, .finished, .serverClosed: (.info, "orphan reaped")
             case .excluded: (.info, "excluded from cancelling, what it left may still run")
-            case .noKey, .gaveUp: (.warning, "gave up, what it left may still run")
+            case .noKey, .gaveUp, .unconfirmed: (.warning, "gave up, what it left may still run")
             }
         // Who has not logged in is a stranger.
         if state.owed.isStartingUp {

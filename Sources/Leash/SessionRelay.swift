@@ -37,11 +37,7 @@ extension Session {
 
     private func relay(fromServer server: any StreamSocket) {
         let received = worker.receive(from: server) { bytes in
-            if channelBinding == nil {
-                passOnToClient(bytes, from: server)
-            } else {
-                withEdited(bytes) { passOnToClient($0, from: server) }
-            }
+            if channelBinding == nil { passOnToClient(bytes) } else { withEdited(bytes) { passOnToClient($0) } }
         }
         switch received {
         case .wouldBlock, .bytes: break
@@ -59,7 +55,7 @@ extension Session {
         serverClosed()
     }
 
-    private func passOnToClient(_ bytes: Span<UInt8>, from server: any StreamSocket) {
+    private func passOnToClient(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
             let step: Conversation.Step
             if listing == .awaited {
@@ -71,7 +67,7 @@ extension Session {
                 step = try conversation.serverSent(bytes, to: client, worker.counters.server)
             }
             follow(step)
-            if conversation.end.isHeld { releaseTerminate(to: server) }
+            if conversation.end.isHeld { releaseTerminate() }
             if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
             breakOff(.server, error)
@@ -93,7 +89,8 @@ extension Session {
         updateInterests(step.flow)
     }
 
-    private func releaseTerminate(to server: any StreamSocket) {
+    private func releaseTerminate() {
+        guard let server else { return }
         conversation.releaseTerminate(to: server)
         updateInterests(conversation.flow)
     }
@@ -147,8 +144,19 @@ extension Session {
     }
 
     /// The server ended the session; what it said last goes to the client first.
-    func serverClosed() {
-        if case .end(let reason) = state.serverClosed() { beginClosing(reason) }
+    func serverClosed() { serverIsGone(.serverClosed) }
+
+    /// What runs there without anybody to see its answer is cancelled, and the client told.
+    private func serverIsGone(_ reason: EndReason) {
+        switch state.serverClosed(at: worker.now) {
+        case .none, .reap: break
+        case .end(let other): beginClosing(reason == .serverClosed ? other : reason)
+        case .lose(let loss):
+            worker.counters.drops[.serverLost].add()
+            cancelUnseen(since: worker.now, loss.after(worker.configuration.cancel.grace))
+            tellClient(FatalError(.connectionFailure, "server closed the connection unexpectedly"))
+            beginClosing(reason)
+        }
     }
 
     /// A message can't be right: from here on nobody knows where the next one begins.
@@ -160,7 +168,7 @@ extension Session {
         worker.logThrottled(.warning, "invalid message length", metadata)
         let message = "invalid message length \(error.length) from the \(side)"
         tellClient(FatalError(.protocolViolation, message))
-        side == .client ? clientDropped(.protocolError) : beginClosing(.protocolError)
+        side == .client ? clientDropped(.protocolError) : serverIsGone(.protocolError)
     }
 
     /// Says something of our own to the client, where a message of the server's isn't under way.

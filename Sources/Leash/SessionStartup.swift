@@ -185,7 +185,7 @@ extension Session {
 
     private func orderCancels(_ purpose: CancelOrder.Purpose, _ key: CancelKey, _ routes: [CancelRoute]) {
         stage = .relayingCancel(underWay: routes.count, isSent: false)
-        for route in routes { _ = worker.orderCancel(purpose, for: self, key, by: route) }
+        for route in routes { _ = worker.orderCancel(purpose, for: id, key, by: route) }
         let hasLeft = client.interest.isEmpty
         if hasLeft { end(.cancelRelayed) }
     }

@@ -12,6 +12,8 @@ package struct SessionState: Hashable, Sendable {
         case end(EndReason)
         /// The client is gone: close its side, read on from the server and throw it away, and do what the reaper says.
         case reap(Reaper.Action)
+        /// The connection to the server is gone, and what it owes may still run.
+        case lose(Loss)
     }
 
     /// What is known of a session whose client is gone.
@@ -55,7 +57,9 @@ package struct SessionState: Hashable, Sendable {
 
     private let isReplication: Bool
     private let isExcluded: Bool
-    private var hasTerminated = false
+    private(set) var hasTerminated = false
+    /// The server has said that it ends the session.
+    package private(set) var isServerLeaving = false
     /// A walsender sends WAL or a base backup, which ends with its connection.
     private var isStreaming = false
     private var news = News.none
@@ -168,6 +172,7 @@ package struct SessionState: Hashable, Sendable {
 
     /// What an error or a notice tells of a session without a client.
     private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {
+        if ServerMessage.endsSession(body) { isServerLeaving = true }
         guard var orphan else { return }
         let message = ServerMessage(body: body)
         if kind == BackendKind.errorResponse {
@@ -208,6 +213,8 @@ extension SessionState {
         let kind = hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
         if isAtRest || onlyStreams { return .end(kind.idleEnd) }
+        // A cancel would find no process.
+        if isServerLeaving { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         news = .none
@@ -252,11 +259,5 @@ extension SessionState {
     package mutating func timePassed(at now: MonotonicTime) -> Reaper.Action {
         let timing = cancelTiming
         return orphan?.reaper.timePassed(timing, at: now) ?? .none
-    }
-
-    /// The server closed its side.
-    package func serverClosed() -> Action {
-        if let reaper { return .reap(reaper.serverClosed()) }
-        return .end(hasTerminated ? .clientTerminated : .serverClosed)
     }
 }

@@ -68,6 +68,7 @@ package final class Worker {
     private let dispatcher: Mailbox<DispatcherLetter>
     private let load: WorkerLoad
     private var sessions: [SessionID: Session] = [:]
+    private var unseenOrphans: [SessionID: UnseenOrphan] = [:]
     /// Of the newest session: most often the next one takes the same, and need not have its own.
     private var newestRoute: CancelRoute?
     /// Runs while there are sessions.
@@ -108,7 +109,9 @@ package final class Worker {
         switch letter {
         case .client(let accepted): open(accepted)
         case .serverResolved(let id, let answer): sessions[id]?.serverResolved(answer)
-        case .cancelConcluded(let id, let result): sessions[id]?.cancelConcluded(result)
+        case .cancelConcluded(let id, let result):
+            sessions[id]?.cancelConcluded(result)
+            unseenOrphans[id]?.cancelConcluded(result)
         case .report(let reply):
             let now = loop.now
             reply(sessions.values.map { $0.snapshot(at: now) })
@@ -139,7 +142,7 @@ package final class Worker {
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
-        let leaving = sessions.values.filter(\.conversation.end.isHeld)
+        let leaving = sessions.values.filter { $0.conversation.end.isHeld }
         for session in leaving.sorted(by: { $0.id < $1.id }) { session.releaseOverdueTerminate() }
         if sessions.isEmpty { ticker?.stop() }
     }
@@ -165,15 +168,30 @@ package final class Worker {
         return route
     }
 
-    /// Asks the dispatcher for a cancel; `cancelConcluded` of the session follows, unless the order is withdrawn or
-    /// answered.
+    /// A session's connection to its server broke while something ran.
+    func cancelUnseen(_ origin: UnseenOrphan.Origin, _ loss: SessionState.Loss) {
+        nextID += 1
+        let orphan = UnseenOrphan(nextID, worker: self, origin, loss)
+        unseenOrphans[nextID] = orphan
+        orphan.start()
+    }
+
+    /// It has ended.
+    func forget(unseen id: SessionID) {
+        // Still running its own code: it must outlive this call.
+        let orphan = unseenOrphans.removeValue(forKey: id)
+        withExtendedLifetime(orphan) { finishDraining() }
+    }
+
+    /// Asks the dispatcher for a cancel; `cancelConcluded` of who has this identifier follows, unless the order is
+    /// withdrawn or answered.
     func orderCancel(
         _ purpose: CancelOrder.Purpose,
-        for session: Session,
+        for id: SessionID,
         _ key: CancelKey,
         by route: CancelRoute
     ) -> CancelOrder {
-        let (id, mailbox) = (session.id, mailbox)
+        let mailbox = mailbox
         let order = CancelOrder(purpose, route, key: key, dispatcher: dispatcher) {
             mailbox.post(.cancelConcluded(id, $0))
         }
@@ -197,11 +215,12 @@ package final class Worker {
         drained = reply
         // In the order they came, as a simulation from a seed must be the same each time.
         for session in sessions.values.sorted(by: { $0.id < $1.id }) { session.shutDown() }
+        for (_, orphan) in unseenOrphans.sorted(by: { $0.key < $1.key }) { orphan.hurry() }
         finishDraining()
     }
 
     private func finishDraining() {
-        guard sessions.isEmpty, let drained else { return }
+        guard sessions.isEmpty, unseenOrphans.isEmpty, let drained else { return }
         self.drained = nil
         drained()
     }

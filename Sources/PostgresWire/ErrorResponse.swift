@@ -2,6 +2,7 @@
 
 /// The error codes pgleash uses, from PostgreSQL's appendix "PostgreSQL Error Codes".
 package enum SQLState: String, Sendable {
+    case connectionFailure = "08006"
     case protocolViolation = "08P01"
     case featureNotSupported = "0A000"
     case invalidAuthorizationSpecification = "28000"

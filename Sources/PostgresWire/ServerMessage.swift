@@ -19,9 +19,33 @@ package struct ServerMessage: Hashable, Sendable {
         }
     }
 
+    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or a warning of the class
+    /// "Operator Intervention" (57P), which each session gets when another one crashes.
+    package static func endsSession(_ body: Span<UInt8>) -> Bool {
+        var start = 0
+        for offset in 0..<body.count where body[offset] == 0 {
+            let field = body.extracting(start..<offset)
+            if isFatal(field) || field.begins(with: "C57P") { return true }
+            start = offset + 1
+        }
+        return false
+    }
+
+    /// The severity, in the server's language or, since PostgreSQL 9.6, in English.
+    private static func isFatal(_ field: Span<UInt8>) -> Bool {
+        field.begins(with: "VFATAL") || field.begins(with: "VPANIC") || field.begins(with: "SFATAL")
+    }
+
     /// `warning`, the code of one that has no other: also that a commit did not wait for its standby.
     package static let warning: String = "01000"
 
     /// `query_canceled`, the error of a statement that was cancelled.
     package static let queryCanceled: String = "57014"
+}
+
+extension Span<UInt8> {
+    fileprivate func begins(with text: StaticString) -> Bool {
+        guard count >= text.utf8CodeUnitCount else { return false }
+        return text.description.utf8.enumerated().allSatisfy { self[$0.offset] == $0.element }
+    }
 }

@@ -83,7 +83,7 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
-    @Test("A server that answers nothing ends the session")
+    @Test("A server that answers nothing ends the session, and what it runs is cancelled by another connection")
     func serverLost() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
@@ -95,5 +95,6 @@ struct SessionSilenceTests {
         client.isEnded = true
         world.loop.settle()
         #expect(world.ended(.serverClosed) == 1)
+        #expect(world.cancels.first?.takeOutbox() == Bytes.cancelRequest)
     }
 }

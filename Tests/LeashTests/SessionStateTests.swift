@@ -9,7 +9,7 @@ import Testing
 private let now = MonotonicTime(nanoseconds: 1)
 
 /// A session as far as the steps say.
-private func session(_ steps: Step..., isReplication: Bool = false) -> SessionState {
+func session(_ steps: Step..., isReplication: Bool = false) -> SessionState {
     var state = SessionState(isReplication: isReplication)
     for step in steps {
         for (kind, body) in step.answers { state.serverAnswered(kind, body.span) }
@@ -18,7 +18,7 @@ private func session(_ steps: Step..., isReplication: Bool = false) -> SessionSt
     return state
 }
 
-private struct Step {
+struct Step {
     var requests: [UInt8] = []
     var answers: [(UInt8, [UInt8])] = []
 
@@ -28,6 +28,9 @@ private struct Step {
     static let ready = Step(answers: [(BackendKind.readyForQuery, [UInt8(ascii: "I")])])
     static let readyInTransaction = Step(answers: [(BackendKind.readyForQuery, [UInt8(ascii: "T")])])
     static let completed = Step(answers: [(BackendKind.commandComplete, [])])
+    static let fatal = Step(
+        answers: [(BackendKind.errorResponse, Array("SFATAL\0VFATAL\0C57P01\0Mterminating\0\0".utf8))]
+    )
     static let query = Step(requests: [FrontendKind.query])
     static let terminate = Step(requests: [FrontendKind.terminate])
 }
@@ -256,15 +259,6 @@ struct SessionStateTests {
         state.serverAnswered(BackendKind.noticeResponse, notice.span)
         #expect(state.takeWarning()?.text == "canceling wait")
         #expect(state.takeWarning() == nil)
-    }
-
-    @Test("The server closes: the reason depends on whether the client had said goodbye")
-    func serverCloses() {
-        #expect(session(.authenticated, .key, .ready).serverClosed() == .end(.serverClosed))
-        #expect(session(.authenticated, .key, .ready, .terminate).serverClosed() == .end(.clientTerminated))
-        var reaped = session(.authenticated, .key, .ready, .query)
-        _ = reaped.clientDropped(.fin, at: now, timeout: .seconds(30))
-        #expect(reaped.serverClosed() == .reap(.end(.serverClosed)))
     }
 
     @Test("A batch that failed and has no Sync runs nothing: its client may go, and a cancel needs no other")

@@ -129,7 +129,10 @@ struct SessionTests {
             client.isEnded = true
             world.loop.settle()
         }
-        for (_, server) in sessions { server.isEnded = true }
+        for (_, server) in sessions {
+            server.inbox += FatalError(.adminShutdown, "terminating").bytes
+            server.isEnded = true
+        }
         world.loop.settle()
         #expect(world.outcomes(.serverClosed) == 2 && world.isOverAndBalanced)
         world.loop.network = .accepts

@@ -79,6 +79,11 @@ final class Facts: @unchecked Sendable {
         if !isOfClient(backend) { commitsCutShort.append(backend) }
     }
 
+    /// pgleash itself wanted to cancel this backend.
+    func isOfOrphan(_ backend: FakeBackend) -> Bool {
+        orphanRequests.contains(RandomFrontend.cancelRequest(backend.key))
+    }
+
     /// A client's own cancel was meant for this backend.
     func isOfClient(_ backend: FakeBackend) -> Bool {
         clientRequests.contains(RandomFrontend.cancelRequest(backend.key))

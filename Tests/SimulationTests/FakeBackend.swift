@@ -41,10 +41,10 @@ final class FakeBackend: Actor {
     let key: [UInt8]
     /// The client of the session it was started for.
     private(set) var client: FakeClient?
-    private(set) var exitCause: ExitCause?
+    var exitCause: ExitCause?
     /// All it was sent, the start-up packet included, and all it said.
     private(set) var received: [UInt8] = []
-    private(set) var said: [UInt8] = []
+    var said: [UInt8] = []
     /// The step of the world since which pgleash can know that it is idle.
     private(set) var idleSince: Int?
     /// The step of the world in which pgleash closed the connection.
@@ -72,12 +72,16 @@ final class FakeBackend: Actor {
     /// might be, and leans to busy from there on. No driver sends such a thing.
     var hasIgnoredDoubtfulSync = false
     private var hasStarted = false
-    private var input: [UInt8] = []
-    private var output: [UInt8] = []
+    var input: [UInt8] = []
+    var output: [UInt8] = []
     private var isFlushing = false
     private let capacity: Int
     private var waitsUntil: UInt64?
-    private var diesAt: UInt64
+    var diesAt: UInt64
+    /// What stands between has ended the connection to pgleash, and keeps the one to the server.
+    var isSevered = false
+    /// It ran something then that nothing was to follow, and pgleash had read all it had said.
+    var wasSeveredAlone = false
 
     /// Output is sent at the latest when so much has gathered, as PostgreSQL does at 8 kB.
     private static let outputLimit = 64
@@ -103,7 +107,7 @@ final class FakeBackend: Actor {
         if socket.isClosed, closedAt == nil {
             (closedAt, closingTime) = (world.steps, world.now)
             // Blocked in a write or waiting for copy data, it notices.
-            if isRunning, !isFlushing, !isCopying { world.facts.orphans.append((self, "ran on")) }
+            if isRunning, !isFlushing, !isCopying, !isSevered { world.facts.orphans.append((self, "ran on")) }
         }
         noteIdleness()
         poke()
@@ -142,7 +146,7 @@ final class FakeBackend: Actor {
     private func noteIdleness() {
         let isIdle =
             hasStarted && work.isEmpty && !hasOpenBatch && !ignoresTillSync && input.isEmpty && output.isEmpty
-            && !hasExited && socket.outboxCount == 0 && socket.inbox.isEmpty
+            && !hasExited && !isSevered && socket.outboxCount == 0 && socket.inbox.isEmpty
         idleSince = isIdle ? idleSince ?? world.steps : nil
     }
 
@@ -164,7 +168,8 @@ final class FakeBackend: Actor {
     ///
     /// - Returns: false when it is blocked.
     private func flush() -> Bool {
-        if socket.isClosed {
+        if isSevered { output = [] }
+        if socket.isClosed, !isSevered {
             exit(.connectionLost)
             return false
         }
@@ -218,6 +223,7 @@ final class FakeBackend: Actor {
 
     /// - Returns: false when nothing has come.
     func receiveMore() -> Bool {
+        guard !isSevered else { return false }
         let available = socket.outboxCount
         guard available > 0 else {
             if socket.hasEndedSending {
@@ -262,33 +268,6 @@ final class FakeBackend: Actor {
 
     func noteStatement() {
         isRunning = true
-        if socket.isClosed { world.facts.orphans.append((self, "began")) }
-    }
-
-    // MARK: - The end
-
-    func exit(_ cause: ExitCause) {
-        world.trace("backend \(number) exits: \(cause)")
-        exitCause = cause
-        isRunning = false
-        if !output.isEmpty, !socket.isClosed {
-            socket.inbox += output
-            said += output
-        }
-        socket.isEnded = true
-    }
-
-    /// As an administrator or a crash ends it.
-    private func die() {
-        switch world.chance.below(3) {
-        case 0:
-            exit(.died)
-            socket.error = SystemError(104)
-        case 1:
-            exit(.died)
-        default:
-            say(Bytes.message("E", Array("FATAL\0".utf8)))
-            exit(.died)
-        }
+        if socket.isClosed, !isSevered { world.facts.orphans.append((self, "began")) }
     }
 }

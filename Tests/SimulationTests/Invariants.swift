@@ -25,7 +25,11 @@ struct Invariant: Sendable {
         Invariant("what goes in comes out", sameBytes),
         Invariant("no bytes are stuck") { list($0.facts.stuck) },
         Invariant("no cancel for an idle session") { list($0.facts.cancelsWhileIdle.map { "backend \($0.number)" }) },
-        Invariant("no cancel after the end") { list($0.facts.cancelsAfterEnd.map { "backend \($0.number)" }) },
+        Invariant("no cancel after the end") { world in
+            let backends = world.facts.cancelsAfterEnd.filter { world.outcome(of: $0) != .unconfirmed }
+            return list(backends.map { "backend \($0.number)" })
+        },
+        Invariant("what runs where the connection broke is cancelled", unseen),
         Invariant("no cancel with a wrong key") { list($0.facts.cancelsToNobody) },
         Invariant("no cancel for who is left out") { list($0.facts.cancelsToExcluded.map { "backend \($0.number)" }) },
         Invariant("nothing is committed without what came before it", beginnings),
@@ -56,7 +60,9 @@ struct Invariant: Sendable {
         let reaped = facts.reaped.map(\.client)
         guard Set(reaped).count == reaped.count else { return "a client was reaped twice: \(reaped)" }
         let ended = facts.reasons.filter { $0.value == [.reaped] }.keys
-        return Set(ended) == Set(reaped) ? nil : "\(reaped) have an outcome, \(ended) ended as reaped"
+        // Those that are still there when the connection to their server breaks end as any other.
+        let left = facts.reaped.filter { $0.drop != DropKind.serverLost.rawValue }.map(\.client)
+        return Set(ended) == Set(left) ? nil : "\(reaped) have an outcome, \(ended) ended as reaped"
     }
 
     /// A loop may be late by some milliseconds.
@@ -202,6 +208,16 @@ struct Invariant: Sendable {
             return orphan.backend.client?.isLeftOut != true
         }
         return list(findings.map { "backend \($0.backend.number) \($0.how)" })
+    }
+
+    /// That at least one cancel is asked for: it may be lost, and then there is no answer that would show it.
+    private static func unseen(_ world: World) -> String? {
+        let backends = world.server.backends.filter { backend in
+            backend.wasSeveredAlone && backend.isRunning && !world.facts.isOfOrphan(backend)
+                && backend.client?.isLeftOut != true && backend.client?.role != .replication
+                && backend.client?.usesControl != true && world.outcome(of: backend) != .noKey
+        }
+        return list(backends.map { "backend \($0.number)" })
     }
 
     /// Where all goes smoothly, only what catches every cancel is given up.

@@ -160,9 +160,9 @@ extension DrivenSession {
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
-        let wasReapable = !state.isAtRest && !(isStreaming && state.owed.count == 1)
+        let wasReapable = !state.isAtRest && !(isStreaming && state.owed.count == 1) && !state.isServerLeaving
         switch state.clientDropped(kind, isCut: isCut, at: now, timeout: timeout, grace: grace) {
-        case .none: throw Violation("a drop leads somewhere: \(self)")
+        case .none, .lose: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
             try checkRule(mayBeLeft, "what a busy client leaves is reaped")
@@ -178,7 +178,11 @@ extension DrivenSession {
     }
 
     private mutating func serverClosed() throws(Violation) {
-        switch state.serverClosed() {
+        switch state.serverClosed(at: now) {
+        case .lose(let loss):
+            try checkLoss(stage == .relaying ? loss.after(grace) : loss)
+            if stage == .reaping { outcomes += 1 }
+            end()
         case .none: throw Violation("a session ends when its server closes: \(self)")
         case .end:
             try checkRule(stage == .relaying, "a reaping ends with an outcome")

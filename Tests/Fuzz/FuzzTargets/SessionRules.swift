@@ -23,6 +23,17 @@ extension DrivenSession {
         try checkRule(deadline.map { now < $0 } == true, "nothing is cancelled after the deadline")
     }
 
+    /// The connection to the server broke, and cancels go on by others.
+    func checkLoss(_ loss: SessionState.Loss) throws(Violation) {
+        try checkRule(!state.isAtRest, "only a busy session has something to lose")
+        try checkRule(!isExcluded, "a session that is left out is never cancelled")
+        try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
+        try checkRule(!hasEndedStream, "after the end of the stream the key may mean nothing")
+        guard let delay = loss.delay else { return }
+        try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
+        try checkRule(graceEnd.map { now.advanced(by: delay) >= $0 } ?? (delay >= grace), "a grace is kept")
+    }
+
     /// Something is said in the client's place.
     func checkMessages(_ bytes: [UInt8]) throws(Violation) {
         try checkRule(!isCut, "after a part of a message nothing can follow")
@@ -43,6 +54,7 @@ extension DrivenSession {
         case .cancelled: try checkRule(hasFailed && state.isAtRest, "cancelled is what failed after a cancel")
         case .finished: try checkRule(!hasFailed && state.isAtRest, "finished is what a cancel did not end")
         case .serverClosed: break
+        case .unconfirmed: try checkRule(hasEndedStream, "what can be cancelled yet is not left")
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
         case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
         case .gaveUp:

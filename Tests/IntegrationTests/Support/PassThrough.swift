@@ -25,6 +25,7 @@ final class PassThrough {
             var mostCancelsOpen = 0
             var refusesEncryption = false
             var keepsCancels = false
+            var isToCut = false
             var openings: [Opening] = []
         }
 
@@ -88,6 +89,14 @@ final class PassThrough {
 
     /// From now on the connection of a CancelRequest stays open when the server has closed it, until pgleash closes it.
     func keepCancels() { shared.state.withLock { $0.keepsCancels = true } }
+
+    /// Resets the connections that came, but for cancels, and keeps those to the server, as a balancer does that
+    /// forgets a connection.
+    func cutOff() throws {
+        let shared = shared
+        shared.state.withLock { $0.isToCut = true }
+        try wait(for: "the cut of the pass-through") { shared.state.withLock { !$0.isToCut } }
+    }
 
     /// Returns when new connections find it so.
     func setDoor(_ door: Door) throws {

@@ -21,6 +21,8 @@ struct PassThroughLoop {
     private var links: [Link] = []
     /// The listener; then for each link its client and its server. poll(2) passes over -1.
     private var polled = [pollfd(fd: -1, events: Int16(POLLIN), revents: 0)]
+    /// Sockets to the server that nobody serves any more.
+    private var keptServers: [Int32] = []
     private var door = PassThrough.Door.refusing
     private var buffer = [UInt8](repeating: 0, count: 65_536)
 
@@ -31,6 +33,7 @@ struct PassThroughLoop {
     mutating func run() {
         while !shared.state.withLock({ $0.isStopping }) {
             followDoor()
+            if shared.state.withLock({ $0.isToCut }) { cutOff() }
             guard poll(&polled, nfds_t(polled.count), 2) > 0 else { continue }
             for number in links.indices {
                 if polled[1 + 2 * number].revents != 0 { passFromClient(number) }
@@ -40,6 +43,7 @@ struct PassThroughLoop {
             removeClosed()
         }
         for number in links.indices { end(number) }
+        for server in keptServers { close(server) }
         if polled[0].fd >= 0 { close(polled[0].fd) }
     }
 
@@ -103,6 +107,18 @@ struct PassThroughLoop {
         polled[2 + 2 * number].fd = server
         write(links[number].firstPacket[...], to: server)
         links[number].firstPacket = []
+    }
+
+    private mutating func cutOff() {
+        for number in links.indices where links[number].server >= 0 && !links[number].isCancel {
+            keptServers.append(links[number].server)
+            links[number].server = -1
+            var atOnce = linger(l_onoff: 1, l_linger: 0)
+            let size = socklen_t(MemoryLayout<linger>.size)
+            setsockopt(links[number].client, SOL_SOCKET, SO_LINGER, &atOnce, size)
+            end(number)
+        }
+        shared.state.withLock { $0.isToCut = false }
     }
 
     // MARK: Bytes

@@ -1,0 +1,89 @@
+// The end of the connection to the server, and what it says about what ran there.
+
+import PostgresWire
+import Reactor
+import Testing
+
+@testable import Leash
+
+private let now = MonotonicTime(nanoseconds: 1)
+
+@Suite("The end of the connection to the server")
+struct ServerLossTests {
+    @Test("The server closes: the reason depends on whether the client had said goodbye")
+    func serverCloses() {
+        #expect(close(session(.authenticated, .key, .ready)) == .end(.serverClosed))
+        #expect(close(session(.authenticated, .key, .ready, .terminate)) == .end(.clientTerminated))
+        #expect(close(session(.authenticated, .key, .ready, .query, .fatal)) == .end(.serverClosed))
+        #expect(close(dropped(.authenticated, .key, .ready, .query, .fatal)) == .reap(.end(.serverClosed)))
+    }
+
+    @Test("A client that leaves after that, but before the connection ends, leaves nothing")
+    func clientLeavesMeanwhile() {
+        var state = session(.authenticated, .key, .ready, .query, .fatal)
+        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .end(.clientClosed))
+    }
+
+    @Test("It closes without a word while something runs: that may run on")
+    func serverLost() {
+        let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))
+        #expect(close(session(.authenticated, .key, .ready, .query)) == atOnce)
+        #expect(close(dropped(.authenticated, .key, .ready, .query)) == atOnce)
+        #expect(close(session(.authenticated, .key, .ready, .query, .terminate)) == atOnce, "it has not read that")
+        #expect(
+            close(session(.authenticated, .key, .query)) == .lose(.init(delay: CancelTiming.slow, isForOneCancel: true))
+        )
+        let two = SessionState.Loss(delay: CancelTiming.slow, isForOneCancel: true)
+        #expect(close(session(.authenticated, .key, .ready, .query, .query)) == .lose(two))
+        var commit = session(.authenticated, .key, .ready)
+        commit.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
+        #expect(close(commit) == .lose(.init(delay: nil, isForOneCancel: true)))
+
+        var withGrace = session(.authenticated, .key, .ready, .query)
+        let grace = Duration.seconds(2)
+        #expect(SessionState.Loss(delay: .zero, isForOneCancel: false).after(grace).delay == grace)
+        _ = withGrace.clientDropped(.fin, at: now, timeout: .seconds(30), grace: grace)
+        let later = now.advanced(by: .milliseconds(500))
+        let left = SessionState.Loss(delay: .milliseconds(1500), isForOneCancel: false)
+        #expect(withGrace.serverClosed(at: later) == .lose(left))
+    }
+
+    @Test("It closes without a word where nothing runs, or nothing can be cancelled: that is its end")
+    func serverClosesAtRest() {
+        let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
+        let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
+        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
+        #expect(close(session(.authenticated, .key, .ready, .query, copy)) == .end(.serverClosed))
+        #expect(close(session(.authenticated, .key, .ready, open, answered)) == .end(.serverClosed))
+        #expect(close(session(.authenticated, .key)) == .end(.serverClosed))
+        #expect(close(session(.authenticated, .ready, .query)) == .end(.serverClosed))
+        var excluded = SessionState(isReplication: false, isExcluded: true)
+        for (kind, body) in Step.key.answers + Step.ready.answers { excluded.serverAnswered(kind, body.span) }
+        excluded.clientSent(FrontendKind.query)
+        #expect(close(excluded) == .end(.serverClosed))
+    }
+
+    @Test("It closes at the end of the stream that it was shown: a pooler has forgotten the key")
+    func serverClosesAtEndOfStream() {
+        var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
+        _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+        #expect(state.probe(at: now) == .endStream)
+        #expect(close(state) == .reap(.end(.unconfirmed)))
+    }
+
+    private func close(_ state: SessionState) -> SessionState.Action {
+        state.serverClosed(at: now)
+    }
+
+    private func dropped(_ steps: Step...) -> SessionState {
+        var state = SessionState(isReplication: false)
+        for step in steps {
+            for (kind, body) in step.answers { state.serverAnswered(kind, body.span) }
+            for kind in step.requests { state.clientSent(kind) }
+            if step.requests.contains(FrontendKind.query) {
+                _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+            }
+        }
+        return state
+    }
+}
