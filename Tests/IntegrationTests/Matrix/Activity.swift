@@ -28,14 +28,18 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var lock: String?
     /// What is sent with the start-up packet.
     var sentAhead: [UInt8] = []
+    /// The client doesn't go before it could send a query. One that does sends all it sends in that instant.
+    var awaitsStart = true
     /// Up to where the client goes. The last thing waited for shows that the activity is under way.
-    let steps: [Step]
+    var steps: [Step]
     /// What is sent in the instant the client goes.
     var lastWords: [UInt8] = []
     /// How many interrupts end it, at the most.
     var interrupts = 1
     /// For how long the server loses cancels, or pgleash sends none, at the most.
     var withoutCancels = Duration.zero
+    /// It leaves settings behind, which a pooler gives to the next client, too.
+    var changesSettings = false
     /// Of the client's socket; nil leaves it to the system.
     var receiveBuffer: Int32?
     /// Of each cell.
@@ -55,8 +59,8 @@ extension Activity {
     /// Seven of eight requests are followed by others, so each is cancelled after 40 ms only; timers tick every 4 ms.
     private static let pipelinePauses = Duration.milliseconds(7 * 44)
 
-    private static let sleep = "SELECT pg_sleep(600)"
-    private static let sleeps = Step.wait("state = 'active' AND wait_event = 'PgSleep'")
+    static let sleep = "SELECT pg_sleep(600)"
+    static let sleeps = Step.wait("state = 'active' AND wait_event = 'PgSleep'")
 
     /// One statement, in each way there is to send it.
     private static let queries = [
@@ -220,7 +224,7 @@ extension Activity {
                 .send(Frontend.query("SET jit = on; SET jit_above_cost = 0")), .read(until: BackendKind.readyForQuery),
             ],
             lastWords: Frontend.extended(sleep) + Frontend.sync, interrupts: 2, withoutCancels: .milliseconds(250),
-            repetitions: 10, leftOut: [.deadHost: onItsWay]
+            changesSettings: true, repetitions: 10, leftOut: [.deadHost: onItsWay]
         ),
     ]
 

@@ -11,7 +11,7 @@ final class MatrixRun {
     /// then is met at any moment between.
     private let longestStay: Duration
     private let pauses = MachinePauses.shared
-    private var holders: [String: LibpqClient] = [:]
+    private var locks = Locks()
 
     init(_ route: Route, limit: Duration, longestStay: Duration = .zero) {
         self.route = route
@@ -42,13 +42,14 @@ final class MatrixRun {
     /// - Returns: how long the backend of each was there, nil for one that still is.
     func together(_ activities: [Activity], _ departure: Departure, count: Int) throws -> [Duration?] {
         let all = activities.flatMap { Array(repeating: $0, count: count) }
-        for activity in activities { try prepare(activity) }
-        let clients = try all.map { try DoomedClient($0, departure, on: route, name: Self.name) }
+        for activity in activities { try locks.prepare(activity, on: route.server) }
+        let clients = try all.map { try client($0, departure) }
+        let backends = try clients.map { try BackendProcess($0.backendPID) }
         rest(longestStay * Double.random(in: 0...1))
-        guard BackendProcess.ends(of: clients.map(\.backend), within: .zero).allSatisfy({ $0 == nil }) else {
+        guard BackendProcess.ends(of: backends, within: .zero).allSatisfy({ $0 == nil }) else {
             throw TimedOut(description: "a backend had ended before its client went")
         }
-        let times = departure == .deadHost ? try whenHostDies(clients) : try whenTheyGo(clients)
+        let times = departure == .deadHost ? try whenHostDies(backends) : try whenTheyGo(clients, backends)
         if times.contains(nil) { try route.server.terminate(Self.name) }
         return times
     }
@@ -73,24 +74,21 @@ final class MatrixRun {
     /// What the server itself says is left, a parallel worker for one.
     func countLeft() throws -> Int { try route.server.backends(Self.name) }
 
-    private func prepare(_ activity: Activity) throws {
-        if let sql = activity.setUp { try route.server.query(sql) }
-        guard let lock = activity.lock, holders[lock] == nil else { return }
-        let holder = try LibpqClient(port: route.server.port, name: "holder")
-        try holder.query("BEGIN; \(lock)")
-        holders[lock] = holder
+    private func client(_ activity: Activity, _ departure: Departure) throws -> DoomedClient {
+        let client = try route.connect(from: departure, receiveBuffer: activity.receiveBuffer)
+        return try DoomedClient(activity, departure, over: client, to: [route.server], name: Self.name)
     }
 
-    private func whenTheyGo(_ clients: [DoomedClient]) throws -> [Duration?] {
+    private func whenTheyGo(_ clients: [DoomedClient], _ backends: [BackendProcess]) throws -> [Duration?] {
         let starts = try clients.map { try $0.depart() }
-        let ends = BackendProcess.ends(of: clients.map(\.backend), within: limit)
+        let ends = BackendProcess.ends(of: backends, within: limit)
         return zip(starts, ends).map(time)
     }
 
-    private func whenHostDies(_ clients: [DoomedClient]) throws -> [Duration?] {
+    private func whenHostDies(_ backends: [BackendProcess]) throws -> [Duration?] {
         let start = ContinuousClock.now
         return try route.whileHostIsDead {
-            BackendProcess.ends(of: clients.map(\.backend), within: limit).map { time(from: start, to: $0) }
+            BackendProcess.ends(of: backends, within: limit).map { time(from: start, to: $0) }
         }
     }
 

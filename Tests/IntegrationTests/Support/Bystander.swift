@@ -1,20 +1,33 @@
-// A client that only wants its `SELECT 1` answered, again and again, while something else is going on.
+// A client that only wants its short queries answered, again and again, while something else is going on.
 
 import Foundation
 import PostgresWire
 import Synchronization
 
-/// One session on a thread of its own, from the start to `stop`.
+/// One session, or one after the other, on a thread of its own, from the start to `stop`.
 final class Bystander: Sendable {
     private static let pause = Duration.milliseconds(2)
 
     private let isStopping = Atomic<Bool>(false)
     private let times = Mutex<[Duration]>([])
+    private let hits = Mutex<[String]>([])
     private let task = Mutex<ParallelTask?>(nil)
 
     /// Returns when the first answer is there.
-    init(port: UInt16, name: String = "bystander") throws {
-        let task = ParallelTask { [self] in try ask(port, name) }
+    ///
+    /// - Parameter queriesPerSession: after so many it ends the session and begins another, and after anything else than
+    ///   its answer, too; nil keeps it to one session.
+    init(port: UInt16, name: String = "bystander", queriesPerSession: Int? = nil) throws {
+        let task = ParallelTask { [self] in
+            guard let queriesPerSession else { return try ask(port, name) }
+            while !isStopping.load(ordering: .relaxed) {
+                do {
+                    try ask(port, name, queries: queriesPerSession)
+                } catch {
+                    hits.withLock { $0.append("\(error)") }
+                }
+            }
+        }
         self.task.withLock { $0 = task }
         do {
             try wait(for: "the first answer to \(name)") { times.withLock { !$0.isEmpty } }
@@ -28,16 +41,20 @@ final class Bystander: Sendable {
         isStopping.store(true, ordering: .relaxed)
     }
 
-    private func ask(_ port: UInt16, _ name: String) throws {
+    private func ask(_ port: UInt16, _ name: String, queries: Int = .max) throws {
         let client = try RawClient(port: port)
         try client.startUp(name: name)
-        while !isStopping.load(ordering: .relaxed) {
-            var answer: [UInt8] = []
+        var number = 0
+        while number < queries, !isStopping.load(ordering: .relaxed) {
+            number += 1
+            var answer: [Message] = []
             let time = try MachinePauses.shared.timed {
-                try client.send(Frontend.query("SELECT 1"))
-                answer = try client.read(until: BackendKind.readyForQuery).map(\.kind)
+                try client.send(Frontend.query("SELECT \(number)"))
+                answer = try client.read(until: BackendKind.readyForQuery)
             }
-            guard answer == Array("TDCZ".utf8) else { throw TimedOut(description: "\(name) got \(answer)") }
+            guard answer.map(\.kind) == Array("TDCZ".utf8), answer[1].body.ends(with: "\(number)") else {
+                throw TimedOut(description: "\(name) got \(answer.map(\.text))")
+            }
             times.withLock { $0.append(time) }
             rest(Self.pause)
         }
@@ -55,8 +72,28 @@ final class Bystander: Sendable {
         return times.withLock { $0 }
     }
 
+    /// Ends it where it has many sessions.
+    ///
+    /// - Returns: what came in the place of answers.
+    func stopAfterHits() throws -> [String] {
+        try stop()
+        return hits.withLock { $0 }
+    }
+
     /// Waits for the end of its session by the other side.
     func waitForEnd() {
         task.withLock { $0 }?.waitForEnd()
     }
+}
+
+extension Message {
+    /// The kind and, of an error, what it says.
+    fileprivate var text: String {
+        let kind = String(UnicodeScalar(kind))
+        return kind == "E" ? "E \(field("C")) \(field("M"))" : kind
+    }
+}
+
+extension [UInt8] {
+    fileprivate func ends(with text: String) -> Bool { suffix(text.utf8.count).elementsEqual(text.utf8) }
 }

@@ -51,6 +51,9 @@ final class ChildProcess {
     /// What it has written to standard error so far.
     var errorOutput: String { readText(errorFile) ?? "" }
 
+    /// What it has written to standard error behind the first `offset` bytes.
+    func errorOutput(from offset: Int) -> String { readText(errorFile, from: offset) ?? "" }
+
     var isRunning: Bool {
         collect()
         return exit == nil

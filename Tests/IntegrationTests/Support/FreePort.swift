@@ -11,6 +11,27 @@ func freePort() throws -> UInt16 {
     throw TimedOut(description: "no free port found")
 }
 
+/// Starts a program that listens on a port of its own, on one that turns out to be free.
+///
+/// - Parameters:
+///   - sign: what it writes, to standard output or error, as soon as it listens.
+///   - start: starts it with this port.
+func startOnFreePort(
+    _ name: String, sign: String, _ start: (UInt16) throws -> ChildProcess
+) throws -> (port: UInt16, process: ChildProcess) {
+    var lastWords = ""
+    for _ in 0..<20 {
+        let port = try freePort()
+        let process = try start(port)
+        try wait(for: "the start of \(name)", within: .seconds(30)) {
+            !process.isRunning || (process.output + process.errorOutput).contains(sign)
+        }
+        if process.isRunning { return (port, process) }
+        lastWords = process.output + process.errorOutput
+    }
+    throw TimedOut(description: "\(name) did not start: \(lastWords)")
+}
+
 private func isFree(_ port: UInt16) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     defer { close(descriptor) }

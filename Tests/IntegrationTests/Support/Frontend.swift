@@ -54,6 +54,22 @@ enum Frontend {
         return message("F", int32(function) + int16(1) + int16(1) + int16(arguments.count) + values + int16(1))
     }
 
+    /// The same messages with a comment before the text of each statement. Of the last there may be a part only.
+    static func commented(_ messages: [UInt8], _ comment: String) -> [UInt8] {
+        let comment = Array(comment.utf8)
+        var (commented, rest): ([UInt8], ArraySlice<UInt8>) = ([], messages[...])
+        while let kind = rest.first {
+            let length = rest.dropFirst().prefix(4).reduce(0) { $0 << 8 | Int($1) }
+            let body = rest.prefix(1 + length).dropFirst(5)
+            rest = rest.dropFirst(1 + length)
+            let name = kind == UInt8(ascii: "P") ? body.prefix { $0 != 0 }.count + 1 : 0
+            let hasText = kind == UInt8(ascii: "Q") || kind == UInt8(ascii: "P")
+            commented += [kind] + int32(length + (hasText ? comment.count : 0))
+            commented += body.prefix(name) + (hasText ? comment : []) + body.dropFirst(name)
+        }
+        return commented
+    }
+
     static func message(_ kind: Unicode.Scalar, _ body: [UInt8] = []) -> [UInt8] {
         [UInt8(ascii: kind)] + int32(body.count + 4) + body
     }

@@ -26,6 +26,8 @@ final class PassThrough {
             var refusesEncryption = false
             var keepsCancels = false
             var isToCut = false
+            var losesFirstCancels = false
+            var keysLost: Set<[UInt8]> = []
             var openings: [Opening] = []
         }
 
@@ -97,6 +99,8 @@ final class PassThrough {
         shared.state.withLock { $0.isToCut = true }
         try wait(for: "the cut of the pass-through") { shared.state.withLock { !$0.isToCut } }
     }
+    /// From now on the first CancelRequest with each key is lost: its connection is closed, and the server hears nothing.
+    func loseFirstCancels() { shared.state.withLock { $0.losesFirstCancels = true } }
 
     /// Returns when new connections find it so.
     func setDoor(_ door: Door) throws {

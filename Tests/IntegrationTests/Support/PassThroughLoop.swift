@@ -133,6 +133,7 @@ struct PassThroughLoop {
         if link.server >= 0 { return write(buffer[..<count], to: link.server) }
         if isRefused { return write([UInt8(ascii: "N")][...], to: link.client) }
         if link.firstPacket.isEmpty { classify(number, buffer[..<count]) }
+        if links[number].isCancel, isLost(buffer[..<count]) { return end(number) }
         links[number].firstPacket += buffer[..<count]
         if door == .open { dial(number) }
     }
@@ -200,6 +201,11 @@ struct PassThroughLoop {
             $0.cancelsOpen += 1
             $0.mostCancelsOpen = max($0.mostCancelsOpen, $0.cancelsOpen)
         }
+    }
+
+    /// - Parameter cancel: a CancelRequest.
+    private func isLost(_ cancel: ArraySlice<UInt8>) -> Bool {
+        shared.state.withLock { $0.losesFirstCancels && $0.keysLost.insert(Array(cancel)).inserted }
     }
 
     private func isAtEnd(_ descriptor: Int32) -> Bool {

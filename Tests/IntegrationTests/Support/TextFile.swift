@@ -2,11 +2,12 @@
 
 import Foundation
 
-/// What is in a file, as text; nil where there is none.
-func readText(_ path: String) -> String? {
+/// What is in a file behind its first `offset` bytes, as text; nil where there is none.
+func readText(_ path: String, from offset: Int = 0) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
+    lseek(descriptor, offset, SEEK_SET)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {

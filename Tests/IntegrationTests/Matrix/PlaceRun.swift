@@ -1,0 +1,171 @@
+// Lets clients go at one place, one right after the other, and looks all the while for what is left of them, and whether
+// pgleash says of something that it has ended while it still runs.
+
+import Foundation
+import PostgresWire
+import Synchronization
+
+/// The drops at one place.
+final class PlaceRun {
+    /// What is left after it is called an orphan.
+    static let limit = Duration.seconds(3)
+    /// What has not been seen to run for so long since its client went has ended. What begins later is still noticed.
+    private static let quiet = Duration.milliseconds(60)
+    /// More at a time would keep each other from running.
+    private static let mostOpen = 24
+    private static let lastNumber = Atomic<Int>(0)
+
+    private typealias Instant = ContinuousClock.Instant
+
+    private struct Drop {
+        let key: PlaceResult.Key
+        /// It may have its socket still.
+        var client: DoomedClient?
+        /// Since when it is to end.
+        var start: Instant
+        var end: Instant?
+        var isOrphan = false
+    }
+
+    private let place: Place
+    private var locks = Locks()
+    private var log: LogTail?
+    /// The lines in which pgleash says that something has ended, by application_name and by process ID.
+    private var reports: [String: String] = [:]
+    private var drops: [String: Drop] = [:]
+    /// Those that are to be looked after.
+    private var open: Set<String> = []
+    private var falseReports: [String: String] = [:]
+    private var orphans: [String] = []
+
+    init(_ place: Place) {
+        self.place = place
+        log = place.pgleash.map { LogTail(of: $0) }
+    }
+
+    /// Brings an activity about, and lets its client go.
+    ///
+    /// - Parameter stay: for how long the client stays then.
+    /// - Returns: its application_name, which is also in a comment before each of its statements.
+    @discardableResult
+    func drop(_ activity: Activity, _ departure: Departure, stay: Duration = .zero) throws -> String {
+        let name = "place-\(Self.lastNumber.wrappingAdd(1, ordering: .relaxed).newValue)"
+        for server in place.servers { try locks.prepare(activity, on: server) }
+        let client = try DoomedClient(
+            activity.commented("/* \(name) */ "), departure,
+            over: RawClient(port: place.port, receiveBuffer: activity.receiveBuffer), to: place.servers,
+            name: name, isNameUnique: true
+        )
+        rest(stay)
+        let key = PlaceResult.Key(activity: activity.description, departure: departure)
+        drops[name] = Drop(key: key, client: client, start: try client.depart())
+        open.insert(name)
+        repeat { try look() } while open.count >= Self.mostOpen
+        return name
+    }
+
+    /// Lets a client go that waits for the pooler's only connection, which is busy for so much longer.
+    func dropQueued(for time: Duration, _ departure: Departure) throws {
+        guard let pool = place.pool else { return }
+        let occupant = try RawClient(port: pool.port)
+        try occupant.startUp(name: "occupant")
+        for sql in ["BEGIN", "COMMIT"] {
+            try occupant.send(Frontend.query(sql))
+            try occupant.read(until: BackendKind.readyForQuery)
+            guard sql == "BEGIN" else { break }
+            let name = try drop(.queued(time), departure)
+            rest(time)
+            drops[name]?.start = .now
+            open.insert(name)
+        }
+        try occupant.leave(.terminate)
+        try settle()
+    }
+
+    /// Waits until nothing is left or called an orphan, and nothing comes any more.
+    func finish() throws -> PlaceResult {
+        try settle()
+        try place.pgleash?.waitForReport("no orphan", within: .seconds(40)) { $0["orphans_active"] == 0 }
+        rest(Self.quiet * 3)
+        try look()
+        try settle()
+        var result = PlaceResult(orphans: orphans, falseReports: falseReports.values.sorted())
+        for drop in drops.values {
+            let time = drop.isOrphan ? nil : drop.end.map { drop.start.duration(to: $0) }
+            result.cells[drop.key, default: Cell()].add(time)
+        }
+        return result
+    }
+
+    private func settle() throws {
+        while !open.isEmpty {
+            try look()
+            rest(.milliseconds(1))
+        }
+    }
+
+    // MARK: Looking
+
+    private struct Work {
+        let name: String
+        let server: PrivatePostgres
+        let pid: String
+        let isActive: Bool
+    }
+
+    /// First at what pgleash says: from then on it has to be true.
+    private func look() throws {
+        for line in log?.next() ?? [] { note(line) }
+        let works = try place.servers.flatMap(works)
+        let now = Instant.now
+        for work in works { try found(work, now) }
+        let found = Set(works.map(\.name))
+        for name in open where !found.contains(name) {
+            let start = drops[name]?.start ?? now
+            if drops[name]?.end == nil { drops[name]?.end = now }
+            guard start.duration(to: now) > Self.quiet else { continue }
+            drops[name]?.client = nil
+            open.remove(name)
+        }
+    }
+
+    private func note(_ line: String) {
+        let fields = Report.fields(line)
+        guard let outcome = fields["outcome"], ["cancelled", "finished", "server_closed"].contains(outcome) else {
+            return
+        }
+        // A pooler knows pgleash's process IDs by those of its own; a pooler before pgleash is the only client.
+        let key = place.kind == .behindPool ? "pid" : "application_name"
+        if let value = fields[key] { reports[value] = line }
+    }
+
+    /// What is at work for any client of ours, or holds a transaction for it.
+    private func works(on server: PrivatePostgres) throws -> [Work] {
+        let rows = try server.query(
+            """
+            SELECT pid, CASE WHEN query LIKE '/* place-%' THEN split_part(query, ' ', 2) ELSE application_name END,
+                state IN ('active', 'fastpath function call')
+            FROM pg_stat_activity
+            WHERE query LIKE '/* place-%' AND state <> 'idle'
+                OR application_name LIKE 'place-%' AND state = 'fastpath function call'
+            """
+        )
+        return rows.map { Work(name: $0[1], server: server, pid: $0[0], isActive: $0[2] == "t") }
+    }
+
+    private func found(_ work: Work, _ now: Instant) throws {
+        guard let drop = drops[work.name], !drop.isOrphan else { return }
+        open.insert(work.name)
+        drops[work.name]?.end = nil
+        let what = "\(drop.key.activity), \(drop.key.departure.rawValue) (\(work.name), pid \(work.pid))"
+        let report = reports[place.kind == .behindPool ? work.pid : work.name]
+        if work.isActive, let report { falseReports[work.name] = "\(what): \(report)" }
+        guard drop.start.duration(to: now) > Self.limit else { return }
+        guard MachinePauses.shared.timeWithout(from: drop.start, to: now) > Self.limit else { return }
+        drops[work.name]?.isOrphan = true
+        drops[work.name]?.client = nil
+        open.remove(work.name)
+        orphans.append(what)
+        try work.server.query("SELECT pg_terminate_backend(\(work.pid))")
+    }
+}

@@ -1,0 +1,32 @@
+// Where pgleash may stand: before a server, before or behind PgBouncer, before HAProxy. Wherever it is, nothing is left
+// of a client that goes, and what pgleash says of it is true.
+
+import Foundation
+import Testing
+
+extension IntegrationTests {
+    // HAProxy leads every second cancel to the other server, which knows no such process.
+    @Suite(.tags(.toleratesStrayCancels)) struct PlacesTests {
+        @Test(arguments: Place.Kind.leashed)
+        func `nothing is left of a client at this place, and nothing is reported that is not so`(
+            _ kind: Place.Kind
+        ) throws {
+            let strays = PrivatePostgres.shared.strayCancels
+            let result = try PlaceResult.measure(kind, count: DropCount.of(2, share: 0.001))
+            print("\(kind.rawValue): \(result.total.orphans) of \(result.total.count), \(result.total.times.summary)")
+            for orphan in result.orphans { Issue.record("left at \(kind.rawValue): \(orphan)") }
+            for report in result.falseReports { Issue.record("false at \(kind.rawValue): \(report)") }
+            if !kind.hasBalancer { #expect(PrivatePostgres.shared.strayCancels == strays) }
+        }
+
+        @Test(.enabled(if: PlaceTable.file != nil, "a table that takes many minutes"))
+        func `what is left at each place, with pgleash and without, is written down`() throws {
+            var table = PlaceTable()
+            for kind in Place.Kind.allCases {
+                table.results[kind] = try PlaceResult.measure(kind, count: DropCount.of(2, share: 0.001))
+                try table.markdown().write(toFile: #require(PlaceTable.file), atomically: true, encoding: .utf8)
+            }
+            for kind in Place.Kind.leashed { #expect(table.results[kind]?.total.orphans == 0, "\(kind.rawValue)") }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// A real HAProxy, Debian's, that shares connections out to several servers and looks at none of their bytes.
+
+import Foundation
+import Testing
+
+/// A running HAProxy. It is killed when the object goes.
+final class HAProxyProcess {
+    let port: UInt16
+    let process: ChildProcess
+
+    /// - Parameter servers: the ports of 127.0.0.1 behind it, each in its turn.
+    init(servers: [UInt16]) throws {
+        (port, process) = try startOnFreePort("HAProxy", sign: "Proxy postgres started") { port in
+            let lines = servers.map { "    server server-\($0) 127.0.0.1:\($0)" }
+            let file = try RunFolder.shared.newFile(
+                "haproxy.cfg",
+                """
+                global
+                    nbthread 1
+                    log stdout format raw local0
+
+                defaults
+                    mode tcp
+                    log global
+                    option tcplog
+                    timeout connect 10s
+                    timeout client 1h
+                    timeout server 1h
+
+                listen postgres
+                    bind 127.0.0.1:\(port)
+                    balance roundrobin
+                \(lines.joined(separator: "\n"))
+
+                """
+            )
+            return try ChildProcess(Programs.system("haproxy"), ["-db", "-f", file])
+        }
+    }
+
+    /// What it has logged so far: each connection, as it ends, with the server it led to.
+    var log: String { process.output }
+
+    /// Ends it, with all its connections.
+    func stop(sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(process.isRunning, "HAProxy had ended before: \(process.errorOutput)", sourceLocation: sourceLocation)
+        process.send(SIGTERM)
+        _ = try? process.wait(within: .seconds(8))
+    }
+}
