@@ -51,17 +51,26 @@ final class PlaceRun {
     func drop(_ activity: Activity, _ departure: Departure, stay: Duration = .zero) throws -> String {
         let name = "place-\(Self.lastNumber.wrappingAdd(1, ordering: .relaxed).newValue)"
         for server in place.servers { try locks.prepare(activity, on: server) }
-        let client = try DoomedClient(
-            activity.commented("/* \(name) */ "), departure,
-            over: RawClient(port: place.port, receiveBuffer: activity.receiveBuffer), to: place.servers,
-            name: name, isNameUnique: true
-        )
+        let client = try client(activity, departure, name)
         rest(stay)
         let key = PlaceResult.Key(activity: activity.description, departure: departure)
         drops[name] = Drop(key: key, client: client, start: try client.depart())
         open.insert(name)
         repeat { try look() } while open.count >= Self.mostOpen
         return name
+    }
+
+    private func client(_ activity: Activity, _ departure: Departure, _ name: String) throws -> DoomedClient {
+        do {
+            return try DoomedClient(
+                activity.commented("/* \(name) */ "), departure,
+                over: RawClient(port: place.port, receiveBuffer: activity.receiveBuffer), to: place.servers,
+                name: name, isNameUnique: true
+            )
+        } catch {
+            let log = place.pool?.log.split(separator: "\n").suffix(6).joined(separator: "\n") ?? ""
+            throw TimedOut(description: "\(activity) could not be brought about, \(name): \(error)\n\(log)")
+        }
     }
 
     /// Lets a client go that waits for the pooler's only connection, which is busy for so much longer.

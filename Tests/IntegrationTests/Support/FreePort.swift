@@ -14,17 +14,17 @@ func freePort() throws -> UInt16 {
 /// Starts a program that listens on a port of its own, on one that turns out to be free.
 ///
 /// - Parameters:
-///   - sign: what it writes, to standard output or error, as soon as it listens.
+///   - sign: what it writes to standard error as soon as it listens; nil for one that writes nothing.
 ///   - start: starts it with this port.
 func startOnFreePort(
-    _ name: String, sign: String, _ start: (UInt16) throws -> ChildProcess
+    _ name: String, sign: String? = nil, _ start: (UInt16) throws -> ChildProcess
 ) throws -> (port: UInt16, process: ChildProcess) {
     var lastWords = ""
     for _ in 0..<20 {
         let port = try freePort()
         let process = try start(port)
         try wait(for: "the start of \(name)", within: .seconds(30)) {
-            !process.isRunning || (process.output + process.errorOutput).contains(sign)
+            !process.isRunning || sign.map { process.errorOutput.contains($0) } ?? !isFree(port)
         }
         if process.isRunning { return (port, process) }
         lastWords = process.output + process.errorOutput

@@ -10,7 +10,7 @@ final class HAProxyProcess {
 
     /// - Parameter servers: the ports of 127.0.0.1 behind it, each in its turn.
     init(servers: [UInt16]) throws {
-        (port, process) = try startOnFreePort("HAProxy", sign: "Proxy postgres started") { port in
+        (port, process) = try startOnFreePort("HAProxy") { port in
             let lines = servers.map { "    server server-\($0) 127.0.0.1:\($0)" }
             let file = try RunFolder.shared.newFile(
                 "haproxy.cfg",
