@@ -40,6 +40,8 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var withoutCancels = Duration.zero
     /// It leaves settings behind, which a pooler gives to the next client, too.
     var changesSettings = false
+    /// A pooler passes it on as it was sent.
+    var passesPool = true
     /// Of the client's socket; nil leaves it to the system.
     var receiveBuffer: Int32?
     /// Of each cell.
@@ -136,7 +138,10 @@ extension Activity {
 
     /// More than one answer is owed.
     private static let pipelines = [
-        Activity(description: "query behind an error in a batch", steps: [.send(behindError), sleeps]),
+        Activity(
+            // PgBouncer takes the skipped query for one that is answered, and waits for it before it sends the next.
+            description: "query behind an error in a batch", steps: [.send(behindError), sleeps], passesPool: false
+        ),
         Activity(
             description: "pipeline of 8 Sync'd batches",
             steps: [.send((1...8).flatMap { _ in Frontend.extended("SELECT pg_sleep(20)") + Frontend.sync }), sleeps],

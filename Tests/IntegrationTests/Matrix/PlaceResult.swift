@@ -36,7 +36,7 @@ extension PlaceResult {
     static func measure(_ kind: Place.Kind, count: Int) throws -> PlaceResult {
         var result = PlaceResult()
         try measure(at: Place(kind), into: &result) { run in
-            for activity in Activity.ofPlaces {
+            for activity in Activity.ofPlaces where activity.passesPool || !kind.hasPool {
                 try repeating(activity, activity.isLarge ? (count + 1) / 2 : count) { try run.drop(activity, $0) }
             }
         }
