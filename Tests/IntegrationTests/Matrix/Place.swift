@@ -1,5 +1,5 @@
-// Where pgleash may stand among others: before a server, before or behind a pooler, before a balancer; and these without
-// it, for comparison.
+// Where pgleash may stand among others: before a server, before or behind a pooler, before a balancer; and these
+// without it, for comparison.
 
 import Foundation
 import Testing

@@ -1,5 +1,5 @@
-// Lets clients go at one place, one right after the other, and looks all the while for what is left of them, and whether
-// pgleash says of something that it has ended while it still runs.
+// Lets clients go at one place, one right after the other, and looks all the while for what is left of them, and
+// whether pgleash says of something that it has ended while it still runs.
 
 import Foundation
 import PostgresWire

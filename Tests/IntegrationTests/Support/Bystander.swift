@@ -15,8 +15,8 @@ final class Bystander: Sendable {
 
     /// Returns when the first answer is there.
     ///
-    /// - Parameter queriesPerSession: after so many it ends the session and begins another, and after anything else than
-    ///   its answer, too; nil keeps it to one session.
+    /// - Parameter queriesPerSession: after so many it ends the session and begins another, and after anything but its
+    ///   answer, too; nil keeps it to one session.
     init(port: UInt16, name: String = "bystander", queriesPerSession: Int? = nil) throws {
         let task = ParallelTask { [self] in
             guard let queriesPerSession else { return try ask(port, name) }

@@ -92,6 +92,10 @@ final class PassThrough {
     /// From now on the connection of a CancelRequest stays open when the server has closed it, until pgleash closes it.
     func keepCancels() { shared.state.withLock { $0.keepsCancels = true } }
 
+    /// From now on the first CancelRequest with each key is lost: its connection is closed, and the server hears
+    /// nothing.
+    func loseFirstCancels() { shared.state.withLock { $0.losesFirstCancels = true } }
+
     /// Resets the connections that came, but for cancels, and keeps those to the server, as a balancer does that
     /// forgets a connection.
     func cutOff() throws {
@@ -99,8 +103,6 @@ final class PassThrough {
         shared.state.withLock { $0.isToCut = true }
         try wait(for: "the cut of the pass-through") { shared.state.withLock { !$0.isToCut } }
     }
-    /// From now on the first CancelRequest with each key is lost: its connection is closed, and the server hears nothing.
-    func loseFirstCancels() { shared.state.withLock { $0.losesFirstCancels = true } }
 
     /// Returns when new connections find it so.
     func setDoor(_ door: Door) throws {
