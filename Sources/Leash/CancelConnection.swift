@@ -34,12 +34,12 @@ final class CancelConnection: SocketOwner {
     }
 
     private let loop: any EventLoop
-    private let order: CancelOrder
+    let order: CancelOrder
     private let report: (Progress) -> Void
     private var connector: ServerConnector?
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
-    private var isSent = false
+    private(set) var isSent = false
 
     /// - Parameters:
     ///   - order: what is to be sent, and where to.

@@ -17,6 +17,9 @@ package final class CancelDispatcher {
     /// By where they lead; those with nothing to do are not there.
     private(set) var lanes: [SocketAddress: CancelLane] = [:]
     private var running: [ObjectIdentifier: CancelConnection] = [:]
+    /// Connections whose orders are over, oldest first. They have no place any more, and stay open until the server
+    /// closes them: PgBouncer 1.18 exits when a client ends the connection of a cancel that it is passing on.
+    private var lingering: [CancelConnection] = []
 
     package init(
         loop: any EventLoop,
@@ -82,17 +85,30 @@ package final class CancelDispatcher {
 
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
         // Still running the connection's own code: it must outlive this call.
-        let connection = running.removeValue(forKey: ObjectIdentifier(order))
+        guard let connection = running.removeValue(forKey: ObjectIdentifier(order)) else {
+            return endLingering(of: order)
+        }
         withExtendedLifetime(connection) {
             order.conclude(result)
             leave(order)
         }
     }
 
-    /// Closes the connection of an order that was withdrawn or answered; it may have concluded before the letter came.
+    /// The order was withdrawn, and its connection is closed, or it was answered. It may have concluded before the
+    /// letter came.
     private func release(_ order: CancelOrder) {
-        guard running.removeValue(forKey: ObjectIdentifier(order)) != nil else { return }
+        guard let connection = running.removeValue(forKey: ObjectIdentifier(order)) else { return }
+        if connection.isSent {
+            if lingering.count >= limits.maxConcurrent { lingering.removeFirst() }
+            lingering.append(connection)
+        }
         leave(order)
+    }
+
+    private func endLingering(of order: CancelOrder) {
+        guard let index = lingering.firstIndex(where: { $0.order === order }) else { return }
+        let connection = lingering.remove(at: index)
+        withExtendedLifetime(connection) {}
     }
 
     /// Its place is free.

@@ -167,9 +167,30 @@ struct CancelDispatcherTests {
         #expect(first.answered())
         #expect(!first.answered() && !first.withdraw())
         loop.settle()
-        #expect(loop.connections.map(\.isClosed) == [true, false])
+        #expect(loop.connections.map(\.isClosed) == [false, false], "a pooler may be passing it on yet")
         #expect(loop.connections.map(\.sentCount) == [16, 16])
+        loop.connections[0].isEnded = true
+        loop.settle()
+        #expect(loop.connections.map(\.isClosed) == [true, false])
         #expect(replies.results.withLock { $0.isEmpty })
+    }
+
+    @Test("Of connections whose cancels have arrived no more stay open than there are places")
+    func answeredAndNotClosed() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 2
+        let dispatcher = dispatcher(limits)
+        try letters.open(on: loop) { dispatcher.receive($0) }
+        for number in 1...5 {
+            let order = try order(number)
+            letters.post(.order(order))
+            loop.settle()
+            #expect(order.answered())
+            loop.settle()
+        }
+        #expect(loop.connections.map(\.isClosed) == [true, true, true, false, false])
+        loop.advance(by: limits.attemptTimeout)
+        #expect(loop.connections.filter { !$0.isClosed }.isEmpty)
     }
 
     @Test("What comes first counts, the answer or the conclusion; the session learns of one of them")

@@ -50,6 +50,7 @@ final class Facts: @unchecked Sendable {
 
     private var orphanRequests: Set<[UInt8]> = []
     private var clientRequests: Set<[UInt8]> = []
+    private var releasedRequests: Set<[UInt8]> = []
 
     /// The dispatcher was given an order.
     func noteOrder(_ order: CancelOrder) {
@@ -57,6 +58,13 @@ final class Facts: @unchecked Sendable {
         case .orphan: orphanRequests.insert(order.key.cancelRequest)
         case .client, .stranger: clientRequests.insert(order.key.cancelRequest)
         }
+    }
+
+    /// An order is needed no more: the session has seen an answer as a cancel brings, which may have been another's.
+    func noteRelease(_ order: CancelOrder) { releasedRequests.insert(order.key.cancelRequest) }
+
+    func isReleased(_ backend: FakeBackend) -> Bool {
+        releasedRequests.contains(RandomFrontend.cancelRequest(backend.key))
     }
 
     /// A CancelRequest is on its way.

@@ -76,7 +76,10 @@ final class World {
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try letters.open(on: workerLoop) { worker.receive($0) }
         try orders.open(on: dispatcherLoop) { letter in
-            if case .order(let order) = letter { facts.noteOrder(order) }
+            switch letter {
+            case .order(let order): facts.noteOrder(order)
+            case .release(let order): facts.noteRelease(order)
+            }
             dispatcher.receive(letter)
         }
         if isTraced { facts.trace = { [unowned self] in trace($0) } }
