@@ -6,6 +6,7 @@
 #include <features.h>
 
 #include <event2/event.h>
+#include <linux/netlink.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>

@@ -1,5 +1,6 @@
 // A client that has sent more than its server reads, or more requests than are answered: its end stands behind those
-// bytes, in its own kernel even, and would not be seen. So when nothing moves for a while it is read on, within bounds.
+// bytes, in its own kernel even, and would not be seen. So when nothing moves for a while it is read on, within bounds;
+// and beyond them its kernel is asked, where that is ours.
 
 import PostgresWire
 import Reactor
@@ -11,7 +12,7 @@ struct ReadAhead {
     /// The client is read although its bytes have to wait.
     var isOn = false
     /// What was taken of the limit that all sessions have.
-    var taken: Int32 = 0
+    var taken = 0
 }
 
 extension Session {
@@ -20,9 +21,6 @@ extension Session {
     static let readAheadDelay = Duration.milliseconds(50)
     /// When there was no room, it is looked for again.
     static let readAheadPause = Duration.milliseconds(100)
-    /// The most that is read ahead for one session: what the kernels of both ends keep of a connection, by Linux'
-    /// defaults, a send buffer of 4 MiB and a receive buffer of 6 MiB, and room to spare.
-    static let longestReadAhead: Int32 = 16 * 1024 * 1024
 
     /// Asked behind whatever can begin or end a wait of the client's bytes.
     func followWait(_ clientHasToWait: Bool) {
@@ -54,23 +52,31 @@ extension Session {
         if readAhead.isOn { updateInterests(conversation.flow) } else { lookAgain(after: Self.readAheadPause) }
     }
 
+    /// One session may take all there is: a client whose end must not be missed is worth it, and there is no telling
+    /// whether others will come.
     private var hasRoomToReadAhead: Bool {
-        readAhead.taken < Self.longestReadAhead
-            && worker.readAheadLimit.hasRoom(for: worker.loop.receiveBuffer.size)
+        worker.readAheadLimit.hasRoom(for: worker.loop.receiveBuffer.size)
     }
 
     /// So many bytes more are kept for a client that is read ahead.
     func chargeReadAhead(_ count: Int) {
         worker.readAheadLimit.take(count)
-        readAhead.taken += Int32(count)
+        readAhead.taken += count
         guard !hasRoomToReadAhead else { return }
         readAhead.isOn = false
         lookAgain(after: Self.readAheadPause)
     }
 
+    /// The client is gone, and nobody could see its end for the bytes before it; asked every `silencePause`. Not of one
+    /// that is read, nor of one that is left out: what that sent is to run.
+    var isClientGoneUnseen: Bool {
+        guard case .relaying = stage, readAhead.since != nil, !readAhead.isOn else { return false }
+        return client.hasPeerEnded
+    }
+
     /// Nothing has to wait any more, or nobody waits for it.
     func endReadAhead() {
-        worker.readAheadLimit.giveBack(Int(readAhead.taken))
+        worker.readAheadLimit.giveBack(readAhead.taken)
         readAhead = ReadAhead()
     }
 }

@@ -144,6 +144,8 @@ package final class Worker {
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
         let leaving = sessions.values.filter { $0.conversation.end.isHeld }
         for session in leaving.sorted(by: { $0.id < $1.id }) { session.releaseOverdueTerminate() }
+        let gone = sessions.values.filter { $0.isClientGoneUnseen }
+        for session in gone.sorted(by: { $0.id < $1.id }) { session.clientDropped(.fin) }
         if sessions.isEmpty { ticker?.stop() }
     }
 

@@ -8,7 +8,7 @@ import CLibevent
 /// frees it, and a callback under way keeps the object alive until it returns.
 @safe package class EventSource {
     /// Kept, as the event must be freed before its loop.
-    private let loop: LibeventLoop
+    let loop: LibeventLoop
     private var event: OpaquePointer?
 
     /// - Parameter descriptor: what is watched: a descriptor, a signal's number, or -1 for a timer.

@@ -7,6 +7,8 @@ import Glibc
 @safe package final class LibeventLoop: EventLoop {
     let base: OpaquePointer
     package let receiveBuffer: ReceiveBuffer
+    /// What it knows of the peers of the loop's sockets.
+    let diagnosis = SocketDiagnosis()
     private let keepalive: Keepalive
 
     /// - Parameters:

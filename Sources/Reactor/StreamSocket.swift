@@ -88,6 +88,10 @@ package protocol StreamSocket: AnyObject {
     /// - Returns: whether the kernel can do that.
     func setPace(_ pace: AttemptPace) -> Bool
 
+    /// The peer has ended its stream or is gone, as far as its kernel can be asked; also where bytes before that end
+    /// have no room here, so that nothing else tells of it. Costs some system calls.
+    var hasPeerEnded: Bool { get }
+
     /// Takes the error the kernel holds for the socket: how a connection attempt failed, or what ended the stream.
     func takeError() -> SystemError?
 
@@ -120,6 +124,8 @@ extension StreamSocket {
     package var attempts: Attempts? { nil }
 
     package func setPace(_ pace: AttemptPace) -> Bool { false }
+
+    package var hasPeerEnded: Bool { false }
 
     /// Receives as many bytes as the buffer holds.
     package func receive(into buffer: ReceiveBuffer) -> Received {

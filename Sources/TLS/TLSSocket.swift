@@ -74,6 +74,7 @@ import Reactor
     package var descriptor: Int32 { transport.descriptor }
     package var peerAddress: SocketAddress? { transport.peerAddress }
     package var attempts: Attempts? { transport.attempts }
+    package var hasPeerEnded: Bool { transport.hasPeerEnded }
     package var encryptedPeerName: String? { peerName }
 
     package func setPace(_ pace: AttemptPace) -> Bool { transport.setPace(pace) }

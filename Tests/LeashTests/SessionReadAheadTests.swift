@@ -11,8 +11,8 @@ private struct Stalled {
     let client: SimulatedSocket
     let server: SimulatedSocket
 
-    init(_ configuration: Configuration = Configuration(), bytes: [UInt8]) throws {
-        world = try SimulatedSession(configuration)
+    init(_ configuration: Configuration = Configuration(), bytes: [UInt8], receiveBufferSize: Int = 4096) throws {
+        world = try SimulatedSession(configuration, receiveBufferSize: receiveBufferSize)
         (client, server) = world.logIn()
         // A whole query, and a part of the next.
         server.room = Bytes.query.count + 10
@@ -110,6 +110,19 @@ struct SessionReadAheadTests {
         server.isEnded = true
         world.loop.settle()
         #expect(world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead), "all is given back")
+    }
+
+    @Test("One session may take all of the limit, and no more")
+    func all() throws {
+        var configuration = Configuration()
+        configuration.cancel.readAhead = 40 << 20
+        let message = Bytes.message("Q", Array(repeating: UInt8(ascii: "x"), count: 80 << 20))
+        let stalled = try Stalled(configuration, bytes: message, receiveBufferSize: 1 << 20)
+        stalled.world.loop.advance(by: .seconds(1))
+        #expect(message.count - stalled.client.inbox.count == 41 << 20, "one receive before, which is not counted")
+        stalled.client.error = .init(104)
+        stalled.world.worker.receive(.drain {})
+        #expect(stalled.world.worker.readAheadLimit.hasRoom(for: 40 << 20), "all is given back")
     }
 
     @Test("Not for a session that is left out: what its client sent is to run whatever becomes of it")

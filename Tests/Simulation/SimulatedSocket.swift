@@ -35,6 +35,12 @@ package final class SimulatedSocket: StreamSocket {
     package var inbox: [UInt8] = []
     /// The peer's stream ends behind `inbox`.
     package var isEnded = false
+    /// That end is told only when `inbox` is empty: it is in the peer's kernel, behind bytes that have no room here.
+    package var isEndHidden = false
+    /// The peer's kernel can be asked, as on the same machine.
+    package var isPeerKnown = true
+    /// How often it was.
+    package private(set) var questionCount = 0
     /// What we have sent and the peer has not taken.
     package private(set) var outbox: [UInt8] = []
     package var outboxCount: Int { outbox.count }
@@ -82,6 +88,11 @@ package final class SimulatedSocket: StreamSocket {
     package func setPace(_ pace: AttemptPace) -> Bool {
         paces.append(pace)
         return true
+    }
+
+    package var hasPeerEnded: Bool {
+        questionCount += 1
+        return isPeerKnown && isEnded
     }
 
     package func takeError() -> SystemError? {
@@ -135,7 +146,7 @@ package final class SimulatedSocket: StreamSocket {
     private var readiness: Readiness {
         guard !isClosed, isAnswered else { return [] }
         var readiness: Readiness = []
-        let hasEnded = isEnded || error != nil || isBroken
+        let hasEnded = isEnded && (!isEndHidden || inbox.isEmpty) || error != nil || isBroken
         if interest.contains(.read), !inbox.isEmpty || hasEnded { readiness.insert(.readable) }
         if interest.contains(.write), room > 0 || error != nil || isBroken { readiness.insert(.writable) }
         if interest.contains(.close), !interest.contains(.read), hasEnded, !hasToldEnd { readiness.insert(.closed) }

@@ -31,6 +31,18 @@ extension OverTLS {
             }
         }
 
+        /// Of a connection that OpenSSL's buffers hide nothing of.
+        @Test func `is known to the kernel while nothing of it is received`() throws {
+            try withLoop { loop in
+                let (pair, far) = try makeCutPair(loop)
+                #expect(!pair.client.hasPeerEnded)
+                #expect(pair.server.send(pattern(1000)) == .bytes(1000))
+                #expect(!pair.client.hasPeerEnded)
+                far.finish()
+                #expect(pair.client.hasPeerEnded)
+            }
+        }
+
         @Test func `of one half leaves the other`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
