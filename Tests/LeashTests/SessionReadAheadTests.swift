@@ -116,7 +116,8 @@ struct SessionReadAheadTests {
     func all() throws {
         var configuration = Configuration()
         configuration.cancel.readAhead = 40 << 20
-        let message = Bytes.message("Q", Array(repeating: UInt8(ascii: "x"), count: 80 << 20))
+        // Type and length of 80 MiB.
+        let message: [UInt8] = [UInt8(ascii: "Q"), 5, 0, 0, 4] + Array(repeating: UInt8(ascii: "x"), count: 80 << 20)
         let stalled = try Stalled(configuration, bytes: message, receiveBufferSize: 1 << 20)
         stalled.world.loop.advance(by: .seconds(1))
         #expect(message.count - stalled.client.inbox.count == 41 << 20, "one receive before, which is not counted")
