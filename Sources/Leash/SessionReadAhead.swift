@@ -7,12 +7,12 @@ import Reactor
 
 /// What a session knows of a client whose bytes have to wait.
 struct ReadAhead {
+    /// What was taken of the limit that all sessions have. First, as the small ones then share a word.
+    var taken = 0
     /// Since when nothing has moved.
     var since: MonotonicTime?
     /// The client is read although its bytes have to wait.
     var isOn = false
-    /// What was taken of the limit that all sessions have.
-    var taken = 0
 }
 
 extension Session {
@@ -67,7 +67,7 @@ extension Session {
         lookAgain(after: Self.readAheadPause)
     }
 
-    /// The client is gone, and nobody could see its end for the bytes before it; asked every `silencePause`. Not of one
+    /// The client is gone, and nobody could see its end for the bytes before it; asked every `lookPause`. Not of one
     /// that is read, nor of one that is left out: what that sent is to run.
     var isClientGoneUnseen: Bool {
         guard case .relaying = stage, readAhead.since != nil, !readAhead.isOn else { return false }

@@ -19,7 +19,8 @@ struct SessionUnseenEndTests {
         let world = try SimulatedSession(configuration)
         let (client, server) = world.logIn()
         client.isEndHidden = true
-        server.room = 10
+        // A whole query, and a part of the next.
+        server.room = Bytes.query.count + 10
         client.inbox += pipeline
         world.loop.settle()
         return (world, client, server)
@@ -35,10 +36,9 @@ struct SessionUnseenEndTests {
         #expect(!client.isClosed)
         world.loop.advance(by: .seconds(1))
         #expect(client.isClosed && world.counters.drops[.fin].value == 1)
-        world.loop.advance(by: CancelTiming.slow)
         try #require(world.cancels.count == 1)
         world.cancels[0].isEnded = true
-        server.isEnded = true
+        server.inbox += Bytes.message("E") + Bytes.ready
         world.loop.settle()
         #expect(world.isOverAndBalanced)
     }

@@ -40,7 +40,7 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var withoutCancels = Duration.zero
     /// It leaves settings behind, which a pooler gives to the next client, too.
     var changesSettings = false
-    /// A pooler passes it on as it was sent.
+    /// A pooler passes it on, and as it was sent.
     var passesPool = true
     /// Of the client's socket; nil leaves it to the system.
     var receiveBuffer: Int32?
@@ -255,7 +255,7 @@ extension Activity {
                 .send(Frontend.query(readLocked)), waitsForLock,
                 .sendWhatFits(query(megabytes: 12)),
             ],
-            interrupts: 6,
+            interrupts: 6, passesPool: false,
             leftOut: [.terminate: "it can't be sent either"]
         ),
         // The last, because with tcp_user_timeout the kernel gives a stalled client up, dead or not.

@@ -7,8 +7,8 @@ import Synchronization
 
 /// The drops at one place.
 final class PlaceRun {
-    /// What is left after it is called an orphan.
-    static let limit = Duration.seconds(3)
+    /// What is left after it is called an orphan. A balancer leads only some of the cancels to the right server.
+    static func limit(at kind: Place.Kind) -> Duration { kind == .balancer ? .seconds(10) : .seconds(3) }
     /// What has not been seen to run for so long since its client went has ended. What begins later is still noticed.
     private static let quiet = Duration.milliseconds(60)
     /// More at a time would keep each other from running.
@@ -169,8 +169,9 @@ final class PlaceRun {
         let what = "\(drop.key.activity), \(drop.key.departure.rawValue) (\(work.name), pid \(work.pid))"
         let report = reports[place.kind == .behindPool ? work.pid : work.name]
         if work.isActive, let report { falseReports[work.name] = "\(what): \(report)" }
-        guard drop.start.duration(to: now) > Self.limit else { return }
-        guard MachinePauses.shared.timeWithout(from: drop.start, to: now) > Self.limit else { return }
+        let limit = Self.limit(at: place.kind)
+        guard drop.start.duration(to: now) > limit else { return }
+        guard MachinePauses.shared.timeWithout(from: drop.start, to: now) > limit else { return }
         drops[work.name]?.isOrphan = true
         drops[work.name]?.client = nil
         open.remove(work.name)

@@ -21,13 +21,16 @@ struct PlaceTable {
         let lines = [["the server is busy with"] + columns, ["---"] + columns.map { _ in "---" }] + rows + [totals]
         return """
             Orphans left / clients that went, in all ways but a dead host. An orphan: a statement that ran still
-            \(PlaceRun.limit.components.seconds) s after its client had gone. –: makes no sense. pgleash \
+            \(Self.seconds(.direct)) s after its client had gone, at HAProxy \(Self.seconds(.balancer)) s. \
+            –: makes no sense. pgleash \
             \(pgleashVersion), \(try Self.versions()).
 
             \(lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n"))
 
             """
     }
+
+    private static func seconds(_ kind: Place.Kind) -> Int64 { PlaceRun.limit(at: kind).components.seconds }
 
     private static func text(_ cell: Cell?) -> String { cell.map { "\($0.orphans) / \($0.count)" } ?? "–" }
 
