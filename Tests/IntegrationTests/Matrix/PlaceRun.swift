@@ -8,7 +8,7 @@ import Synchronization
 /// The drops at one place.
 final class PlaceRun {
     /// What is left after it is called an orphan. A balancer leads only some of the cancels to the right server.
-    static func limit(at kind: Place.Kind) -> Duration { kind == .balancer ? .seconds(10) : .seconds(3) }
+    static func limit(at kind: Place.Kind) -> Duration { kind == .balancer ? .seconds(25) : .seconds(3) }
     /// What has not been seen to run for so long since its client went has ended. What begins later is still noticed.
     private static let quiet = Duration.milliseconds(60)
     /// More at a time would keep each other from running.

@@ -6,6 +6,9 @@ enum DropCount {
     /// The value of PGLEASH_DROPS, such as 20000.
     private static let wanted = ProcessInfo.processInfo.environment["PGLEASH_DROPS"].flatMap { Int($0) }
 
+    /// There are to be many.
+    static var isMany: Bool { wanted != nil }
+
     /// - Parameters:
     ///   - few: without PGLEASH_DROPS.
     ///   - share: of PGLEASH_DROPS, for what takes longer or is less rare than others.
