@@ -66,6 +66,7 @@ package struct Reaper: Hashable, Sendable {
     package let hasGrace: Bool
 
     private let deadline: MonotonicTime
+    private let longestPause: Duration
     /// Before this time no cancel is asked for.
     private var graceEnd: MonotonicTime
     private var timing = CancelTiming.atOnce
@@ -92,8 +93,11 @@ package struct Reaper: Hashable, Sendable {
     /// - Parameters:
     ///   - timeout: after which the reaper gives up.
     ///   - grace: how long what the client left may go on undisturbed.
-    package init(droppedAt: MonotonicTime, timeout: Duration, grace: Duration = .zero) {
+    ///   - step: a number that other orphans have not. Before a balancer that takes servers in turn, those that keep
+    ///     step with each other would come to the same one again and again, each to the wrong one.
+    package init(droppedAt: MonotonicTime, timeout: Duration, grace: Duration = .zero, step: UInt32 = 0) {
         self.droppedAt = droppedAt
+        longestPause = Self.longestPause - .milliseconds(Int64(8 * (step & 31)))
         deadline = droppedAt.advanced(by: timeout)
         graceEnd = droppedAt.advanced(by: grace)
         hasGrace = grace > .zero
@@ -241,6 +245,6 @@ package struct Reaper: Hashable, Sendable {
     private mutating func pauseBeforeNext(at now: MonotonicTime) {
         pauseEnd = now.advanced(by: pause)
         shortPausesLeft -= 1
-        if shortPausesLeft <= 0 { pause = min(pause * 2, Self.longestPause) }
+        if shortPausesLeft <= 0 { pause = min(pause * 2, longestPause) }
     }
 }

@@ -218,7 +218,8 @@ extension SessionState {
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         news = .none
-        var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace), isCut: isCut)
+        let step = cancelKey?.processID ?? 0
+        var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace, step: step), isCut: isCut)
         // The server waits for its client alone, and `nextEnding` ends that.
         if isWaitingForClient { orphan.reaper.restIsNear(at: now) }
         defer { self.orphan = orphan }

@@ -121,6 +121,19 @@ struct ReaperTests {
         #expect(reaper.cancelsSent == 13)
     }
 
+    @Test("Orphans don't keep step with each other")
+    func steps() {
+        let pauses = (UInt32(0)..<32).map { step in
+            var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), step: step)
+            _ = reaper.begin(.never, at: at(0))
+            for _ in 0..<20 { _ = reaper.cancelConcluded(.sent, .never, at: at(0)) }
+            for delay in 0... where reaper.timePassed(.atOnce, at: at(delay)) == .cancel { return delay }
+            return 0
+        }
+        #expect(Set(pauses).count == 32)
+        #expect(pauses.allSatisfy { (752...1000).contains($0) })
+    }
+
     @Test("A cancel that was not sent is tried again later")
     func notSent() {
         var reaper = newReaper()
