@@ -72,7 +72,7 @@ extension Conversation {
     ) throws(MalformedMessage) -> SystemError? {
         guard !toServer.isStalled else { return nil }
         if !toServer.isCut, state.mustHoldTerminate {
-            state.clientSent(FrontendKind.terminate)
+            state.terminateHeld()
             end.hold()
             return nil
         }
@@ -101,6 +101,7 @@ extension Conversation {
 
     private mutating func letTerminateGo(to server: any StreamSocket) {
         end.letGo()
+        state.clientSent(FrontendKind.terminate)
         let bytes = LastMessages.terminate
         _ = toServer.deliver(bytes.span, to: server)
     }

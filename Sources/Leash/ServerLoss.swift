@@ -34,8 +34,7 @@ extension SessionState {
     private var mayRunUnseen: Bool {
         guard !isAtRest, !isServerLeaving, canBeReaped, cancelKey != nil, !isWaitingForClient else { return false }
         if owed.isStartingUp, !owed.hasRequests { return false }
-        // It has read a Terminate.
-        return dropKind != nil || !hasTerminated || mustHoldTerminate
+        return !hasSentTerminate
     }
 
     private func loss(after grace: Duration) -> Loss {

@@ -16,17 +16,25 @@ extension SessionState {
 
     /// To be asked after each event of a session that is being reaped.
     package mutating func nextEnding(at now: MonotonicTime) -> Ending {
-        guard let orphan, !orphan.hasEndedStream, !isAtRest else { return .nothing }
+        guard let orphan, !orphan.hasEndedStream, !isAtRest, !hasSentTerminate else { return .nothing }
         if mustEndStream(orphan) { return endStream(at: now) }
         guard !orphan.isCut, !owed.isStartingUp else { return .nothing }
         let bytes = owed.conclude()
+        if !bytes.isEmpty { self.orphan?.isConcluded = true }
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
 
     /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it; only
     /// the second time where a request runs that is to be answered without it.
     package mutating func probe(at now: MonotonicTime) -> Ending {
-        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp else { return .nothing }
+        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp, !hasSentTerminate else { return .nothing }
+        // PgBouncer loses count of the answers to what is sent while the server sends a copy.
+        if isCopyingOut { return .nothing }
+        // What ended a batch is a probe, too, unless the batch had failed; so the second time shows it.
+        if orphan.isConcluded {
+            self.orphan?.isConcluded = false
+            return .nothing
+        }
         defer { self.orphan?.isProbed = true }
         if orphan.isCut { return owed.awaitsClient || orphan.isProbed ? endStream(at: now) : .nothing }
         return orphan.isProbed ? .nothing : .send(owed.probe())
@@ -41,7 +49,7 @@ extension SessionState {
     /// The server can be told of the session's end by Terminate: it has whole messages only.
     package var canTerminate: Bool {
         guard let orphan else { return false }
-        return !orphan.isCut && !orphan.hasEndedStream
+        return !orphan.isCut && !orphan.hasEndedStream && !hasSentTerminate
     }
 
     private func mustEndStream(_ orphan: Orphan) -> Bool {

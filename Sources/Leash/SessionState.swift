@@ -22,6 +22,8 @@ package struct SessionState: Hashable, Sendable {
         /// The client left within a message, so nothing can be said after it.
         let isCut: Bool
         var hasEndedStream = false
+        /// What waited for its client was ended in its place.
+        var isConcluded = false
         /// The reaper has wanted to see what has been answered.
         var isProbed = false
         /// The server has answered what it was asked last.
@@ -60,8 +62,10 @@ package struct SessionState: Hashable, Sendable {
     private(set) var hasTerminated = false
     /// The server has said that it ends the session.
     package private(set) var isServerLeaving = false
-    /// A walsender sends WAL or a base backup, which ends with its connection.
-    private var isStreaming = false
+    /// The server has been sent a Terminate. It reads nothing after it.
+    private(set) var hasSentTerminate = false
+    /// The server sends a copy.
+    private(set) var isCopyingOut = false
     private var news = News.none
 
     /// - Parameters:
@@ -83,8 +87,8 @@ package struct SessionState: Hashable, Sendable {
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !onlyStreams && !isExcluded }
 
-    /// A walsender streams, and nothing else is owed: it notices the end of its connection by itself.
-    private var onlyStreams: Bool { isStreaming && owed.count == 1 }
+    /// A walsender sends WAL or a base backup, and nothing else is owed: it notices the end of its connection.
+    private var onlyStreams: Bool { isReplication && isCopyingOut && owed.count == 1 }
 
     /// A Terminate has to wait, as something runs that a pooler would forget.
     package var mustHoldTerminate: Bool {
@@ -120,10 +124,13 @@ package struct SessionState: Hashable, Sendable {
         case FrontendKind.parse:
             prepared.parsed(body)
             owed.clientSent(kind)
-        case FrontendKind.terminate: hasTerminated = true
+        case FrontendKind.terminate: (hasTerminated, hasSentTerminate) = (true, true)
         default: owed.clientSent(kind)
         }
     }
+
+    /// The client has sent a Terminate, which the server gets later.
+    mutating func terminateHeld() { hasTerminated = true }
 
     /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
     package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
@@ -132,8 +139,8 @@ package struct SessionState: Hashable, Sendable {
         case BackendKind.backendKeyData, BackendKind.authentication, BackendKind.errorResponse,
             BackendKind.noticeResponse:
             noteBody(of: kind, body)
-        case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isStreaming = isReplication
-        case BackendKind.commandComplete: isStreaming = false
+        case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isCopyingOut = true
+        case BackendKind.commandComplete: isCopyingOut = false
         default: break
         }
         owed.serverAnswered(kind)
@@ -154,7 +161,7 @@ package struct SessionState: Hashable, Sendable {
     private mutating func serverBecameReady(status: UInt8) {
         let isChanged = status != transactionStatus
         transactionStatus = status
-        isStreaming = false
+        (isCopyingOut, isServerLeaving) = (false, false)
         let count = owed.count
         owed.serverAnswered(BackendKind.readyForQuery)
         if dropKind != nil { noteReadiness(after: count, isChanged) }

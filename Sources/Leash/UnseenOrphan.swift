@@ -23,7 +23,7 @@ final class UnseenOrphan {
     private static let firstPause = Duration.milliseconds(100)
     private static let growth = 4
 
-    private let id: SessionID
+    let id: SessionID
     private unowned let worker: Worker
     private let origin: Origin
     private let loss: SessionState.Loss

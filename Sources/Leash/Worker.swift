@@ -176,6 +176,7 @@ package final class Worker {
         let orphan = UnseenOrphan(nextID, worker: self, origin, loss)
         unseenOrphans[nextID] = orphan
         orphan.start()
+        if drained != nil { unseenOrphans[orphan.id]?.hurry() }
     }
 
     /// It has ended.

@@ -19,13 +19,13 @@ package struct ServerMessage: Hashable, Sendable {
         }
     }
 
-    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or a warning of the class
-    /// "Operator Intervention" (57P), which each session gets when another one crashes.
+    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning
+    /// `crash_shutdown`, which each session gets when another one crashes.
     package static func endsSession(_ body: Span<UInt8>) -> Bool {
         var start = 0
         for offset in 0..<body.count where body[offset] == 0 {
             let field = body.extracting(start..<offset)
-            if isFatal(field) || field.begins(with: "C57P") { return true }
+            if isFatal(field) || field.begins(with: "C57P02") { return true }
             start = offset + 1
         }
         return false

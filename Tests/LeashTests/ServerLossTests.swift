@@ -24,12 +24,30 @@ struct ServerLossTests {
         #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .end(.clientClosed))
     }
 
+    @Test("An error that is not fatal, or that the session outlives, is no end of it")
+    func notLeaving() {
+        let raised = Step(
+            answers: [(BackendKind.errorResponse, Array("SERROR\0VERROR\0C57P01\0Mraised\0\0".utf8))]
+        )
+        let noticed = Step(
+            answers: [(BackendKind.noticeResponse, Array("SNOTICE\0VNOTICE\0C57P01\0Mraised\0\0".utf8))]
+        )
+        for step in [raised, noticed] {
+            var state = session(.authenticated, .key, .ready, .query, step)
+            #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.cancel))
+        }
+        var state = session(.authenticated, .key, .ready, .query, .fatal, .ready, .query)
+        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.cancel))
+    }
+
     @Test("It closes without a word while something runs: that may run on")
     func serverLost() {
         let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))
         #expect(close(session(.authenticated, .key, .ready, .query)) == atOnce)
         #expect(close(dropped(.authenticated, .key, .ready, .query)) == atOnce)
-        #expect(close(session(.authenticated, .key, .ready, .query, .terminate)) == atOnce, "it has not read that")
+        var leaving = session(.authenticated, .key, .ready, .query)
+        leaving.terminateHeld()
+        #expect(close(leaving) == atOnce, "it has not read the Terminate")
         #expect(
             close(session(.authenticated, .key, .query)) == .lose(.init(delay: CancelTiming.slow, isForOneCancel: true))
         )

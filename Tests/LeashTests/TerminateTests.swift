@@ -124,6 +124,13 @@ import Testing
         client.inbox += Bytes.terminate
         world.loop.settle()
         #expect(server.takeOutbox() == Self.batch + Bytes.message("H") + Bytes.terminate)
+        client.isEnded = true
+        world.loop.settle()
+        server.isEnded = true
+        world.loop.settle()
+        #expect(server.takeOutbox() == [], "the server reads nothing after a Terminate")
+        world.loop.advance(by: .seconds(31))
+        #expect(world.cancels.isEmpty && world.outcomes(.serverClosed) == 1 && world.isOverAndBalanced)
     }
 
     @Test func `of a client that stays ends an open batch after a while`() throws {
