@@ -55,8 +55,9 @@ extension Owed {
 
     /// The requests of the client's that are not answered. What ends the conversation in its place does no harm.
     private var clientRequests: ArraySlice<Segment> {
-        let requests = segments[head...]
-        return requests.last?.isProbe == true ? requests.dropLast() : requests
+        var requests = segments[head...]
+        while requests.last?.isProbe == true { requests.removeLast() }
+        return requests
     }
 
     /// In an open transaction block: none of the requests after the first has an effect once that has failed. The last

@@ -35,9 +35,9 @@ extension SessionState {
             self.orphan?.isConcluded = false
             return .nothing
         }
+        guard orphan.isCut else { return .send(owed.probe()) }
         defer { self.orphan?.isProbed = true }
-        if orphan.isCut { return owed.awaitsClient || orphan.isProbed ? endStream(at: now) : .nothing }
-        return orphan.isProbed ? .nothing : .send(owed.probe())
+        return owed.awaitsClient || orphan.isProbed ? endStream(at: now) : .nothing
     }
 
     private mutating func endStream(at now: MonotonicTime) -> Ending {

@@ -24,7 +24,7 @@ package struct SessionState: Hashable, Sendable {
         var hasEndedStream = false
         /// What waited for its client was ended in its place.
         var isConcluded = false
-        /// The reaper has wanted to see what has been answered.
+        /// The reaper has wanted to see what has been answered, and nothing could be asked.
         var isProbed = false
         /// The server has answered what it was asked last.
         var isProbeAnswered = false

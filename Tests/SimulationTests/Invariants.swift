@@ -214,7 +214,7 @@ struct Invariant: Sendable {
     /// That at least one cancel is asked for: it may be lost, and then there is no answer that would show it.
     private static func unseen(_ world: World) -> String? {
         let backends = world.server.backends.filter { backend in
-            backend.wasSeveredAlone && backend.isRunning && !world.facts.isOfOrphan(backend)
+            backend.wasSeveredAlone && backend.isRunning && !world.facts.isOfOrphan(backend) && world.server.givesKeys
                 && backend.client?.isLeftOut != true && backend.client?.role != .replication
                 && backend.client?.usesControl != true && world.outcome(of: backend) != .noKey
         }

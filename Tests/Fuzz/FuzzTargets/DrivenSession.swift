@@ -40,7 +40,7 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var graceEnd: MonotonicTime?
     private(set) var hasEndedStream = false
     private(set) var hasSpoken = false
-    private(set) var hasProbed = false
+    private(set) var probes = 0
     private(set) var hasFailed = false
     private(set) var cancelsSent = 0
     private(set) var drops = 0
@@ -243,8 +243,8 @@ extension DrivenSession {
     private mutating func probe() throws(Violation) {
         let ending = state.probe(at: now)
         if case .send = ending {
-            try checkRule(!hasProbed, "the server is probed once")
-            hasProbed = true
+            probes += 1
+            try checkRule(probes <= 2, "the server is probed twice at most")
         }
         try bring(about: ending)
     }
