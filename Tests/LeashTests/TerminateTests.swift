@@ -138,9 +138,9 @@ import Testing
         let (client, server) = world.logIn()
         client.inbox += Self.batch + Bytes.terminate
         world.loop.settle()
-        world.loop.advance(by: .milliseconds(900))
+        world.loop.advance(by: .milliseconds(1500))
         #expect(server.takeOutbox() == Self.batch)
-        world.loop.advance(by: .milliseconds(1200))
+        world.loop.advance(by: .milliseconds(1000))
         #expect(server.takeOutbox() == Bytes.terminate)
     }
 
