@@ -92,6 +92,11 @@ extension CancelOrder {
         move(from: .waiting, to: .over) || leave(.dialling)
     }
 
+    /// The session ends, and counts what it has sent: withdraws the order where that can be.
+    ///
+    /// - Returns: how many CancelRequests it stands for: 1 where it was written or can't be kept back, otherwise 0.
+    func settle() -> Int { withdraw() ? 0 : 1 }
+
     /// The server has answered as it does to a cancel, so this one arrived, and its connection may be closed.
     ///
     /// - Returns: true when the CancelRequest was written and has no conclusion yet; then there is no `reply`. False

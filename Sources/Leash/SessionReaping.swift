@@ -99,16 +99,13 @@ extension Session {
         var metadata = logMetadata
         metadata["drop"] = "\((state.dropKind ?? .serverLost).rawValue)"
         let origin = UnseenOrphan.Origin(
-            key: key, route: cancelRoute, droppedAt: droppedAt, cancelsSent: cancelsSent, metadata: metadata
+            key: key, route: cancelRoute, droppedAt: droppedAt, cancelsSent: settleCancels(), metadata: metadata
         )
         worker.cancelUnseen(origin, loss)
     }
 
-    /// One that can't be withdrawn any more is on its way.
-    private var cancelsSent: Int {
-        let isCancelUnderWay = cancelOrder.map { !$0.withdraw() } ?? false
-        return (state.reaper?.cancelsSent ?? 0) + (isCancelUnderWay ? 1 : 0)
-    }
+    /// How many cancels were sent, the last one of which nobody waits for any more.
+    private func settleCancels() -> Int { (state.reaper?.cancelsSent ?? 0) + (cancelOrder?.settle() ?? 0) }
 
     /// The dispatcher is through with a cancel this session asked for.
     func cancelConcluded(_ result: Reaper.CancelResult) {
@@ -178,7 +175,7 @@ extension Session {
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         var metadata = logMetadata
         metadata["drop"] = "\(kind.rawValue)"
-        metadata["attempts"] = "\(cancelsSent)"
+        metadata["attempts"] = "\(settleCancels())"
         metadata["outcome"] = "\(outcome.rawValue)"
         metadata["milliseconds"] = Self.logged(duration)
         logReaping(outcome, metadata)

@@ -85,8 +85,7 @@ final class UnseenOrphan {
 
     private func finish() {
         timer?.cancel()
-        // One that can't be withdrawn any more is on its way.
-        if let order, !order.withdraw() { cancelsSent += 1 }
+        cancelsSent += order?.settle() ?? 0
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[.unconfirmed].add()
         var metadata = origin.metadata

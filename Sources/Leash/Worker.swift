@@ -142,11 +142,14 @@ package final class Worker {
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
-        let leaving = sessions.values.filter { $0.conversation.end.isHeld }
-        for session in leaving.sorted(by: { $0.id < $1.id }) { session.releaseOverdueTerminate() }
-        let gone = sessions.values.filter { $0.isClientGoneUnseen }
-        for session in gone.sorted(by: { $0.id < $1.id }) { session.clientDropped(.fin) }
+        for session in sessions(where: { $0.conversation.end.isHeld }) { session.releaseOverdueTerminate() }
+        for session in sessions(where: { $0.isClientGoneUnseen }) { session.clientDropped(.fin) }
         if sessions.isEmpty { ticker?.stop() }
+    }
+
+    /// In the order they came, as a simulation from a seed must be the same each time.
+    private func sessions(where isWanted: (Session) -> Bool) -> [Session] {
+        sessions.values.filter(isWanted).sorted { $0.id < $1.id }
     }
 
     /// Tells `session` where the server is, at once where no name has to be resolved.
@@ -216,8 +219,7 @@ package final class Worker {
 
     private func drain(_ reply: @escaping @Sendable () -> Void) {
         drained = reply
-        // In the order they came, as a simulation from a seed must be the same each time.
-        for session in sessions.values.sorted(by: { $0.id < $1.id }) { session.shutDown() }
+        for session in sessions(where: { _ in true }) { session.shutDown() }
         for (_, orphan) in unseenOrphans.sorted(by: { $0.key < $1.key }) { orphan.hurry() }
         finishDraining()
     }
