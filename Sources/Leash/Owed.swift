@@ -70,6 +70,9 @@ package struct Owed: Hashable, Sendable {
     /// So many messages stand before the first Sync of this batch that was taken for ignored. A copy can fail before it
     /// is read at all, in a trigger or at a cancel, and then that Sync is answered.
     var ignoredSync: UInt32?
+    /// A ReadyForQuery may have been missed, as it depends on when a copy failed whether a Sync within it is answered.
+    /// The record may lean to busy then, until all is answered.
+    package internal(set) var isDoubtful = false
     /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
     var hasAnswered = false
 
@@ -131,6 +134,7 @@ extension Owed {
     private mutating func clientSynced() {
         guard copying else { return close(.sync) }
         guard head < segments.count else { return }
+        isDoubtful = true
         // Ignored, if the copy is still alive when the server comes to it.
         let skipped = segments[segments.count - 1].unanswered
         if skipped > 0, ignoredSync == nil { ignoredSync = skipped }

@@ -45,8 +45,8 @@ extension Owed {
             dropEndedCopies()
         } else if skipping {
             finishSkipping()
-        } else if head < segments.count, answersReady(segments[head]) {
-            advance(by: 1)
+        } else if head < segments.count {
+            if answersReady(segments[head]) { advance(by: 1) } else { isDoubtful = true }
         }
     }
 
@@ -101,6 +101,7 @@ extension Owed {
         var next = first
         while next < segments.count, segments[next].end == .sync, standsWithinCopy(next) { next += 1 }
         copying = next == segments.count || segments[next].end == .open && standsWithinCopy(next)
+        if first < next { isDoubtful = true }
         if next < segments.count, segments[next].end.isCopyEnd, standsWithinCopy(next) { next += 1 }
         let carried = segments[first..<next].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) }
         if carried > 0, let ignored = segments[first..<next].first(where: { $0.end == .sync }) {
@@ -148,6 +149,7 @@ extension Owed {
             // An ordinary session keeps the little it has; what a long pipeline took is given back.
             segments.removeAll(keepingCapacity: segments.capacity <= 16)
             head = 0
+            isDoubtful = false
         } else if head >= Self.fullCount {
             segments.removeFirst(head)
             head = 0

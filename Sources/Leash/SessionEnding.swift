@@ -20,24 +20,19 @@ extension SessionState {
         if mustEndStream(orphan) { return endStream(at: now) }
         guard !orphan.isCut, !owed.isStartingUp else { return .nothing }
         let bytes = owed.conclude()
-        if !bytes.isEmpty { self.orphan?.isConcluded = true }
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
 
-    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it; only
-    /// the second time where a request runs that is to be answered without it.
+    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it.
+    ///
+    /// Where the record is sure that something runs, nothing is asked: a Query may yet become a copy, and PgBouncer
+    /// loses count of the answers to what is sent before its end. Another client would get the answer to the probe.
     package mutating func probe(at now: MonotonicTime) -> Ending {
-        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp, !hasSentTerminate else { return .nothing }
-        // PgBouncer loses count of the answers to what is sent while the server sends a copy.
-        if isCopyingOut { return .nothing }
-        // What ended a batch is a probe, too, unless the batch had failed; so the second time shows it.
-        if orphan.isConcluded {
-            self.orphan?.isConcluded = false
+        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp, !hasSentTerminate, !isCopyingOut else {
             return .nothing
         }
-        guard orphan.isCut else { return .send(owed.probe()) }
-        defer { self.orphan?.isProbed = true }
-        return owed.awaitsClient || orphan.isProbed ? endStream(at: now) : .nothing
+        if orphan.isCut { return owed.awaitsClient || owed.isDoubtful ? endStream(at: now) : .nothing }
+        return owed.isDoubtful ? .send(owed.probe()) : .nothing
     }
 
     private mutating func endStream(at now: MonotonicTime) -> Ending {

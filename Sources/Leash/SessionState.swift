@@ -22,10 +22,6 @@ package struct SessionState: Hashable, Sendable {
         /// The client left within a message, so nothing can be said after it.
         let isCut: Bool
         var hasEndedStream = false
-        /// What waited for its client was ended in its place.
-        var isConcluded = false
-        /// The reaper has wanted to see what has been answered, and nothing could be asked.
-        var isProbed = false
         /// The server has answered what it was asked last.
         var isProbeAnswered = false
         /// What it warned of after a cancel.

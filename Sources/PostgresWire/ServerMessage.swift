@@ -21,18 +21,23 @@ package struct ServerMessage: Hashable, Sendable {
 
     /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning
     /// `crash_shutdown`, which each session gets when another one crashes.
+    ///
+    /// A fatal error of the class "Connection Exception" ends the connection alone: it is what a pooler says that has
+    /// lost its server, or that leaves a query behind (PgBouncer at `query_timeout`).
     package static func endsSession(_ body: Span<UInt8>) -> Bool {
-        var start = 0
+        var (start, isFatal) = (0, false)
         for offset in 0..<body.count where body[offset] == 0 {
             let field = body.extracting(start..<offset)
-            if isFatal(field) || field.begins(with: "C57P02") { return true }
+            if field.begins(with: "C57P02") { return true }
+            if field.begins(with: "C08") { return false }
+            isFatal = isFatal || saysFatal(field)
             start = offset + 1
         }
-        return false
+        return isFatal
     }
 
     /// The severity, in the server's language or, since PostgreSQL 9.6, in English.
-    private static func isFatal(_ field: Span<UInt8>) -> Bool {
+    private static func saysFatal(_ field: Span<UInt8>) -> Bool {
         field.begins(with: "VFATAL") || field.begins(with: "VPANIC") || field.begins(with: "SFATAL")
     }
 

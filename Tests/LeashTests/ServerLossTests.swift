@@ -40,6 +40,15 @@ struct ServerLossTests {
         #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.cancel))
     }
 
+    @Test("A pooler says that the connection ends: what runs behind it may run on")
+    func poolerLeaves() {
+        for code in ["08P01", "08006"] {
+            let body = Array("SFATAL\0VFATAL\0C\(code)\0Mquery_timeout\0\0".utf8)
+            let lost = Step(answers: [(BackendKind.errorResponse, body)])
+            #expect(close(session(.authenticated, .key, .ready, .query, lost)) == .lose(.init(delay: .zero, isForOneCancel: false)))
+        }
+    }
+
     @Test("It closes without a word while something runs: that may run on")
     func serverLost() {
         let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))

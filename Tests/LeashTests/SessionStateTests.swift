@@ -225,7 +225,8 @@ struct SessionStateTests {
 
     @Test("The answer to a probe settles what the record could not tell")
     func probe() {
-        var state = session(.authenticated, .key, .ready, .query)
+        // Nothing but a ReadyForQuery is no answer to a Query.
+        var state = session(.authenticated, .key, .ready, .query, .ready)
         _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
         #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
         #expect(state.cancelTiming == .atOnce, "a probe is no request that could miss another")
@@ -246,6 +247,7 @@ struct SessionStateTests {
         var running = session(.authenticated, .key, .ready, .query)
         _ = running.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
         #expect(running.probe(at: now) == .nothing, "a pooler would forget what runs")
+        running.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
     }
 

@@ -89,7 +89,7 @@ struct SessionTests {
         // Four within 10 ms and, with pauses that double, eight more.
         #expect(world.cancels.count == 12)
         #expect(!server.isShutDown, "a pooler would forget the session")
-        #expect(server.takeOutbox() == Bytes.query + LastMessages.failingExecute + LastMessages.sync, "one probe")
+        #expect(server.takeOutbox() == Bytes.query, "it is sure that something runs")
         world.loop.advance(by: .milliseconds(10))
         #expect(server.isClosed && world.outcomes(.gaveUp) == 1 && world.isOverAndBalanced)
     }
