@@ -98,9 +98,9 @@ fuzz: ## look for inputs that break a rule, FUZZ_SECONDS (300) for each target
 	$(COMPILE) -c release --sanitize=fuzzer --scratch-path .build/fuzz --product Fuzzer
 	@scripts/fuzz .build/fuzz/release/Fuzzer $(FUZZ_SECONDS)
 
-mutants: ## see that the tests catch each of the bugs in Tests/Mutants
+mutants: ## see that the tests catch each of the bugs in Tests/Mutants, or MUTANTS_SHARE (K/N) of them
 	@scripts/install-dependencies build
-	@scripts/mutants
+	@scripts/mutants $(if $(MUTANTS_SHARE),--share $(MUTANTS_SHARE))
 
 install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
 	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }

@@ -56,7 +56,7 @@ struct Conversation {
     ) throws(MalformedMessage) -> Step {
         traffic.bytes.add(Int64(bytes.count))
         let kept = keptCount
-        let isOrdinary = end.isOpen && !Self.endsLikeTerminate(bytes)
+        let isOrdinary = end.isOpen && !Self.mayEndInTerminate(bytes)
         let failure = try isOrdinary ? pass(bytes, to: server, traffic) : passEnd(bytes, to: server, traffic)
         return Step(isBusy: state.isBusy, flow: flow, failure: failure, growth: keptCount - kept)
     }

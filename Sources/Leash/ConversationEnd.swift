@@ -9,7 +9,8 @@ import Reactor
 struct StreamEnd: Equatable, Sendable {
     private enum State: UInt8 {
         case open
-        /// The last bytes look like a Terminate; whether they are one is known when all before them has gone.
+        /// The last bytes look like a Terminate or the beginning of one. Whether they are is known when all before them
+        /// has gone, and the rest has come.
         case undecided
         /// A Terminate is held back.
         case held
@@ -20,15 +21,25 @@ struct StreamEnd: Equatable, Sendable {
     }
 
     private var state = State.open
+    /// So many bytes of a Terminate are kept back.
+    fileprivate private(set) var keptCount = 0
 
     /// What the client sends is looked at for a Terminate, and passed on otherwise.
     var isOpen: Bool { state == .open }
     var isUndecided: Bool { state == .undecided }
     var isHeld: Bool { state == .held || state == .seenHeld }
 
-    fileprivate mutating func keep() { state = .undecided }
+    fileprivate mutating func keep(_ count: Int) {
+        state = .undecided
+        keptCount += count
+    }
+
     fileprivate mutating func hold() { state = .held }
-    fileprivate mutating func letGo() { state = isHeld ? .over : .open }
+
+    fileprivate mutating func letGo() {
+        state = isHeld ? .over : .open
+        keptCount = 0
+    }
 
     /// - Returns: whether the Terminate has been held back for a while: from one look to the next.
     fileprivate mutating func look() -> Bool {
@@ -39,14 +50,13 @@ struct StreamEnd: Equatable, Sendable {
 }
 
 extension Conversation {
-    /// A type byte and a length.
-    private static let terminateLength = 5
-
-    /// The bytes end like a Terminate; they may also be the end of another message.
-    @inline(__always) static func endsLikeTerminate(_ bytes: Span<UInt8>) -> Bool {
-        let start = bytes.count - terminateLength
-        guard start >= 0, bytes[start] == FrontendKind.terminate else { return false }
-        return bytes.bigEndianUInt32(at: start + 1) == 4
+    /// The type byte of a Terminate may be among the last bytes.
+    @inline(__always) static func mayEndInTerminate(_ bytes: Span<UInt8>) -> Bool {
+        for index in max(0, bytes.count - LastMessages.terminate.count)..<bytes.count
+        where bytes[index] == FrontendKind.terminate {
+            return true
+        }
+        return false
     }
 
     /// Passes on what may be the end of the client's stream, or follows it.
@@ -56,14 +66,35 @@ extension Conversation {
         // After a Terminate the server reads nothing.
         guard end.isOpen || end.isUndecided else { return nil }
         if end.isUndecided {
-            end.letGo()
-            if let error = try passTerminate(to: server, traffic) { return error }
+            if Self.isTerminate(bytes, from: end.keptCount) {
+                end.keep(bytes.count)
+                return try decideEnd(server, traffic)
+            }
+            if let error = try passKept(to: server, traffic) { return error }
         }
-        guard Self.endsLikeTerminate(bytes) else { return try pass(bytes, to: server, traffic) }
-        let before = bytes.extracting(0..<bytes.count - Self.terminateLength)
+        let count = Self.terminateCount(atEndOf: bytes)
+        let before = bytes.extracting(0..<bytes.count - count)
         if before.count > 0, let error = try pass(before, to: server, traffic) { return error }
-        end.keep()
+        guard count > 0 else { return nil }
+        end.keep(count)
         return try decideEnd(server, traffic)
+    }
+
+    /// So many of the last bytes are a Terminate or the beginning of one, if a message begins with them.
+    private static func terminateCount(atEndOf bytes: Span<UInt8>) -> Int {
+        for count in stride(from: min(bytes.count, LastMessages.terminate.count), to: 0, by: -1)
+        where isTerminate(bytes.extracting(bytes.count - count..<bytes.count), from: 0) {
+            return count
+        }
+        return 0
+    }
+
+    /// The bytes are those of a Terminate from `start` on, or some of them.
+    private static func isTerminate(_ bytes: Span<UInt8>, from start: Int) -> Bool {
+        let terminate = LastMessages.terminate
+        guard bytes.count <= terminate.count - start else { return false }
+        for index in 0..<bytes.count where bytes[index] != terminate[start + index] { return false }
+        return true
     }
 
     /// All that stands before the bytes that look like a Terminate may have gone.
@@ -71,38 +102,36 @@ extension Conversation {
         _ server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
         guard !toServer.isStalled else { return nil }
-        if !toServer.isCut, state.mustHoldTerminate {
-            state.terminateHeld()
-            end.hold()
-            return nil
+        if !toServer.isCut {
+            guard end.keptCount == LastMessages.terminate.count else { return nil }
+            if state.mustHoldTerminate {
+                state.terminateHeld()
+                end.hold()
+                return nil
+            }
         }
-        end.letGo()
-        return try passTerminate(to: server, traffic)
+        return try passKept(to: server, traffic)
     }
 
-    private mutating func passTerminate(
+    private mutating func passKept(
         to server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
-        let bytes = LastMessages.terminate
+        let bytes = LastMessages.terminate.prefix(end.keptCount)
+        end.letGo()
         return try pass(bytes.span, to: server, traffic)
     }
 
     /// Lets a Terminate that is held back go when nothing runs any more.
     mutating func releaseTerminate(to server: any StreamSocket) {
         guard end.isHeld, !state.mustHoldTerminate else { return }
-        letTerminateGo(to: server)
-    }
-
-    /// Lets it go, too, where the server waits for the rest of a batch, and a client that has not gone won't send it.
-    mutating func releaseOverdueTerminate(to server: any StreamSocket) {
-        guard end.look(), state.owed.awaitsClient else { return }
-        letTerminateGo(to: server)
-    }
-
-    private mutating func letTerminateGo(to server: any StreamSocket) {
         end.letGo()
         state.clientSent(FrontendKind.terminate)
         let bytes = LastMessages.terminate
         _ = toServer.deliver(bytes.span, to: server)
     }
+
+    /// Asked at each look at the sessions: the Terminate has been held back for a while, and the server waits for the
+    /// rest of a batch, which a client that has said goodbye won't send.
+    mutating func isTerminateOverdue() -> Bool { end.isHeld && end.look() && state.owed.awaitsClient }
+
 }

@@ -24,6 +24,7 @@ extension SessionState {
             if let reaper { return .reap(reaper.serverClosed()) }
             return .end(hasTerminated ? .clientTerminated : .serverClosed)
         }
+        if cancelKey == nil { return orphan == nil ? .end(.serverClosed) : .reap(.end(.noKey)) }
         // A pooler forgets the key at the end of the stream.
         if orphan?.hasEndedStream == true { return .reap(.end(.unconfirmed)) }
         return .lose(loss(after: reaper?.graceLeft(at: now) ?? .zero))
@@ -32,7 +33,7 @@ extension SessionState {
     /// The end of the connection does not show that what was asked for has ended. PostgreSQL says why it ends a
     /// session, unless it crashes; and it ends one that waits for its client alone.
     private var mayRunUnseen: Bool {
-        guard !isAtRest, !isServerLeaving, canBeReaped, cancelKey != nil, !isWaitingForClient else { return false }
+        guard !isAtRest, !isServerLeaving, canBeReaped, !isWaitingForClient else { return false }
         if owed.isStartingUp, !owed.hasRequests { return false }
         return !hasSentTerminate
     }

@@ -12,15 +12,21 @@ extension Session {
             side == .client ? relay(fromClient: socket) : relay(fromServer: socket)
         } else if readiness.contains(.closed) {
             // Only the client is watched for its end alone, while it has to wait.
-            clientDropped(DropKind(client.takeError()))
+            clientLeft(DropKind(client.takeError()))
         }
+    }
+
+    /// The client is gone; it may have to wait until that is seen to.
+    private func clientLeft(_ kind: DropKind) {
+        guard worker.mayDrop(self, kind) else { return client.interest = [] }
+        clientDropped(kind)
     }
 
     private func relay(fromClient client: any StreamSocket) {
         switch worker.receive(from: client, { passOnToServer($0) }) {
         case .wouldBlock, .bytes: break
-        case .endOfStream: clientDropped(.fin)
-        case .failed(let error): clientDropped(DropKind(error))
+        case .endOfStream: clientLeft(.fin)
+        case .failed(let error): clientLeft(DropKind(error))
         }
     }
 
@@ -95,11 +101,10 @@ extension Session {
         updateInterests(conversation.flow)
     }
 
-    /// Asked every `lookPause` of a session whose Terminate is held back.
-    func releaseOverdueTerminate() {
-        guard case .relaying = stage, let server else { return }
-        conversation.releaseOverdueTerminate(to: server)
-        updateInterests(conversation.flow)
+    /// Asked every `lookPause`.
+    func isTerminateOverdue() -> Bool {
+        guard case .relaying = stage else { return false }
+        return conversation.isTerminateOverdue()
     }
 
     /// Sends the client's start-up packet, the first bytes for a new server.

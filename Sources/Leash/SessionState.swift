@@ -89,8 +89,8 @@ package struct SessionState: Hashable, Sendable {
     /// A Terminate has to wait, as something runs that a pooler would forget.
     package var mustHoldTerminate: Bool {
         guard owed.isBusy, canBeReaped else { return false }
-        // Who is asked for a password and says goodbye gets no answer.
-        if owed.isStartingUp { return owed.hasRequests && !isAskedForPassword }
+        // Who says goodbye in place of a password gets no answer.
+        if owed.isStartingUp { return owed.hasRequests }
         return !isWaitingForClient && !owed.isHalted
     }
 

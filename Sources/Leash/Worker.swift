@@ -63,6 +63,7 @@ package final class Worker {
     let log: Logger
 
     let departures: Departures
+    private let dropTurns: DropTurns
 
     private let upstream: Upstream
     private let dispatcher: Mailbox<DispatcherLetter>
@@ -99,6 +100,7 @@ package final class Worker {
         ownAddresses = environment.ownAddresses
         dispatcher = environment.dispatcher
         departures = Departures(loop: loop)
+        dropTurns = DropTurns(loop: loop)
         keys = environment.keys
         readAheadLimit = environment.readAheadLimit
         log = environment.log
@@ -127,6 +129,14 @@ package final class Worker {
         return received
     }
 
+    /// - Returns: false where many clients have gone in one instant; then `session` is called when it is its turn.
+    func mayDrop(_ session: Session, _ kind: DropKind) -> Bool {
+        dropTurns.enter(session.id, kind) { [unowned self] id, kind in
+            guard let session = sessions[id], case .relaying = session.stage else { return }
+            session.clientDropped(kind)
+        }
+    }
+
     /// Here for the same reason.
     var now: MonotonicTime { loop.now }
 
@@ -142,8 +152,10 @@ package final class Worker {
         let now = loop.now
         let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
-        for session in sessions(where: { $0.conversation.end.isHeld }) { session.releaseOverdueTerminate() }
-        for session in sessions(where: { $0.isClientGoneUnseen }) { session.clientDropped(.fin) }
+        // What is left of a batch may still run, and a Terminate would have a pooler forget it.
+        for session in sessions(where: { $0.isTerminateOverdue() || $0.isClientGoneUnseen }) {
+            session.clientDropped(.fin)
+        }
         if sessions.isEmpty { ticker?.stop() }
     }
 

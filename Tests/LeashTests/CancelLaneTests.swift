@@ -48,6 +48,27 @@ extension CancelDispatcherTests {
         #expect(dispatcher.lanes.isEmpty)
     }
 
+    @Test("A connection whose order was answered lingers until the server closes it, and gives its place back once")
+    func lingering() throws {
+        var limits = Configuration.Cancel()
+        limits.maxConcurrent = 1
+        let dispatcher = dispatcher(limits)
+        let answered = try order(0)
+        dispatcher.receive(.order(answered))
+        loop.settle()
+        #expect(answered.answered())
+        dispatcher.receive(.release(answered))
+        for number in 1...2 { dispatcher.receive(.order(try order(number))) }
+        loop.settle()
+        #expect(!loop.connections[0].isClosed && loop.connections.count == 2)
+        loop.connections[0].isEnded = true
+        loop.settle()
+        #expect(loop.connections[0].isClosed && loop.connections.count == 2, "the place is the second one's")
+        loop.connections[1].isEnded = true
+        loop.settle()
+        #expect(loop.connections.count == 3)
+    }
+
     @Test("Strangers go last, after those that come later")
     func strangersLast() throws {
         var limits = Configuration.Cancel()

@@ -14,7 +14,7 @@ struct DeparturesTests {
         for session in sessions { session.client.inbox += Bytes.query }
         world.loop.settle()
         for session in sessions { session.client.isEnded = true }
-        world.loop.settle()
+        world.loop.advance(by: .zero)
         return (world, sessions.map(\.server))
     }
 
@@ -61,7 +61,7 @@ struct DeparturesTests {
         world.loop.settle()
         world.loop.networks = [addresses[0].address: .hangs]
         for session in stormy + [(client, server)] { session.client.isEnded = true }
-        world.loop.settle()
+        world.loop.advance(by: .zero)
         #expect(server.dialledAddress == addresses[1].address)
         stop([server], in: world)
         #expect(server.isClosed && world.counters.orphansActive.value == 40)

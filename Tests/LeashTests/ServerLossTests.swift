@@ -44,8 +44,8 @@ struct ServerLossTests {
     func poolerLeaves() {
         for code in ["08P01", "08006"] {
             let body = Array("SFATAL\0VFATAL\0C\(code)\0Mquery_timeout\0\0".utf8)
-            let lost = Step(answers: [(BackendKind.errorResponse, body)])
-            #expect(close(session(.authenticated, .key, .ready, .query, lost)) == .lose(.init(delay: .zero, isForOneCancel: false)))
+            let lost = session(.authenticated, .key, .ready, .query, Step(answers: [(BackendKind.errorResponse, body)]))
+            #expect(close(lost) == .lose(.init(delay: .zero, isForOneCancel: false)))
         }
     }
 
@@ -73,6 +73,12 @@ struct ServerLossTests {
         let later = now.advanced(by: .milliseconds(500))
         let left = SessionState.Loss(delay: .milliseconds(1500), isForOneCancel: false)
         #expect(withGrace.serverClosed(at: later) == .lose(left))
+    }
+
+    @Test("It closes without a word before it has told the key, when something was sent ahead")
+    func lostWithoutKey() {
+        #expect(close(dropped(.authenticated, .query)) == .reap(.end(.noKey)))
+        #expect(close(session(.authenticated, .query)) == .end(.serverClosed), "its client is there to see it")
     }
 
     @Test("It closes without a word where nothing runs, or nothing can be cancelled: that is its end")

@@ -106,6 +106,23 @@ struct SessionFlowTests {
         #expect(world.counters.sessionsBusy.value == 0)
     }
 
+    @Test("While the record is full, what is left over waits, though the server would take it")
+    func fullRecord() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        let sync = Bytes.message("S")
+        let most = Owed.fullCount * sync.count
+        server.room = most
+        client.inbox += Array(repeating: sync, count: Owed.fullCount + 100).flatMap { $0 }
+        world.loop.settle()
+        server.room = .max
+        world.loop.settle()
+        #expect(server.outbox.count == most)
+        server.inbox += Bytes.ready
+        world.loop.settle()
+        #expect(server.outbox.count == most + 100 * sync.count)
+    }
+
     @Test("The server breaks off while the client sends: what the server said before still reaches the client")
     func serverBreaks() throws {
         let world = try SimulatedSession()

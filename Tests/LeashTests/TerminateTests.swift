@@ -100,6 +100,36 @@ import Testing
         #expect(server.takeOutbox() == Bytes.terminate)
     }
 
+    @Test(arguments: 1...4) func `that comes in two parts waits, too`(_ count: Int) throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate.prefix(count)
+        world.loop.settle()
+        client.inbox += Bytes.terminate.dropFirst(count)
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query)
+        server.inbox += Bytes.answer
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate)
+    }
+
+    @Test func `may begin like another message's end`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        let queries = ["SELECT X\0", "SELECT 'X\0\0", "X"].map { Bytes.message("Q", Array($0.utf8)) }
+        for query in queries {
+            client.inbox += query
+            world.loop.settle()
+            #expect(server.takeOutbox() == query)
+        }
+        // One whose length is wrong is the server's to refuse.
+        client.inbox += [UInt8(ascii: "X"), 0]
+        world.loop.settle()
+        client.inbox += [0, 0, 8, 1, 2, 3, 4]
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.message("X", [1, 2, 3, 4]))
+    }
+
     @Test func `that was none goes on when more follows`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
@@ -133,7 +163,7 @@ import Testing
         #expect(world.cancels.isEmpty && world.outcomes(.serverClosed) == 1 && world.isOverAndBalanced)
     }
 
-    @Test func `of a client that stays ends an open batch after a while`() throws {
+    @Test func `behind an open batch is the client's end after a while, though it stays`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Self.batch + Bytes.terminate
@@ -141,7 +171,22 @@ import Testing
         world.loop.advance(by: .milliseconds(1500))
         #expect(server.takeOutbox() == Self.batch)
         world.loop.advance(by: .milliseconds(1000))
-        #expect(server.takeOutbox() == Bytes.terminate)
+        #expect(client.isClosed && world.counters.drops[.terminate].value == 1)
+        #expect(server.takeOutbox() == LastMessages.failingExecute + LastMessages.sync, "what it left may still run")
+        server.inbox += Bytes.message("1") + Bytes.message("E") + Bytes.ready
+        world.loop.settle()
+        for cancel in world.cancels { cancel.isEnded = true }
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.terminate && server.isClosed)
+    }
+
+    @Test func `behind a request waits for as long as that runs`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query + Bytes.terminate
+        world.loop.settle()
+        world.loop.advance(by: .seconds(10))
+        #expect(server.takeOutbox() == Bytes.query && !client.isClosed && world.cancels.isEmpty)
     }
 
     @Test func `of a session that is left out goes at once`() throws {

@@ -29,6 +29,10 @@ final class Facts: @unchecked Sendable {
     /// What pgleash left running, and how.
     var orphans: [(backend: FakeBackend, how: String)] = []
     var unmatched: [Unmatched] = []
+    /// What pgleash said to have ended while it ran.
+    var falseReports: [String] = []
+    /// Whether something runs for a client.
+    var isRunning: ((_ client: Int) -> Bool)?
     /// The most cancel connections at a time.
     var mostCancels = 0
     var packets = 0
@@ -103,10 +107,12 @@ final class Facts: @unchecked Sendable {
             let socket = client.socket, socket.outboxCount == 0
         else { return }
         if client.received != backend.said { stuck.append("to client \(client.number)") }
-        // A Terminate waits where the record leans to busy.
-        let ending = backend.hasIgnoredDoubtfulSync ? RandomFrontend.terminate : []
+        // A part of a Terminate waits for the rest, and a whole one where the record leans to busy.
+        let longest = RandomFrontend.terminate.count - (backend.hasIgnoredDoubtfulSync ? 0 : 1)
         let sent = client.script[..<client.position]
-        let hasArrived = sent == backend.received[...] || sent == (backend.received + ending)[...]
+        let hasArrived = (0...longest).contains {
+            sent == (backend.received + RandomFrontend.terminate.prefix($0))[...]
+        }
         if !hasArrived { stuck.append("from client \(client.number)") }
     }
 }
@@ -135,6 +141,9 @@ struct FactsLog: LogHandler {
             facts.reasons[client, default: []].append(reason)
         }
         if let outcome = Outcome(rawValue: word("outcome", event)) {
+            if [.cancelled, .finished, .serverClosed].contains(outcome), facts.isRunning?(client) == true {
+                facts.falseReports.append("client \(client), \(outcome.rawValue)")
+            }
             facts.reaped.append(
                 .init(
                     client: client,

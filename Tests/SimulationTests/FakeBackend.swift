@@ -80,6 +80,12 @@ final class FakeBackend: Actor {
     var diesAt: UInt64
     /// What stands between has ended the connection to pgleash, and keeps the one to the server.
     var isSevered = false
+    /// The pooler has ended the session, and keeps the server busy with what it runs.
+    var isForgotten = false
+    /// The pooler has a server for it.
+    var hasServer = true
+    /// When the pooler will have one, in nanoseconds of the clock.
+    var serverComesAt: UInt64?
     /// It ran something then that nothing was to follow, and pgleash had read all it had said.
     var wasSeveredAlone = false
 
@@ -107,11 +113,15 @@ final class FakeBackend: Actor {
         if socket.isClosed, closedAt == nil {
             (closedAt, closingTime) = (world.steps, world.now)
             // Blocked in a write or waiting for copy data, it notices.
-            if isRunning, !isFlushing, !isCopying, !isSevered { world.facts.orphans.append((self, "ran on")) }
+            if runsUnheeding { world.facts.orphans.append((self, "ran on")) }
         }
+        lookForClientsEnd()
         noteIdleness()
         poke()
     }
+
+    /// It runs something, and doesn't see what becomes of its connection.
+    var runsUnheeding: Bool { isRunning && !isFlushing && !isCopying && !isSevered }
 
     /// A cancel's signal arrived.
     func interrupt() {
@@ -136,7 +146,7 @@ final class FakeBackend: Actor {
         isRunning = false
         // One that comes while it waits for a command means nothing.
         cancelPending = false
-        return readMessage()
+        return findServer() && readMessage()
     }
 
     /// The end of the stream that it read was pgleash's close, not the end of one half alone.
@@ -269,5 +279,6 @@ final class FakeBackend: Actor {
     func noteStatement() {
         isRunning = true
         if socket.isClosed, !isSevered { world.facts.orphans.append((self, "began")) }
+        lookForClientsEnd()
     }
 }

@@ -26,6 +26,7 @@ extension FakeBackend {
 
     /// As an administrator or a crash ends it.
     func die() {
+        if world.hasPooler, runsUnheeding, output.isEmpty { return leaveBehind() }
         switch world.chance.below(4) {
         case 0:
             exit(.died)

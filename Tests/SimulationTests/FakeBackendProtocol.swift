@@ -129,6 +129,7 @@ extension FakeBackend {
             isRunning = false
             work.removeFirst()
             transaction.endImplicit()
+            if world.hasPooler, transaction.status == "I" { hasServer = false }
             say(Bytes.ready(transaction.status))
             startFlush()
         case .exit: exit(.died)

@@ -171,7 +171,8 @@ final class FakeClient: Actor {
             socket.isUnanswered = true
             return beSilent(socket)
         case .terminate:
-            if position == script.count, !isAwaitingRefusal {
+            // Nobody says goodbye twice.
+            if position == script.count, !isAwaitingRefusal, !script.suffix(5).elementsEqual(RandomFrontend.terminate) {
                 script += RandomFrontend.terminate
                 position = script.count
                 socket.inbox += RandomFrontend.terminate

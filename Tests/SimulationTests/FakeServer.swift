@@ -151,6 +151,8 @@ final class FakeCancel: Actor {
 
     private func deliver() {
         world.trace("a cancel reaches the server: \(text(packet[8...]))")
+        // A pooler that knows no such session says nothing of it.
+        if target?.isForgotten == true { return }
         if let target, !target.hasExited { return target.interrupt() }
         world.facts.unmatched.append(.init(target: target, wasAbandoned: socket.isClosed))
     }

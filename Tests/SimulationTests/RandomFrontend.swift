@@ -66,7 +66,7 @@ struct RandomFrontend {
     func conversation() -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<chance.below(6) { bytes += exchange() }
-        if chance.oneIn(8) { bytes += Self.terminate }
+        if chance.oneIn(8) { return bytes + Self.terminate }
         if chance.oneIn(60) { bytes += chance.pick([Bytes.message("!"), [UInt8(ascii: "Q"), 0, 0, 0, 3]]) }
         return bytes
     }

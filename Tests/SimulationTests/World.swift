@@ -18,6 +18,8 @@ final class World {
     let limit: SessionLimit
     let keys: CancelKeyDirectory
     let dispatcherLoop: SimulatedLoop
+    /// Not drawn, so that the other worlds stay as they were.
+    let hasPooler: Bool
     private(set) lazy var server = FakeServer(self)
     private(set) var clients: [FakeClient] = []
     /// Steps done; all that happens within one is one moment.
@@ -47,6 +49,7 @@ final class World {
         let clientCount = chance.pick([1, 1, 1, 1, 2, 2, 2, 3, 3, 4])
         configuration = Self.drawConfiguration(chance, clientCount)
         limit = SessionLimit(configuration.listen.maxSessions)
+        hasPooler = seed % 7 == 0
         workerLoop = SimulatedLoop(receiveBufferSize: chance.pick([16, 64, 512]), clock: clock)
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
@@ -81,6 +84,9 @@ final class World {
             case .release(let order): facts.noteRelease(order)
             }
             dispatcher.receive(letter)
+        }
+        facts.isRunning = { [unowned self] number in
+            server.backends.contains { $0.client?.number == number && $0.isRunning && !$0.isCopying }
         }
         if isTraced { facts.trace = { [unowned self] in trace($0) } }
         people(clientCount)

@@ -1,0 +1,52 @@
+// Clients that go in one instant: a few are seen to in each turn of the loop, each once.
+
+import Reactor
+import Simulation
+import Testing
+
+@testable import Leash
+
+@Suite("Clients that go in one instant")
+struct DropTurnsTests {
+    @Test("Are seen to a few in each turn, in the order they went")
+    func turns() {
+        let loop = SimulatedLoop()
+        let turns = DropTurns(loop: loop)
+        var seen: [SessionID] = []
+        func leave(_ session: SessionID) {
+            if turns.enter(session, .fin, drop: { session, _ in seen.append(session) }) { seen.append(session) }
+        }
+        for session in 1...20 { leave(SessionID(session)) }
+        #expect(seen == Array(1...8))
+        loop.iterate()
+        #expect(seen == Array(1...16))
+        leave(21)
+        #expect(seen.count == 16, "others went before it")
+        loop.iterate()
+        #expect(seen == Array(1...21))
+        leave(22)
+        #expect(seen == Array(1...22), "this turn has room")
+        loop.iterate()
+        loop.iterate()
+        #expect(loop.liveTimers == 0)
+        leave(23)
+        #expect(seen.last == 23)
+    }
+
+    @Test("One whose session ends meanwhile is passed over, and those that stay are served between")
+    func served() throws {
+        let world = try SimulatedSession()
+        let leaving = (0..<20).map { _ in world.logIn() }
+        let staying = world.logIn()
+        for session in leaving { session.client.inbox += Bytes.query }
+        world.loop.settle()
+        for session in leaving { session.client.isEnded = true }
+        staying.client.inbox += Bytes.query
+        world.loop.iterate()
+        #expect(world.counters.drops[.fin].value == 8 + 8 && staying.server.takeOutbox() == Bytes.query)
+        // The connection to its server ends first; it may run on there.
+        leaving[19].server.isEnded = true
+        world.loop.iterate()
+        #expect(world.counters.drops[.fin].value == 19 && world.counters.drops[.serverLost].value == 1)
+    }
+}
