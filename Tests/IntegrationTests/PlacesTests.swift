@@ -7,7 +7,7 @@ import Testing
 extension IntegrationTests {
     // HAProxy leads every second cancel to the other server, which knows no such process.
     @Suite(.tags(.toleratesStrayCancels)) struct PlacesTests {
-        @Test(arguments: Place.Kind.ofEachRun)
+        @Test(arguments: Place.Kind.leashed)
         func `nothing is left of a client at this place, and nothing is reported that is not so`(
             _ kind: Place.Kind
         ) throws {

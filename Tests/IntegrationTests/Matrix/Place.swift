@@ -22,10 +22,6 @@ final class Place {
         var hasPool: Bool { self != .direct && !hasBalancer }
 
         static let leashed = allCases.filter(\.isLeashed)
-
-        /// Those that the tests try each time. Before a PgBouncer in transaction mode one run in five or so has had a
-        /// cancel that came to another client, or a report before the end of a statement; it is tried with many drops.
-        static let ofEachRun = leashed.filter { $0 != .transactionPool || DropCount.isMany }
     }
 
     let kind: Kind

@@ -120,6 +120,7 @@ final class PlaceRun {
         let server: PrivatePostgres
         let pid: String
         let isActive: Bool
+        let waitsFor: String
     }
 
     /// First at what pgleash says: from then on it has to be true.
@@ -153,13 +154,13 @@ final class PlaceRun {
         let rows = try server.query(
             """
             SELECT pid, CASE WHEN query LIKE '/* place-%' THEN split_part(query, ' ', 2) ELSE application_name END,
-                state IN ('active', 'fastpath function call')
+                state IN ('active', 'fastpath function call'), coalesce(wait_event, 'nothing')
             FROM pg_stat_activity
             WHERE query LIKE '/* place-%' AND state <> 'idle'
                 OR application_name LIKE 'place-%' AND state = 'fastpath function call'
             """
         )
-        return rows.map { Work(name: $0[1], server: server, pid: $0[0], isActive: $0[2] == "t") }
+        return rows.map { Work(name: $0[1], server: server, pid: $0[0], isActive: $0[2] == "t", waitsFor: $0[3]) }
     }
 
     private func found(_ work: Work, _ now: Instant) throws {
@@ -175,7 +176,7 @@ final class PlaceRun {
         drops[work.name]?.isOrphan = true
         drops[work.name]?.client = nil
         open.remove(work.name)
-        orphans.append(what)
+        orphans.append("\(what) waits for \(work.waitsFor)")
         try work.server.query("SELECT pg_terminate_backend(\(work.pid))")
     }
 }
