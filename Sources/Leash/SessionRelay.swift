@@ -16,9 +16,9 @@ extension Session {
         }
     }
 
-    /// The client is gone; it may have to wait until that is seen to.
+    /// The client is gone; where it leaves something behind it may have to wait until that is seen to.
     private func clientLeft(_ kind: DropKind) {
-        guard worker.mayDrop(self, kind) else { return client.interest = [] }
+        guard !state.isBusy || worker.mayDrop(self, kind) else { return client.interest = [] }
         clientDropped(kind)
     }
 

@@ -121,8 +121,19 @@ final class PgleashProcess {
 
 extension PgleashProcess {
     /// Open descriptors.
-    var descriptors: Int {
-        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process.pid)/fd")) ?? []).count
+    var descriptors: Int { descriptorPaths.count }
+
+    /// Those that are sockets: valgrind opens and closes others.
+    var sockets: Int {
+        descriptorPaths.count { path in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+            return target?.hasPrefix("socket:") == true
+        }
+    }
+
+    private var descriptorPaths: [String] {
+        let folder = "/proc/\(process.pid)/fd"
+        return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).map { "\(folder)/\($0)" }
     }
 
     /// KiB of memory: a line of /proc/PID/status such as VmRSS or VmHWM.

@@ -34,7 +34,7 @@ enum Workload: String, CustomTestStringConvertible {
 
     /// Returns when the sockets are closed, too.
     private func run(_ program: String, _ arguments: [String], _ pgleash: PgleashProcess) throws {
-        let descriptors = pgleash.descriptors
+        let sockets = pgleash.sockets
         let run = try ChildProcess.run(
             Programs.postgres(program), arguments,
             environment: [
@@ -44,7 +44,7 @@ enum Workload: String, CustomTestStringConvertible {
             within: .seconds(120)
         )
         guard run.exit == .code(0) else { throw TimedOut(description: "\(program): \(run.error)") }
-        try wait(for: "the end of \(program)'s sessions") { pgleash.descriptors == descriptors }
+        try wait(for: "the end of \(program)'s sessions") { pgleash.sockets == sockets }
     }
 }
 
