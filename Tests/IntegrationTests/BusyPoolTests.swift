@@ -10,7 +10,7 @@ extension IntegrationTests {
         private static let bystanders = 6
         private static let connections = 4
 
-        @Test(arguments: Place.Kind.ofEachRun.filter { $0 == .sessionPool || $0 == .transactionPool })
+        @Test(arguments: Place.Kind.leashed.filter { $0 == .sessionPool || $0 == .transactionPool })
         func `clients that go from a busy pool leave nothing, and cost nobody else an answer`(
             _ kind: Place.Kind
         ) throws {
