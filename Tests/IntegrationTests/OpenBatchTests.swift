@@ -45,7 +45,7 @@ extension IntegrationTests {
             try client.startUp(name: "open batch")
             let insert = Frontend.extended("INSERT INTO left_open VALUES (\(number))")
             let next = moment == .runsTheNext ? Frontend.extended(Activity.sleep) : []
-            try client.send(insert + next + Frontend.flush)
+            try client.send(insert + Frontend.flush + next + Frontend.flush)
             if moment != .hasJustGotIt { try client.read(until: BackendKind.commandComplete) }
             rest(.milliseconds(3) * Double.random(in: 0...1))
             try client.leave([.fin, .reset, .terminate][number / 3 % 3])
