@@ -17,8 +17,8 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak test record-counts matrix lint format sanitize fuzz \
-	mutants install uninstall clean
+.PHONY: build help demo pileup bench tls-bench growth limits soak test record-counts matrix places lint format sanitize \
+	fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -76,6 +76,14 @@ matrix: build ## measure, in 12 minutes, what becomes of queries with and withou
 		$(SWIFT) test --skip-build --filter MatrixTableTests >.build/matrix.log 2>&1 \
 		|| { cat .build/matrix.log >&2; exit 1; }
 	@cat .build/matrix.md
+
+places: build ## count, in 20 minutes, what is left behind poolers and balancers; the table goes to .build/places.md too
+	@scripts/install-dependencies test
+	$(COMPILE) --build-tests
+	PGLEASH_PLACES=$(CURDIR)/.build/places.md PGLEASH_DROPS=20000 PGLEASH_PROGRAM=$(CURDIR)/$(RELEASE) \
+		$(SWIFT) test --skip-build --filter 'PlacesTests/.*written down' >.build/places.log 2>&1 \
+		|| { cat .build/places.log >&2; exit 1; }
+	@cat .build/places.md
 
 lint: ## check the format and the style rules of the Swift sources
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests

@@ -50,13 +50,16 @@ struct StreamEnd: Equatable, Sendable {
 }
 
 extension Conversation {
-    /// The type byte of a Terminate may be among the last bytes.
+    /// The last bytes may be a Terminate or the beginning of one. Nearly always two of them tell that they are not: the
+    /// end of a Query is a zero behind its text, that of a Sync its length.
     @inline(__always) static func mayEndInTerminate(_ bytes: Span<UInt8>) -> Bool {
-        for index in max(0, bytes.count - LastMessages.terminate.count)..<bytes.count
-        where bytes[index] == FrontendKind.terminate {
-            return true
+        let count = bytes.count
+        guard count > 0 else { return false }
+        switch bytes[count - 1] {
+        case 4: return count >= 5 && bytes[count - 5] == FrontendKind.terminate
+        case 0: return count > 1 && (bytes[count - 2] == FrontendKind.terminate || bytes[count - 2] == 0)
+        case let last: return last == FrontendKind.terminate
         }
-        return false
     }
 
     /// Passes on what may be the end of the client's stream, or follows it.

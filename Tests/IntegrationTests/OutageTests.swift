@@ -34,6 +34,12 @@ extension IntegrationTests {
                     outages.append(Outage(rig: rig, start: start, end: end))
                 }
             }
+            // Where single packets are lost as well, and each takes its time.
+            for isOldKernel in [false, true] {
+                let link = NetworkNamespace.Link.lossy(loss: 0.03, delay: .milliseconds(40))
+                let rig = try OutageRig(isOldKernel: isOldKernel, link: link)
+                outages.append(Outage(rig: rig, start: 30, end: 40))
+            }
             for outage in outages { try outage.rig.start(seconds: outage.end + 20) }
             try play(outages, seconds: 66)
             for outage in outages {

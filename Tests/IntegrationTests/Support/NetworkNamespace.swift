@@ -3,14 +3,28 @@
 
 import Foundation
 
-/// A network namespace, joined to ours by a pair of veth devices.
+/// A network namespace, joined to ours.
 final class NetworkNamespace {
+    /// What joins it to ours.
+    enum Link {
+        /// A pair of veth devices, on which nothing is lost.
+        case direct
+        /// Two TUN devices and a program between them.
+        ///
+        /// - Parameters:
+        ///   - loss: the share of packets that are lost, from 0 to 1.
+        ///   - delay: how long each takes.
+        case lossy(loss: Double, delay: Duration)
+    }
+
     /// Our address on the link, where its clients find us.
     let hostAddress: String
     /// Its own, in the byte order of the machine.
     var ownAddress: UInt32 { host + 1 }
     private let host: UInt32
     private let holder: ChildProcess
+    /// Passes packets on, where that is a program's work.
+    private let forwarder: ChildProcess?
     private let device: String
     private let descriptor: Int32
 
@@ -19,7 +33,7 @@ final class NetworkNamespace {
     /// Whether tests that need one are to run. Where it is required they do, and fail if it can't be made.
     static let isWanted = isRequired || (try? NetworkNamespace()) != nil
 
-    init() throws {
+    init(link: Link = .direct) throws {
         holder = try ChildProcess(Programs.system("unshare"), ["--net", Programs.system("sleep"), "infinity"])
         let (pid, holder) = (holder.pid, holder)
         let own = try Self.identity(getpid())
@@ -34,7 +48,20 @@ final class NetworkNamespace {
         device = "pgleash\(pid)"
         let peer = "client"
         descriptor = open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
-        try Self.ip("link", "add", device, "type", "veth", "peer", "name", peer, "netns", "\(pid)")
+        switch link {
+        case .direct:
+            forwarder = nil
+            try Self.ip("link", "add", device, "type", "veth", "peer", "name", peer, "netns", "\(pid)")
+        case .lossy(let loss, let delay):
+            let arguments = ["\(pid)", device, peer, "\(loss)", "\(delay / .milliseconds(1))"]
+            let program = try ChildProcess(
+                Programs.debian("python3"), ["-B", "\(Programs.sources)/lossy_link.py"] + arguments)
+            forwarder = program
+            try wait(for: "a lossy link") {
+                guard program.isRunning else { throw TimedOut(description: program.errorOutput) }
+                return program.output.contains("ready")
+            }
+        }
         try Self.ip("address", "add", "\(hostAddress)/30", "dev", device)
         try Self.ip("link", "set", device, "up")
         try inside("address", "add", "\(Self.text(network + 2))/30", "dev", peer)

@@ -12,10 +12,12 @@ final class OutageRig {
     private let server: FakeServer
     private(set) var streams: [OutageStream] = []
 
-    /// - Parameter keys: of the configuration's two sections with keepalive's settings.
-    init(isOldKernel: Bool, keys: [String] = []) throws {
+    /// - Parameters:
+    ///   - keys: of the configuration's two sections with keepalive's settings.
+    ///   - link: what joins the two hosts.
+    init(isOldKernel: Bool, keys: [String] = [], link: NetworkNamespace.Link = .direct) throws {
         self.isOldKernel = isOldKernel
-        namespace = try NetworkNamespace()
+        namespace = try NetworkNamespace(link: link)
         let launcher = isOldKernel ? try OldKernel.launcher() : []
         let configuration = ["listen": keys, "server": keys]
         towardsClients = try PgleashProcess(
