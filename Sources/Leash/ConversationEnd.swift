@@ -136,5 +136,4 @@ extension Conversation {
     /// Asked at each look at the sessions: the Terminate has been held back for a while, and the server waits for the
     /// rest of a batch, which a client that has said goodbye won't send.
     mutating func isTerminateOverdue() -> Bool { end.isHeld && end.look() && state.owed.awaitsClient }
-
 }

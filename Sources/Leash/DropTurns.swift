@@ -23,7 +23,8 @@ final class DropTurns {
     /// - Returns: whether the client may be seen to now; otherwise `drop` will be called.
     func enter(_ session: SessionID, _ kind: DropKind, drop: @escaping (SessionID, DropKind) -> Void) -> Bool {
         if turn == nil { turn = loop.schedule(after: .zero) { [unowned self] in nextTurn(drop) } }
-        guard waiting.isEmpty, seenTo < Self.mostAtOnce else {
+        // As long as others wait, this turn is full.
+        guard seenTo < Self.mostAtOnce else {
             waiting.append((session, kind))
             return false
         }
