@@ -133,7 +133,7 @@ extension Conversation {
         _ = toServer.deliver(bytes.span, to: server)
     }
 
-    /// Asked at each look at the sessions: the Terminate has been held back for a while, and the server waits for the
-    /// rest of a batch, which a client that has said goodbye won't send.
-    mutating func isTerminateOverdue() -> Bool { end.isHeld && end.look() && state.owed.awaitsClient }
+    /// Asked at each look at the sessions: the Terminate has been held back for a while, and all that is owed is a
+    /// batch that a client which has said goodbye won't end.
+    mutating func isTerminateOverdue() -> Bool { end.isHeld && end.look() && state.owed.isAtOpenBatch }
 }

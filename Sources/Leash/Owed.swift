@@ -100,10 +100,11 @@ package struct Owed: Hashable, Sendable {
     /// Requests that are not answered, the start-up among them.
     package var count: Int { segments.count - head + (startup ? 1 : 0) }
 
+    /// All that is owed is a batch without its end.
+    package var isAtOpenBatch: Bool { head == segments.count - 1 && segments[head].end.isWithinBatch }
+
     /// Nothing of the batch at the end of the record is unanswered, so nothing of it runs.
-    package var isBatchAnswered: Bool {
-        head == segments.count - 1 && segments[head].end.isWithinBatch && segments[head].unanswered == 0
-    }
+    package var isBatchAnswered: Bool { isAtOpenBatch && segments[head].unanswered == 0 }
 
     /// What the record takes; an array grows by doubling.
     package var byteCount: Int { (segments.count - head) * 2 * MemoryLayout<Segment>.stride }

@@ -34,7 +34,8 @@ extension SessionState {
     /// session, unless it crashes; and it ends one that waits for its client alone.
     private var mayRunUnseen: Bool {
         guard !isAtRest, !isServerLeaving, canBeReaped, !isWaitingForClient else { return false }
-        if owed.isStartingUp, !owed.hasRequests { return false }
+        // Who has not logged in has nothing run.
+        if owed.isStartingUp, !owed.hasRequests || isAskedForPassword { return false }
         return !hasSentTerminate
     }
 

@@ -17,7 +17,7 @@ extension Session {
     }
 
     /// The client is gone; where it leaves something behind it may have to wait until that is seen to.
-    private func clientLeft(_ kind: DropKind) {
+    func clientLeft(_ kind: DropKind) {
         guard !state.isBusy || worker.mayDrop(self, kind) else { return client.interest = [] }
         clientDropped(kind)
     }

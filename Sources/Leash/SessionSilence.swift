@@ -38,7 +38,7 @@ extension Session {
     }
 
     func peerLost(_ side: Side) {
-        if side == .client { return clientDropped(.timeout) }
+        if side == .client { return clientLeft(.timeout) }
         worker.logThrottled(.warning, "no sign of life from the server's host", logMetadata)
         serverClosed()
     }

@@ -129,6 +129,9 @@ package final class Worker {
         return received
     }
 
+    /// Here for the same reason.
+    var now: MonotonicTime { loop.now }
+
     /// - Returns: false where many clients have gone in one instant; then `session` is called when it is its turn.
     func mayDrop(_ session: Session, _ kind: DropKind) -> Bool {
         dropTurns.enter(session.id, kind) { [unowned self] id, kind in
@@ -136,9 +139,6 @@ package final class Worker {
             session.clientDropped(kind)
         }
     }
-
-    /// Here for the same reason.
-    var now: MonotonicTime { loop.now }
 
     private func open(_ accepted: AcceptedSocket) {
         nextID += 1
@@ -154,7 +154,7 @@ package final class Worker {
         for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
         // What is left of a batch may still run, and a Terminate would have a pooler forget it.
         for session in sessions(where: { $0.isTerminateOverdue() || $0.isClientGoneUnseen }) {
-            session.clientDropped(.fin)
+            session.clientLeft(.fin)
         }
         if sessions.isEmpty { ticker?.stop() }
     }

@@ -22,18 +22,20 @@ package struct ServerMessage: Hashable, Sendable {
     /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning
     /// `crash_shutdown`, which each session gets when another one crashes.
     ///
-    /// A fatal error of the class "Connection Exception" ends the connection alone: it is what a pooler says that has
-    /// lost its server, or that leaves a query behind (PgBouncer at `query_timeout`).
+    /// A fatal error of the class "Connection Exception" may end the connection alone: a pooler says it that has
+    /// lost its server, or that leaves a query behind (PgBouncer at `query_timeout`). PostgreSQL's own have the routine
+    /// that reported them (`R`), a pooler's have not.
     package static func endsSession(_ body: Span<UInt8>) -> Bool {
-        var (start, isFatal) = (0, false)
+        var (start, isFatal, isOfConnection, hasRoutine) = (0, false, false, false)
         for offset in 0..<body.count where body[offset] == 0 {
             let field = body.extracting(start..<offset)
             if field.begins(with: "C57P02") { return true }
-            if field.begins(with: "C08") { return false }
+            if field.begins(with: "C08") { isOfConnection = true }
+            if field.begins(with: "R") { hasRoutine = true }
             isFatal = isFatal || saysFatal(field)
             start = offset + 1
         }
-        return isFatal
+        return isFatal && (!isOfConnection || hasRoutine)
     }
 
     /// The severity, in the server's language or, since PostgreSQL 9.6, in English.

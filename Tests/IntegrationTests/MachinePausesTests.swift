@@ -15,7 +15,8 @@ extension IntegrationTests {
             let end = ContinuousClock.now
             #expect(start.duration(to: end) > .milliseconds(500))
             let time = pauses.timeWithout(from: start, to: end)
-            #expect(time >= .milliseconds(100) && time < .milliseconds(300), "\(time)")
+            // The pause may be taken for a little longer than it was.
+            #expect(time > .milliseconds(90) && time < .milliseconds(300), "\(time)")
         }
 
         @Test func `time that passed without one counts as it is`() {

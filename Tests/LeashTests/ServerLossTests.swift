@@ -49,6 +49,15 @@ struct ServerLossTests {
         }
     }
 
+    @Test("PostgreSQL ends a session whose client broke off within a message, and says so in the same class")
+    func serverLosesSynchronization() {
+        let body = Array(
+            "SFATAL\0VFATAL\0C08P01\0Msynchronization was lost\0Fpostgres.c\0L1\0RPostgresMain\0\0".utf8
+        )
+        let state = session(.authenticated, .key, .ready, .query, Step(answers: [(BackendKind.errorResponse, body)]))
+        #expect(close(state) == .end(.serverClosed))
+    }
+
     @Test("It closes without a word while something runs: that may run on")
     func serverLost() {
         let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))
@@ -78,7 +87,8 @@ struct ServerLossTests {
     @Test("It closes without a word before it has told the key, when something was sent ahead")
     func lostWithoutKey() {
         #expect(close(dropped(.authenticated, .query)) == .reap(.end(.noKey)))
-        #expect(close(session(.authenticated, .query)) == .end(.serverClosed), "its client is there to see it")
+        let asked = Step(answers: [(BackendKind.authentication, [0, 0, 0, 3])])
+        #expect(close(dropped(asked, .query)) == .reap(.end(.serverClosed)), "nothing runs before the login")
     }
 
     @Test("It closes without a word where nothing runs, or nothing can be cancelled: that is its end")

@@ -180,13 +180,13 @@ import Testing
         #expect(server.takeOutbox() == Bytes.terminate && server.isClosed)
     }
 
-    @Test func `behind a request waits for as long as that runs`() throws {
+    @Test(arguments: [[], batch]) func `behind a request waits for as long as that runs`(_ batch: [UInt8]) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        client.inbox += Bytes.query + Bytes.terminate
+        client.inbox += Bytes.query + batch + Bytes.terminate
         world.loop.settle()
         world.loop.advance(by: .seconds(10))
-        #expect(server.takeOutbox() == Bytes.query && !client.isClosed && world.cancels.isEmpty)
+        #expect(server.takeOutbox() == Bytes.query + batch && !client.isClosed && world.cancels.isEmpty)
     }
 
     @Test func `of a session that is left out goes at once`() throws {

@@ -6,6 +6,7 @@ import Simulation
 extension FakeBackend {
     private static let error = Bytes.message("E", Array("e\0".utf8))
     static let fatal = Bytes.message("E", Array("SFATAL\0C57P01\0Mterminating\0\0".utf8))
+    private static let misunderstood = Bytes.message("E", Array("SFATAL\0C08P01\0Minvalid\0RPostgresMain\0\0".utf8))
     private static let cancelled = Bytes.message("E", Array("SERROR\0C57014\0Mcancelled\0\0".utf8))
     private static let warning = Bytes.message("N", Array("SWARNING\0C01000\0Mnot replicated\0\0".utf8))
     private static let dataRow = Bytes.message("D", [0, 0])
@@ -267,7 +268,7 @@ extension FakeBackend {
     }
 
     private func failFatally() {
-        say(Self.fatal)
+        say(Self.misunderstood)
         exit(.died)
     }
 }

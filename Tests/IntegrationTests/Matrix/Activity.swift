@@ -38,6 +38,8 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var interrupts = 1
     /// For how long the server loses cancels, or pgleash sends none, at the most.
     var withoutCancels = Duration.zero
+    /// For how long one of its connections may stand still without anybody's doing, now and then.
+    var standstill = Duration.zero
     /// It leaves settings behind, which a pooler gives to the next client, too.
     var changesSettings = false
     /// A pooler passes it on, and as it was sent.
@@ -255,7 +257,9 @@ extension Activity {
                 .send(Frontend.query(readLocked)), waitsForLock,
                 .sendWhatFits(query(megabytes: 12)),
             ],
-            interrupts: 6, passesPool: false,
+            // The kernel's timer for what a receiver has not taken, at its least: TCP_RTO_MIN. Then the server still
+            // reads what was sent, although pgleash has seen the end of its work and has closed.
+            interrupts: 6, standstill: .milliseconds(200), passesPool: false,
             leftOut: [.terminate: "it can't be sent either"]
         ),
         // The last, because with tcp_user_timeout the kernel gives a stalled client up, dead or not.

@@ -49,7 +49,8 @@ struct Bound {
         let factor = activity.interrupts * 2 + 4
         // The mean, as the times of so many cancels add up.
         median = activity.withoutCancels + max(.milliseconds(25), floors.reduce(.zero, +) / floors.count * factor)
-        worst = activity.withoutCancels + max(.milliseconds(isEncrypted ? 1000 : 250), (floors.max() ?? .zero) * factor)
+        let cancels = max(.milliseconds(isEncrypted ? 1000 : 250), (floors.max() ?? .zero) * factor)
+        worst = activity.withoutCancels + activity.standstill + cancels
     }
 
     private init(median: Duration, worst: Duration) {
