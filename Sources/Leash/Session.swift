@@ -61,6 +61,8 @@ final class Session: SocketOwner {
     var listing = KeyListing.none
     /// The client's first byte has come.
     var hasSpoken = false
+    /// The client is gone, and waits until others that went with it are seen to.
+    var hasClientLeft = false
     var sslAnswered = false
     var gssAnswered = false
     var readAhead = ReadAhead()

@@ -18,7 +18,12 @@ extension Session {
 
     /// The client is gone; where it leaves something behind it may have to wait until that is seen to.
     func clientLeft(_ kind: DropKind) {
-        guard !state.isBusy || worker.mayDrop(self, kind) else { return client.interest = [] }
+        guard !state.isBusy || worker.mayDrop(self, kind) else {
+            // The server's end must not be seen before the client's.
+            hasClientLeft = true
+            server?.interest = []
+            return client.interest = []
+        }
         clientDropped(kind)
     }
 
@@ -140,7 +145,7 @@ extension Session {
         followWait(flow.clientHasToWait)
         var flow = flow
         flow.isReadAhead = readAhead.isOn
-        guard flow != self.flow else { return }
+        guard flow != self.flow, !hasClientLeft else { return }
         self.flow = flow
         let clientMustWait = flow.clientHasToWait && !flow.isReadAhead
         let whileWaiting: Interest = state.canBeReaped ? .close : []

@@ -19,8 +19,9 @@ package struct ServerMessage: Hashable, Sendable {
         }
     }
 
-    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning
-    /// `crash_shutdown`, which each session gets when another one crashes.
+    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning with
+    /// which PostgreSQL's routine `quickdie` leaves at once: at an immediate shutdown, or `crash_shutdown` when another
+    /// session crashed, which is so long that the routine's name isn't kept.
     ///
     /// A fatal error of the class "Connection Exception" may end the connection alone: a pooler says it that has
     /// lost its server, or that leaves a query behind (PgBouncer at `query_timeout`). PostgreSQL's own have the routine
@@ -30,6 +31,7 @@ package struct ServerMessage: Hashable, Sendable {
         for offset in 0..<body.count where body[offset] == 0 {
             let field = body.extracting(start..<offset)
             if field.begins(with: "C57P02") { return true }
+            if field.begins(with: "Rquickdie") { return true }
             if field.begins(with: "C08") { isOfConnection = true }
             if field.begins(with: "R") { hasRoutine = true }
             isFatal = isFatal || saysFatal(field)

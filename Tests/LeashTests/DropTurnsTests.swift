@@ -33,20 +33,37 @@ struct DropTurnsTests {
         #expect(seen.last == 23)
     }
 
-    @Test("One whose session ends meanwhile is passed over, and those that stay are served between")
-    func served() throws {
-        let world = try SimulatedSession()
-        let leaving = (0..<20).map { _ in world.logIn() }
-        let staying = world.logIn()
+    private typealias Session = (client: SimulatedSocket, server: SimulatedSocket)
+
+    /// 20 clients left in one instant, with a query each.
+    private func leave(_ world: SimulatedSession) -> [Session] {
+        let leaving: [Session] = (0..<20).map { _ in world.logIn() }
         for session in leaving { session.client.inbox += Bytes.query }
         world.loop.settle()
         for session in leaving { session.client.isEnded = true }
+        return leaving
+    }
+
+    @Test("Those that stay are served between, and a server's end is not seen before that of its client")
+    func served() throws {
+        let world = try SimulatedSession()
+        let staying = world.logIn()
+        let leaving = leave(world)
         staying.client.inbox += Bytes.query
         world.loop.iterate()
         #expect(world.counters.drops[.fin].value == 8 + 8 && staying.server.takeOutbox() == Bytes.query)
-        // The connection to its server ends first; it may run on there.
         leaving[19].server.isEnded = true
         world.loop.iterate()
-        #expect(world.counters.drops[.fin].value == 19 && world.counters.drops[.serverLost].value == 1)
+        #expect(world.counters.drops[.fin].value == 20 && world.counters.drops[.serverLost].value == 0)
+    }
+
+    @Test("One whose session has ended meanwhile is passed over")
+    func passedOver() throws {
+        let world = try SimulatedSession()
+        _ = leave(world)
+        world.loop.iterate()
+        world.worker.receive(.drain {})
+        world.loop.iterate()
+        #expect(world.counters.drops[.fin].value == 16 && world.counters.drops[.shutdown].value == 4)
     }
 }

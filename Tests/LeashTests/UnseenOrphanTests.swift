@@ -95,16 +95,17 @@ import Testing
         #expect(world.cancels.isEmpty && world.outcomes(.unconfirmed) == 1 && world.isOverAndBalanced)
     }
 
-    @Test func `has ended where the server said so`() throws {
+    @Test(arguments: ["C57P02", "C57P01\0Rquickdie"])
+    func `has ended where the server said so`(_ fields: String) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
         world.loop.settle()
-        let crash = Bytes.message("N", Array("SWARNING\0VWARNING\0C57P02\0Mterminating because of crash\0\0".utf8))
-        server.inbox += crash
+        let farewell = Bytes.message("N", Array("SWARNING\0VWARNING\0\(fields)\0\0".utf8))
+        server.inbox += farewell
         server.isEnded = true
         world.loop.settle()
-        #expect(client.takeOutbox() == crash)
+        #expect(client.takeOutbox() == farewell)
         client.isEnded = true
         world.loop.advance(by: .seconds(31))
         #expect(world.cancels.isEmpty && world.isOverAndBalanced && world.ended(.serverClosed) == 1)
