@@ -87,6 +87,7 @@ struct ServerLossTests {
     @Test("It closes without a word before it has told the key, when something was sent ahead")
     func lostWithoutKey() {
         #expect(close(dropped(.authenticated, .query)) == .reap(.end(.noKey)))
+        #expect(close(session(.authenticated, .query)) == .end(.serverClosed), "its client is there to see it")
         let asked = Step(answers: [(BackendKind.authentication, [0, 0, 0, 3])])
         #expect(close(dropped(asked, .query)) == .reap(.end(.serverClosed)), "nothing runs before the login")
     }

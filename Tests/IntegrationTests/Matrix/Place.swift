@@ -33,15 +33,7 @@ final class Place {
     /// Where clients connect.
     let port: UInt16
 
-    private static let second: PrivatePostgres = {
-        do {
-            let postgres = try PrivatePostgres()
-            RunFolder.shared.atEnd { postgres.stop() }
-            return postgres
-        } catch {
-            fatalError("PostgreSQL did not start: \(error)")
-        }
-    }()
+    private static let second = PrivatePostgres.untilTestsEnd { try PrivatePostgres() }
 
     /// - Parameters:
     ///   - poolSize: how many server connections the pooler has.

@@ -6,20 +6,14 @@ import Testing
 
 extension PrivatePostgres {
     /// A server that logs each connection and each CancelRequest, and that asks users of certain names for a password.
-    static let countingCancels: PrivatePostgres = {
-        do {
-            let rules = [
-                "host all asked 127.0.0.1/32 password", "host all scrambled 127.0.0.1/32 scram-sha-256",
-                "host all unwelcome 127.0.0.1/32 reject", "host all,replication all 127.0.0.1/32 trust",
-            ]
-            let file = try RunFolder.shared.newFile("pg_hba.conf", rules.joined(separator: "\n") + "\n")
-            let postgres = try PrivatePostgres("log_connections=on", "log_min_messages=debug2", "hba_file=\(file)")
-            RunFolder.shared.atEnd { postgres.stop() }
-            return postgres
-        } catch {
-            fatalError("PostgreSQL did not start: \(error)")
-        }
-    }()
+    static let countingCancels = untilTestsEnd {
+        let rules = [
+            "host all asked 127.0.0.1/32 password", "host all scrambled 127.0.0.1/32 scram-sha-256",
+            "host all unwelcome 127.0.0.1/32 reject", "host all,replication all 127.0.0.1/32 trust",
+        ]
+        let file = try RunFolder.shared.newFile("pg_hba.conf", rules.joined(separator: "\n") + "\n")
+        return try PrivatePostgres("log_connections=on", "log_min_messages=debug2", "hba_file=\(file)")
+    }
 
     /// CancelRequests that came, whatever became of them: "processing cancel request: sending SIGINT to process …",
     /// "wrong key in cancel request …" or "PID … in cancel request did not match any process".

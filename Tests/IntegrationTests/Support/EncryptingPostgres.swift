@@ -6,24 +6,19 @@ import Testing
 extension PrivatePostgres {
     /// Shows one of the tests' certificates, the right one at first, and logs each connection and CancelRequest. Who
     /// gets in how is said by the user's name, or by the database `template1`: a certificate is asked for there.
-    static let encrypting: PrivatePostgres = {
-        do {
-            let certificates = Certificates.shared
-            let files = Certificates.Server.allCases.map { ($0.fileName, certificates[$0]) }
-            let postgres = try PrivatePostgres(
-                settings: ["ssl=on", "ssl_ca_file=root.crt", "log_connections=on", "log_min_messages=debug2"],
-                files: files + [
-                    ("server.crt", certificates[.right]), ("server.key", certificates.serverKey),
-                    ("root.crt", certificates.authority), ("pg_hba.conf", try accessRules()),
-                ]
-            )
-            RunFolder.shared.atEnd { postgres.stop() }
-            try postgres.makeUsers()
-            return postgres
-        } catch {
-            fatalError("PostgreSQL did not start: \(error)")
-        }
-    }()
+    static let encrypting = untilTestsEnd {
+        let certificates = Certificates.shared
+        let files = Certificates.Server.allCases.map { ($0.fileName, certificates[$0]) }
+        let postgres = try PrivatePostgres(
+            settings: ["ssl=on", "ssl_ca_file=root.crt", "log_connections=on", "log_min_messages=debug2"],
+            files: files + [
+                ("server.crt", certificates[.right]), ("server.key", certificates.serverKey),
+                ("root.crt", certificates.authority), ("pg_hba.conf", try accessRules()),
+            ]
+        )
+        try postgres.makeUsers()
+        return postgres
+    }
 
     /// The password of all users that need one.
     static let password = "a secret of the tests"

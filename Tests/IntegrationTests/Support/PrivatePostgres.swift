@@ -6,16 +6,22 @@ import Synchronization
 /// A server that stops, with all it wrote deleted, when the object goes or the tests end.
 final class PrivatePostgres: @unchecked Sendable {
     /// The one most tests use. Tests run one after the other, which makes it safe to share.
-    static let shared: PrivatePostgres = {
+    static let shared = untilTestsEnd {
+        let postgres = try PrivatePostgres()
+        isSharedStarted.store(true, ordering: .relaxed)
+        return postgres
+    }
+
+    /// A server that tests share. Without it none of them could say anything, so the run ends where it does not start.
+    static func untilTestsEnd(_ start: () throws -> PrivatePostgres) -> PrivatePostgres {
         do {
-            let postgres = try PrivatePostgres()
-            isSharedStarted.store(true, ordering: .relaxed)
+            let postgres = try start()
             RunFolder.shared.atEnd { postgres.stop() }
             return postgres
         } catch {
             fatalError("PostgreSQL did not start: \(error)")
         }
-    }()
+    }
 
     static let isSharedStarted = Atomic<Bool>(false)
 

@@ -9,15 +9,7 @@ enum Storm {
     static let size = 500
 
     /// Shared by all tests that don't end it.
-    static let postgres: PrivatePostgres = {
-        do {
-            let postgres = try newPostgres()
-            RunFolder.shared.atEnd { postgres.stop() }
-            return postgres
-        } catch {
-            fatalError("PostgreSQL did not start: \(error)")
-        }
-    }()
+    static let postgres = PrivatePostgres.untilTestsEnd { try newPostgres() }
 
     static func newPostgres(restarts: Bool = false) throws -> PrivatePostgres {
         try PrivatePostgres(settings: ["max_connections=\(size + 100)"], restarts: restarts)
