@@ -69,7 +69,7 @@ package struct Reaper: Hashable, Sendable {
     private let longestPause: Duration
     /// Before this time no cancel is asked for.
     private var graceEnd: MonotonicTime
-    private var timing = CancelTiming.atOnce
+    package private(set) var timing = CancelTiming.atOnce
     /// Since when the request that is to be cancelled has had neither an answer nor a cancel.
     private var quietSince: MonotonicTime
     /// Before this time there is no further try.

@@ -34,15 +34,6 @@ package struct SessionState: Hashable, Sendable {
         case begun(Orphan)
     }
 
-    /// What the reaper has yet to be told of.
-    private enum News: Hashable, Sendable {
-        case none
-        /// The transaction status has changed without a request being answered; what may be cancelled depends on it.
-        case status
-        /// A request was answered.
-        case answer
-    }
-
     package internal(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
     private var reaping = Reaping.none
@@ -62,7 +53,8 @@ package struct SessionState: Hashable, Sendable {
     private(set) var hasSentTerminate = false
     /// The server sends a copy.
     private(set) var isCopyingOut = false
-    private var news = News.none
+    /// A request was answered since the reaper was told last.
+    private var hasAnswered = false
 
     /// - Parameters:
     ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
@@ -155,22 +147,17 @@ package struct SessionState: Hashable, Sendable {
     }
 
     private mutating func serverBecameReady(status: UInt8) {
-        let isChanged = status != transactionStatus
         transactionStatus = status
         (isCopyingOut, isServerLeaving) = (false, false)
         let count = owed.count
         owed.serverAnswered(BackendKind.readyForQuery)
-        if dropKind != nil { noteReadiness(after: count, isChanged) }
+        if dropKind != nil { noteReadiness(after: count) }
     }
 
     /// The reaper is told of requests that were answered, not of each ReadyForQuery: a server may send any number.
-    @inline(never) private mutating func noteReadiness(after count: Int, _ isStatusChanged: Bool) {
+    @inline(never) private mutating func noteReadiness(after count: Int) {
         if orphan?.isProbeAnswered == true { owed.settle() }
-        if owed.count < count {
-            news = .answer
-        } else if isStatusChanged, news == .none {
-            news = .status
-        }
+        if owed.count < count { hasAnswered = true }
     }
 
     /// What an error or a notice tells of a session without a client.
@@ -220,7 +207,7 @@ extension SessionState {
         if isServerLeaving { return .end(kind.idleEnd) }
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
-        news = .none
+        hasAnswered = false
         let step = cancelKey?.processID ?? 0
         var orphan = Orphan(reaper: Reaper(droppedAt: now, timeout: timeout, grace: grace, step: step), isCut: isCut)
         // The server waits for its client alone, and `nextEnding` ends that.
@@ -234,19 +221,18 @@ extension SessionState {
     /// Bytes of the server were scanned while the session is being reaped.
     package mutating func serverAnsweredWhileReaping(at now: MonotonicTime) -> Reaper.Action {
         if reaper?.hasBegun == false { return beginOnceKeyed(at: now) }
-        let isAtRest = isAtRest
-        defer { news = .none }
-        guard news != .none || isAtRest else { return .none }
-        let timing = cancelTiming
-        if news == .status, !isAtRest { return orphan?.reaper.retimed(timing, at: now) ?? .none }
-        return orphan?.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) ?? .none
+        let (isAtRest, timing) = (isAtRest, cancelTiming)
+        defer { hasAnswered = false }
+        if hasAnswered || isAtRest { return orphan?.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) ?? .none }
+        // Any message may change it, as it depends on what the record knows and on the transaction status.
+        return timing == reaper?.timing ? .none : orphan?.reaper.retimed(timing, at: now) ?? .none
     }
 
     /// The key comes only to who is authenticated, and before the first ReadyForQuery or never.
     private mutating func beginOnceKeyed(at now: MonotonicTime) -> Reaper.Action {
         if isAtRest { return .end(.finished) }
         if cancelKey == nil { return owed.isStartingUp ? .none : .end(.noKey) }
-        news = .none
+        hasAnswered = false
         let timing = cancelTiming
         return orphan?.reaper.begin(timing, at: now) ?? .none
     }
