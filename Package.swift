@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The rooms of pgleash. Imports run one way: pgleash → Leash → { PostgresWire, TLS → Reactor }.
+// The modules of pgleash, each below what it imports; docs/architecture.md says what each is for.
 
 import PackageDescription
 
@@ -21,6 +21,11 @@ let small = LinkerSetting.unsafeFlags(
     .when(platforms: [.linux], configuration: .release)
 )
 
+/// What tests of the whole know.
+let modules: [Target.Dependency] = [
+    "CancelPolicy", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
+]
+
 let package = Package(
     name: "pgleash",
     products: [
@@ -33,15 +38,32 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .target(name: "PostgresWire", swiftSettings: strict),
+        .target(name: "PostgresProtocol", swiftSettings: strict),
+        .target(name: "CancelPolicy", dependencies: ["PostgresProtocol"], swiftSettings: strict),
         .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
         .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"], swiftSettings: strict),
         .target(
-            name: "Leash",
+            name: "Settings",
+            dependencies: ["PostgresProtocol", "Reactor", "TLS", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Telemetry",
+            dependencies: ["CancelPolicy", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Upstream",
             dependencies: [
-                "PostgresWire",
-                "Reactor",
-                "TLS",
+                "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Proxy",
+            dependencies: [
+                "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -49,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "pgleash",
             dependencies: [
-                "Leash",
+                "Proxy", "Settings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -58,33 +80,31 @@ let package = Package(
         ),
         .target(
             name: "FuzzTargets",
-            dependencies: ["Leash", "PostgresWire", "Reactor", "TLS"],
+            dependencies: modules,
             path: "Tests/Fuzz/FuzzTargets"
         ),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
-        .testTarget(name: "PostgresWireTests", dependencies: ["PostgresWire"]),
+        .testTarget(name: "PostgresProtocolTests", dependencies: ["PostgresProtocol"]),
         .target(name: "RealSockets", dependencies: ["Reactor"], path: "Tests/RealSockets"),
         .testTarget(name: "ReactorTests", dependencies: ["RealSockets", "Reactor"]),
         .testTarget(name: "TLSTests", dependencies: ["COpenSSL", "RealSockets", "Reactor", "TLS"]),
         .target(
             name: "Simulation",
-            dependencies: ["Leash", "PostgresWire", "Reactor", .product(name: "Logging", package: "swift-log")],
+            dependencies: modules + [.product(name: "Logging", package: "swift-log")],
             path: "Tests/Simulation",
             swiftSettings: fast
         ),
         .testTarget(
             name: "LeashTests",
-            dependencies: [
-                "FuzzTargets", "Leash", "PostgresWire", "Reactor", "Simulation",
+            dependencies: modules + [
+                "FuzzTargets", "Simulation",
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
         .testTarget(
             name: "SimulationTests",
-            dependencies: [
-                "Leash", "PostgresWire", "Reactor", "Simulation", .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: modules + ["Simulation", .product(name: "Logging", package: "swift-log")],
             swiftSettings: fast
         ),
         .systemLibrary(
@@ -95,7 +115,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CLibpq", "COpenSSL", "Leash", "PostgresWire", "Simulation", "pgleash"]
+            dependencies: modules + ["CLibpq", "COpenSSL", "Simulation", "pgleash"]
         ),
         .testTarget(name: "TidyTests"),
     ],

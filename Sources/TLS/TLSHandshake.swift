@@ -1,7 +1,6 @@
 // How a TLS socket comes to its keys, or to the reason why there are none.
 
 import COpenSSL
-import Reactor
 
 extension TLSSocket {
     /// Agrees on a key with the peer. `completion` may be called before this returns, but then with a success: a peer

@@ -1,8 +1,8 @@
 // The kinds of values on the command line.
 
 import ArgumentParser
-import Leash
 import Logging
+import Settings
 
 /// HOST:PORT; the host of an IPv6 address stands in brackets.
 struct HostPort: ExpressibleByArgument {

@@ -1,8 +1,9 @@
 // The command line: arguments in, supervisor started.
 
 import ArgumentParser
-import Leash
 import Logging
+import Proxy
+import Settings
 
 @main
 struct PgleashCommand: ParsableCommand {

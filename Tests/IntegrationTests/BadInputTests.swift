@@ -1,7 +1,7 @@
 // Clients and servers that send what makes no sense: the session ends with a reason, is counted, and others go on.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // by another connection.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // connection, and those that stay must not notice.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // as the session lives.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

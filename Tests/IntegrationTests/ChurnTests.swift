@@ -1,7 +1,7 @@
 // Clients come and go, a thousand of them and in every way; nothing may remain of them.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -1,7 +1,7 @@
 // A client's own cancel goes through pgleash, too, and is told apart from those pgleash sends.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

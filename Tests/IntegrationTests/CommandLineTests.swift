@@ -1,7 +1,7 @@
 // What pgleash answers on the command line without serving.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

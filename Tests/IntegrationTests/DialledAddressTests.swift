@@ -2,7 +2,7 @@
 // that may have gone meanwhile.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // door before an older one does.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -1,7 +1,7 @@
 // Sessions of which nothing is to be cancelled, and queries that get a grace.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

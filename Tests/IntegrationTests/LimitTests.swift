@@ -1,7 +1,7 @@
 // What pgleash does when something is missing or used up: the server, descriptors, places, time.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -1,7 +1,7 @@
 // Clients that begin TLS in ways no driver does: they stall, stop, say too much too early, or come by the thousand.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

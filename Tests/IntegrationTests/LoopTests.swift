@@ -1,7 +1,7 @@
 // A server that is pgleash itself, which would connect to itself until nothing is left.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

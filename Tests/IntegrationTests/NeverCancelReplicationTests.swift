@@ -1,7 +1,7 @@
 // Replication connections that end while they stream or do nothing: no cancel is for them.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

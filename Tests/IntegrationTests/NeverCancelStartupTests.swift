@@ -1,7 +1,7 @@
 // Clients that vanish before they are authenticated, at each step of the start-up: there is nothing to cancel.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

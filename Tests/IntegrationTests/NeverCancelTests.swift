@@ -1,7 +1,7 @@
 // Where nothing is to be cancelled nothing is: the server counts the cancels that reach it.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

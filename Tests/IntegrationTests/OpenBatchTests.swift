@@ -2,7 +2,7 @@
 // place rolls the batch back, as PostgreSQL does at the end of the stream.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -1,9 +1,9 @@
 // Whether the record of what is owed agrees with a real PostgreSQL: random conversations, and once all is quiet a look
 // at what the server itself says of the session.
 
+import CancelPolicy
 import Foundation
-import Leash
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {
@@ -132,7 +132,7 @@ private final class OwedTrial {
         conversation = RandomConversation(seed: seed)
         client = try RawClient(port: postgres.port)
         for message in try client.startUp(name: "trial") {
-            state.serverAnswered(message.kind, message.body.span)
+            state.tracker.serverAnswered(message.kind, message.body.span)
         }
     }
 
@@ -153,7 +153,7 @@ private final class OwedTrial {
             let count = Int.random(in: 1...bytes.count, using: &conversation.generator)
             let piece = Array(bytes[..<count])
             bytes.removeFirst(count)
-            try fromClient.scan(piece.span) { kind, _ in state.clientSent(kind) }
+            try fromClient.scan(piece.span) { kind, _ in state.tracker.clientSent(kind) }
             do {
                 try client.send(piece)
             } catch {
@@ -185,9 +185,9 @@ private final class OwedTrial {
 
     private func verdict(serverState: String) -> Verdict {
         let serverIsBusy = serverState == "active" || serverState == "fastpath function call"
-        if state.isBusy == serverIsBusy { return .agrees(isBusy: serverIsBusy) }
-        if state.isBusy, hasOpenBatch || hasSyncBehindData { return .leansToBusy }
-        let words = "we say \(state.isBusy ? "busy" : "idle"), the server says \(serverState)"
+        if state.tracker.isBusy == serverIsBusy { return .agrees(isBusy: serverIsBusy) }
+        if state.tracker.isBusy, hasOpenBatch || hasSyncBehindData { return .leansToBusy }
+        let words = "we say \(state.tracker.isBusy ? "busy" : "idle"), the server says \(serverState)"
         return .disagrees("\(words) after \(moves), answered with \(answers)")
     }
 
@@ -218,7 +218,7 @@ private final class OwedTrial {
                 hasRead = true
                 try fromServer.scan(bytes.span) { kind, body in
                     answers.unicodeScalars.append(Unicode.Scalar(kind))
-                    state.serverAnswered(kind, body)
+                    state.tracker.serverAnswered(kind, body)
                 }
             } catch is RawClientError {
                 hasEnded = true

@@ -2,7 +2,7 @@
 // made-up keys.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Synchronization
 import Testing
 

@@ -2,7 +2,7 @@
 // goes at any moment.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

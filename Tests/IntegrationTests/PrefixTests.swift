@@ -2,7 +2,7 @@
 // predecessor was cancelled. Drivers prepend what begins a transaction, or ends another user's session, to a command.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

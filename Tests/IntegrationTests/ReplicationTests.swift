@@ -1,7 +1,7 @@
 // Replication connections: they speak the same protocol with other commands in it. What they stream is never cancelled.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

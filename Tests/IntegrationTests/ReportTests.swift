@@ -1,7 +1,7 @@
 // The report that SIGUSR1 asks for: its numbers add up, Prometheus accepts it, and nobody ever reads half of it.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

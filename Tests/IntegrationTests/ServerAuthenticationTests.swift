@@ -2,7 +2,7 @@
 // sees of it.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

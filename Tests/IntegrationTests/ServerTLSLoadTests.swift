@@ -1,7 +1,7 @@
 // Much data and many clients over TLS to the server: every byte arrives, in order, however slow the other side is.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

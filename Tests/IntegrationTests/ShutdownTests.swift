@@ -1,7 +1,7 @@
 // How pgleash ends: in good order and in time, whatever its sessions do.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

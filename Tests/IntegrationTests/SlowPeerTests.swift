@@ -1,6 +1,6 @@
 // Peers that take what they are sent in sips: what doesn't go out at once must go out later, complete and in order.
 
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

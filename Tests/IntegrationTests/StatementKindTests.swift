@@ -2,7 +2,7 @@
 // them counts on them. And how an orphan ended is told by what its server answered.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

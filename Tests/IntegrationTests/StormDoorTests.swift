@@ -2,7 +2,7 @@
 // counts them, refuses them or lets them wait.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

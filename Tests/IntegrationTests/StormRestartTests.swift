@@ -1,7 +1,7 @@
 // A storm of drops, and in the middle of it the server ends, in each of its ways, and comes back.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -1,7 +1,7 @@
 // 500 clients that die in one instant: all of them are reaped at once, and nobody else notices.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // is on no standby. Without pgleash they wait on when their client goes.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

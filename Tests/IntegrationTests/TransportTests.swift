@@ -1,7 +1,7 @@
 // The ways to pgleash and from it to the server: IPv4, IPv6, names, Unix sockets; and the refusal of encryption.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

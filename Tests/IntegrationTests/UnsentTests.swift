@@ -2,7 +2,7 @@
 // are missed on the same machine, and those that wait are left alone.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

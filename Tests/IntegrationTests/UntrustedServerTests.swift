@@ -1,7 +1,7 @@
 // Nothing is believed that a server says in clear text before TLS: it may be anybody who says it.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

@@ -2,7 +2,7 @@
 // where `[cancel] grace` would let a running query go on.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 extension IntegrationTests {

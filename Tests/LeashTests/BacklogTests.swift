@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Leash
+@testable import Proxy
 
 @Suite("A backlog")
 struct BacklogTests {

@@ -2,13 +2,14 @@
 
 import InMemoryLogging
 import Logging
-import PostgresWire
 import Simulation
 import Synchronization
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
+@testable import Proxy
 @testable import Reactor
+@testable import Upstream
 
 private let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0000 + $0, port: 5432), foundBy: "server") }
 

@@ -2,17 +2,15 @@
 
 import InMemoryLogging
 import Logging
-import PostgresWire
 import Reactor
 import Simulation
-import Synchronization
 import Testing
 
-@testable import Leash
-
-final class Replies: Sendable {
-    let results = Mutex<[Int: Reaper.CancelResult]>([:])
-}
+@testable import CancelPolicy
+@testable import PostgresProtocol
+@testable import Settings
+@testable import Telemetry
+@testable import Upstream
 
 private func key(_ number: Int) -> CancelKey? {
     let body: [UInt8] = [0, 0, UInt8(number >> 8), UInt8(number & 255), 1, 2, 3, 4]
@@ -22,7 +20,7 @@ private func key(_ number: Int) -> CancelKey? {
 @Suite("The cancel dispatcher")
 struct CancelDispatcherTests {
     let loop = SimulatedLoop()
-    let replies = Replies()
+    let replies = Locked<[Int: Reaper.CancelResult]>([:])
     let logged = InMemoryLogHandler()
     let letters = Mailbox<DispatcherLetter>()
 
@@ -32,7 +30,7 @@ struct CancelDispatcherTests {
         let cancelKey = try #require(key(number))
         let route = CancelRoute(to: HostAddress(address, foundBy: ""), .plain)
         return CancelOrder(purpose, route, key: cancelKey, dispatcher: letters) { [replies] result in
-            replies.results.withLock { $0[number] = result }
+            replies.withLock { $0[number] = result }
         }
     }
 
@@ -59,7 +57,7 @@ struct CancelDispatcherTests {
         }
         let processes = loop.connections.map { Int($0.takeOutbox()[11]) }
         #expect(processes == Array(0..<100))
-        #expect(replies.results.withLock { $0.count } == 100)
+        #expect(replies.withLock { $0.count } == 100)
     }
 
     @Test("Clients' own cancels, which need no login, hold up no orphan's, nor the other way round")
@@ -89,7 +87,7 @@ struct CancelDispatcherTests {
         for number in 0..<1100 { dispatcher.receive(.order(try order(number, .client))) }
         dispatcher.receive(.order(try order(1100)))
         loop.settle()
-        let turnedAway = replies.results.withLock { $0.keys.sorted() }
+        let turnedAway = replies.withLock { $0.keys.sorted() }
         #expect(turnedAway == Array((1024 + 16)..<1100))
     }
 
@@ -107,7 +105,7 @@ struct CancelDispatcherTests {
         loop.settle()
         #expect(loop.connections.count == 2)
         #expect(loop.connections[1].takeOutbox()[11] == 3)
-        #expect(replies.results.withLock { $0[2] } == nil)
+        #expect(replies.withLock { $0[2] } == nil)
     }
 
     @Test("An order withdrawn while it is dialled is never written, and its place is free at once")
@@ -128,7 +126,7 @@ struct CancelDispatcherTests {
         loop.settle()
         #expect(loop.connections.map(\.isClosed) == [true, false])
         #expect(loop.connections.map(\.sentCount) == [0, 16])
-        #expect(replies.results.withLock { $0.isEmpty })
+        #expect(replies.withLock { $0.isEmpty })
     }
 
     /// The letter of the withdrawal is still on its way, as between two threads.
@@ -151,7 +149,7 @@ struct CancelDispatcherTests {
         loop.settle()
         #expect(loop.connections.map(\.isClosed) == [true, false])
         #expect(loop.connections.map(\.sentCount) == [0, 16])
-        #expect(replies.results.withLock { $0.isEmpty })
+        #expect(replies.withLock { $0.isEmpty })
     }
 
     @Test("A cancel that the session's answer shows to have arrived leaves its place at once, without a reply")
@@ -172,7 +170,7 @@ struct CancelDispatcherTests {
         loop.connections[0].isEnded = true
         loop.settle()
         #expect(loop.connections.map(\.isClosed) == [true, false])
-        #expect(replies.results.withLock { $0.isEmpty })
+        #expect(replies.withLock { $0.isEmpty })
     }
 
     @Test("Of connections whose cancels have arrived no more stay open than there are places")
@@ -204,7 +202,7 @@ struct CancelDispatcherTests {
         loop.settle()
         #expect(!second.answered() && !second.withdraw())
         for order in [first, second] { dispatcher.receive(.release(order)) }
-        #expect(replies.results.withLock { $0 } == [2: .sent])
+        #expect(replies.withLock { $0 } == [2: .sent])
         #expect(loop.openSockets == 0 && loop.liveTimers == 0)
     }
 
@@ -236,7 +234,7 @@ struct CancelDispatcherTests {
         #expect(loop.connections.count == 1)
         loop.advance(by: .milliseconds(200))
         #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
-        #expect(replies.results.withLock { $0[1] } == .notSent)
+        #expect(replies.withLock { $0[1] } == .notSent)
         #expect(logged.entries.first?.metadata["reason"] == "timed out")
     }
 
@@ -252,7 +250,7 @@ struct CancelDispatcherTests {
         #expect(loop.connections.count == 1)
         loop.advance(by: .milliseconds(200))
         #expect(loop.connections.count == 2 && loop.connections[0].isClosed)
-        #expect(replies.results.withLock { $0[1] } == .sent)
+        #expect(replies.withLock { $0[1] } == .sent)
     }
 }
 

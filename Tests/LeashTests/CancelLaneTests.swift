@@ -4,7 +4,9 @@ import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Settings
+@testable import Telemetry
+@testable import Upstream
 
 extension CancelDispatcherTests {
     private static let dead = SocketAddress.ipv4(0x7f00_0002, port: 5432)
@@ -105,7 +107,7 @@ extension CancelDispatcherTests {
         loop.network = .hangs
         for number in 0..<100 { dispatcher.receive(.order(try order(number, .stranger))) }
         for number in 100..<200 { dispatcher.receive(.order(try order(number, .client))) }
-        #expect(replies.results.withLock { $0.keys.sorted() } == Array((64 + 2)..<100))
+        #expect(replies.withLock { $0.keys.sorted() } == Array((64 + 2)..<100))
         #expect(counters.clientCancelsFailed.value == 34)
         #expect(logged.entries.count == 10)
         // What strangers fill the log with leaves room for others.

@@ -1,22 +1,22 @@
 // Which request may be cancelled when, told as pipelines: each word is a request, with the server's status before it.
 
-import PostgresWire
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
 
 /// What is owed of Queries with these texts; of `P COMMIT` and the like, a batch that parses, binds and executes it.
 private func owed(_ texts: [String], status: Character = "I") -> SessionState {
     var state = SessionState(isReplication: false)
-    state.serverAnswered(BackendKind.readyForQuery, [status.asciiValue ?? 0].span)
+    state.tracker.serverAnswered(BackendKind.readyForQuery, [status.asciiValue ?? 0].span)
     for text in texts {
         guard text.hasPrefix("P ") else {
-            state.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
+            state.tracker.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
             continue
         }
-        state.clientSent(FrontendKind.parse, Array("\0\(text.dropFirst(2))\0\0\0".utf8).span)
-        state.clientSent(FrontendKind.bind, Array("\0\0\0\0\0\0\0\0".utf8).span)
-        for kind in [FrontendKind.execute, FrontendKind.sync] { state.clientSent(kind) }
+        state.tracker.clientSent(FrontendKind.parse, Array("\0\(text.dropFirst(2))\0\0\0".utf8).span)
+        state.tracker.clientSent(FrontendKind.bind, Array("\0\0\0\0\0\0\0\0".utf8).span)
+        for kind in [FrontendKind.execute, FrontendKind.sync] { state.tracker.clientSent(kind) }
     }
     return state
 }
@@ -67,7 +67,7 @@ struct CancelTimingTests {
     func startup() {
         for (text, timing) in [("BEGIN", CancelTiming.never), ("UPDATE", .whenSlow)] {
             var state = SessionState(isReplication: false)
-            state.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
+            state.tracker.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
             #expect(state.cancelTiming == timing)
         }
     }

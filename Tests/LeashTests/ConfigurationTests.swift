@@ -5,7 +5,7 @@ import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Settings
 
 private func parse(_ text: String) throws(ConfigurationError) -> Configuration {
     try Configuration(parsing: text, file: "test.conf")

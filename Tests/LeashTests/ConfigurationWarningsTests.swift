@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Leash
+@testable import Settings
 
 @Suite("Warnings of a configuration")
 struct ConfigurationWarningsTests {

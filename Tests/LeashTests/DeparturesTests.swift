@@ -1,6 +1,5 @@
 // A storm of drops: the backends that are cancelled wait for those that are not.
 
-import Leash
 import Reactor
 import Simulation
 import Testing

@@ -4,7 +4,7 @@ import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Proxy
 
 @Suite("Clients that go in one instant")
 struct DropTurnsTests {

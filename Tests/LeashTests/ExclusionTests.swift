@@ -1,10 +1,10 @@
 // Who is left out: by names as they are sent, of any length and with any characters.
 
-import PostgresWire
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
+@testable import Settings
 
 private func isCovered(by exclusion: Exclusion, _ parameters: [(name: String, value: String)]) throws -> Bool {
     let packet = StartupMessage.packet(parameters)

@@ -3,7 +3,7 @@
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import Proxy
 
 private let loopback = SocketAddress.ipv4(0x7f00_0001, port: 6432)
 private let loopback6 = SocketAddress.ipv6(high: 0, low: 1, port: 6432, scope: 0)

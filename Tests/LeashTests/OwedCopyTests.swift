@@ -1,9 +1,7 @@
 // What the server owes around COPY FROM STDIN, where a Sync may mean nothing and an error leaves bytes behind.
 
-import PostgresWire
+import PostgresProtocol
 import Testing
-
-@testable import Leash
 
 @Suite("What is owed around a copy from the client")
 struct OwedCopyTests {

@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
 
 @Suite("A Sync within a copy over the extended protocol")
 struct OwedDoubtfulSyncTests {

@@ -1,9 +1,8 @@
 // What the server owes, told as transcripts: the letters are the message types of PostgreSQL's protocol.
 
-import PostgresWire
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
 
 @Suite("What is owed")
 struct OwedTests {

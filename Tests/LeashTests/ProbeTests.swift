@@ -1,12 +1,11 @@
 // When a server is asked what it has answered.
 
-import PostgresWire
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
 
-private let now = MonotonicTime(nanoseconds: 1)
+private let now = Duration.zero
 
 @Suite("A probe")
 struct ProbeTests {
@@ -15,16 +14,16 @@ struct ProbeTests {
         var state = session(
             .authenticated, .key, .ready, .query, .ready, Step(answers: [(BackendKind.copyOutResponse, [])])
         )
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.probe(at: now) == .nothing)
-        state.serverAnswered(BackendKind.commandComplete, Span())
+        state.tracker.serverAnswered(BackendKind.commandComplete, Span())
         #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
     }
 
     @Test("A server that surely runs something is not asked: PgBouncer would give the answer to another client")
     func sure() {
         var state = session(.authenticated, .key, .ready, .query)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.probe(at: now) == .nothing)
     }
 
@@ -34,11 +33,11 @@ struct ProbeTests {
         let batch = Step(requests: [FrontendKind.parse, FrontendKind.bind, FrontendKind.execute, FrontendKind.sync])
         let bound = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.bindComplete, [])])
         var within = session(.authenticated, .key, .ready, .query, copyIn, Step(requests: [FrontendKind.sync]))
-        #expect(within.owed.isDoubtful)
-        within.serverAnswered(BackendKind.errorResponse, Span())
-        within.serverAnswered(BackendKind.readyForQuery, Span())
-        #expect(!within.isBusy && !within.owed.isDoubtful)
-        #expect(session(.authenticated, .key, .ready, batch, bound, copyIn).owed.isDoubtful)
-        #expect(!session(.authenticated, .key, .ready, .query, copyIn).owed.isDoubtful)
+        #expect(within.tracker.owed.isDoubtful)
+        within.tracker.serverAnswered(BackendKind.errorResponse, Span())
+        within.tracker.serverAnswered(BackendKind.readyForQuery, Span())
+        #expect(!within.tracker.isBusy && !within.tracker.owed.isDoubtful)
+        #expect(session(.authenticated, .key, .ready, batch, bound, copyIn).tracker.owed.isDoubtful)
+        #expect(!session(.authenticated, .key, .ready, .query, copyIn).tracker.owed.isDoubtful)
     }
 }

@@ -3,14 +3,12 @@
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
 
-private func at(_ milliseconds: Int) -> MonotonicTime {
-    MonotonicTime(nanoseconds: 1_000_000_000).advanced(by: .milliseconds(milliseconds))
-}
+private func at(_ milliseconds: Int) -> Duration { .milliseconds(milliseconds) }
 
 private func newReaper(timeout: Duration = .seconds(30)) -> Reaper {
-    Reaper(droppedAt: at(0), timeout: timeout)
+    Reaper(timeout: timeout)
 }
 
 /// One that has sent its first cancel at 0.
@@ -124,7 +122,7 @@ struct ReaperTests {
     @Test("Orphans don't keep step with each other")
     func steps() {
         let pauses = (UInt32(0)..<32).map { step in
-            var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), step: step)
+            var reaper = Reaper(timeout: .seconds(30), step: step)
             _ = reaper.begin(.never, at: at(0))
             for _ in 0..<20 { _ = reaper.cancelConcluded(.sent, .never, at: at(0)) }
             for delay in 0...1100 where reaper.timePassed(.atOnce, at: at(delay)) == .cancel { return delay }
@@ -225,7 +223,7 @@ struct ReaperTests {
 
     @Test("With a grace nothing is cancelled before it is over, whatever is answered meanwhile")
     func grace() {
-        var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
+        var reaper = Reaper(timeout: .seconds(30), grace: .milliseconds(100))
         #expect(reaper.begin(.atOnce, at: at(0)) == .wake(at: at(100)))
         #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(50)) == .wake(at: at(100)))
         #expect(reaper.timePassed(.atOnce, at: at(99)) == .wake(at: at(100)))
@@ -236,13 +234,13 @@ struct ReaperTests {
 
     @Test("A grace that is cut short is over at once, and only once")
     func graceCutShort() {
-        var reaper = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
+        var reaper = Reaper(timeout: .seconds(30), grace: .milliseconds(100))
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.graceCutShort(at: at(50)) == .cancel)
         #expect(reaper.graceCutShort(at: at(51)) == .none)
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(52)) == .wake(at: at(54)))
 
-        var keyless = Reaper(droppedAt: at(0), timeout: .seconds(30), grace: .milliseconds(100))
+        var keyless = Reaper(timeout: .seconds(30), grace: .milliseconds(100))
         #expect(keyless.beginWithoutKey() == .wake(at: at(30_000)))
         #expect(keyless.graceCutShort(at: at(50)) == .none)
         #expect(keyless.begin(.atOnce, at: at(60)) == .cancel)

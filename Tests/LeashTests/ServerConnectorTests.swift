@@ -5,7 +5,8 @@ import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Settings
+@testable import Upstream
 
 private let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0001, port: $0), foundBy: "localhost") }
 

@@ -1,12 +1,12 @@
 // The end of the connection to the server, and what it says about what ran there.
 
-import PostgresWire
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
 
-private let now = MonotonicTime(nanoseconds: 1)
+private let now = Duration.zero
 
 @Suite("The end of the connection to the server")
 struct ServerLossTests {
@@ -21,7 +21,7 @@ struct ServerLossTests {
     @Test("A client that leaves after that, but before the connection ends, leaves nothing")
     func clientLeavesMeanwhile() {
         var state = session(.authenticated, .key, .ready, .query, .fatal)
-        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .end(.clientClosed))
+        #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .end(.clientClosed))
     }
 
     @Test("An error that is not fatal, or that the session outlives, is no end of it")
@@ -34,10 +34,10 @@ struct ServerLossTests {
         )
         for step in [raised, noticed] {
             var state = session(.authenticated, .key, .ready, .query, step)
-            #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.cancel))
+            #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.cancel))
         }
         var state = session(.authenticated, .key, .ready, .query, .fatal, .ready, .query)
-        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.cancel))
+        #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.cancel))
     }
 
     @Test("A pooler says that the connection ends: what runs behind it may run on")
@@ -64,7 +64,7 @@ struct ServerLossTests {
         #expect(close(session(.authenticated, .key, .ready, .query)) == atOnce)
         #expect(close(dropped(.authenticated, .key, .ready, .query)) == atOnce)
         var leaving = session(.authenticated, .key, .ready, .query)
-        leaving.terminateHeld()
+        leaving.tracker.terminateHeld()
         #expect(close(leaving) == atOnce, "it has not read the Terminate")
         #expect(
             close(session(.authenticated, .key, .query)) == .lose(.init(delay: CancelTiming.slow, isForOneCancel: true))
@@ -72,14 +72,14 @@ struct ServerLossTests {
         let two = SessionState.Loss(delay: CancelTiming.slow, isForOneCancel: true)
         #expect(close(session(.authenticated, .key, .ready, .query, .query)) == .lose(two))
         var commit = session(.authenticated, .key, .ready)
-        commit.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
+        commit.tracker.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
         #expect(close(commit) == .lose(.init(delay: nil, isForOneCancel: true)))
 
         var withGrace = session(.authenticated, .key, .ready, .query)
         let grace = Duration.seconds(2)
         #expect(SessionState.Loss(delay: .zero, isForOneCancel: false).after(grace).delay == grace)
-        _ = withGrace.clientDropped(.fin, at: now, timeout: .seconds(30), grace: grace)
-        let later = now.advanced(by: .milliseconds(500))
+        _ = withGrace.clientDropped(.fin, timeout: .seconds(30), grace: grace)
+        let later = now + .milliseconds(500)
         let left = SessionState.Loss(delay: .milliseconds(1500), isForOneCancel: false)
         #expect(withGrace.serverClosed(at: later) == .lose(left))
     }
@@ -102,15 +102,15 @@ struct ServerLossTests {
         #expect(close(session(.authenticated, .key)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .ready, .query)) == .end(.serverClosed))
         var excluded = SessionState(isReplication: false, isExcluded: true)
-        for (kind, body) in Step.key.answers + Step.ready.answers { excluded.serverAnswered(kind, body.span) }
-        excluded.clientSent(FrontendKind.query)
+        for (kind, body) in Step.key.answers + Step.ready.answers { excluded.tracker.serverAnswered(kind, body.span) }
+        excluded.tracker.clientSent(FrontendKind.query)
         #expect(close(excluded) == .end(.serverClosed))
     }
 
     @Test("It closes at the end of the stream that it was shown: a pooler has forgotten the key")
     func serverClosesAtEndOfStream() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
-        _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
         #expect(close(state) == .reap(.end(.unconfirmed)))
     }
@@ -122,10 +122,10 @@ struct ServerLossTests {
     private func dropped(_ steps: Step...) -> SessionState {
         var state = SessionState(isReplication: false)
         for step in steps {
-            for (kind, body) in step.answers { state.serverAnswered(kind, body.span) }
-            for kind in step.requests { state.clientSent(kind) }
+            for (kind, body) in step.answers { state.tracker.serverAnswered(kind, body.span) }
+            for kind in step.requests { state.tracker.clientSent(kind) }
             if step.requests.contains(FrontendKind.query) {
-                _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+                _ = state.clientDropped(.fin, timeout: .seconds(30))
             }
         }
         return state

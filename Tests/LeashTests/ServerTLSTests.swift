@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Leash
+@testable import Settings
 
 @Suite("TLS to the server, as configured")
 struct ServerTLSTests {

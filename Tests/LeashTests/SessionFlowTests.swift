@@ -1,11 +1,11 @@
 // Flow control: what happens when one side takes its bytes more slowly than the other gives them.
 
-import PostgresWire
 import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
 
 @Suite("A session whose peers are slow")
 struct SessionFlowTests {

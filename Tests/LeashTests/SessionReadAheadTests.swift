@@ -3,7 +3,10 @@
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
+@testable import Proxy
+@testable import Settings
 
 /// A session whose server takes no more, with a client that goes on sending.
 private struct Stalled {

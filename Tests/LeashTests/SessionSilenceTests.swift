@@ -4,7 +4,8 @@ import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Proxy
+@testable import Settings
 
 @Suite("A session whose peer's host is silent")
 struct SessionSilenceTests {

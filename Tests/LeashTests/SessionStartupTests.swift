@@ -1,11 +1,12 @@
 // The first packets of a client, good and bad, and the ways to no server.
 
-import PostgresWire
+import PostgresProtocol
 import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Settings
+@testable import Upstream
 
 private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 

@@ -3,10 +3,10 @@
 // order: in any.
 
 import FuzzTargets
-import PostgresWire
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
 
 /// A session some events after its beginning.
 private func session(

@@ -1,19 +1,19 @@
 // Whether a drop is answered with a cancel: the decisions of SessionState, as transcripts.
 
-import PostgresWire
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import CancelPolicy
+@testable import PostgresProtocol
 
-private let now = MonotonicTime(nanoseconds: 1)
+private let now = Duration.zero
 
 /// A session as far as the steps say.
 func session(_ steps: Step..., isReplication: Bool = false) -> SessionState {
     var state = SessionState(isReplication: isReplication)
     for step in steps {
-        for (kind, body) in step.answers { state.serverAnswered(kind, body.span) }
-        for kind in step.requests { state.clientSent(kind) }
+        for (kind, body) in step.answers { state.tracker.serverAnswered(kind, body.span) }
+        for kind in step.requests { state.tracker.clientSent(kind) }
     }
     return state
 }
@@ -37,7 +37,7 @@ struct Step {
 
 private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionState.Action {
     var state = state
-    return state.clientDropped(kind, at: now, timeout: .seconds(30))
+    return state.clientDropped(kind, timeout: .seconds(30))
 }
 
 @Suite("What a drop leads to")
@@ -61,7 +61,7 @@ struct SessionStateTests {
     @Test("Idle in transaction ends too: closing is enough, the server rolls back")
     func idleInTransaction() {
         let state = session(.authenticated, .key, .ready, .query, .completed, .readyInTransaction)
-        #expect(state.isInTransaction)
+        #expect(state.tracker.isInTransaction)
         #expect(drop(state) == .end(.clientClosed))
     }
 
@@ -71,7 +71,7 @@ struct SessionStateTests {
     func terminate(kind: DropKind) {
         #expect(drop(session(.authenticated, .key, .ready, .terminate), kind) == .end(.clientTerminated))
         var busy = session(.authenticated, .key, .ready, .query, .terminate)
-        #expect(busy.clientDropped(kind, at: now, timeout: .seconds(1)) == .reap(.cancel))
+        #expect(busy.clientDropped(kind, timeout: .seconds(1)) == .reap(.cancel))
         #expect(busy.dropKind == .terminate)
     }
 
@@ -84,24 +84,24 @@ struct SessionStateTests {
     @Test("Requests sent ahead of the start-up are reaped once the key has come, which is never without a login")
     func pipelinedStartup() {
         var state = session(.query)
-        let deadline = now.advanced(by: .seconds(30))
-        #expect(state.clientDropped(.fin, at: now, timeout: .seconds(30)) == .reap(.wake(at: deadline)))
+        let deadline = now + .seconds(30)
+        #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.wake(at: deadline)))
         #expect(state.nextEnding(at: now) == .nothing, "a pooler would forget the session")
-        state.serverAnswered(BackendKind.errorResponse, Span())
+        state.tracker.serverAnswered(BackendKind.errorResponse, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .none)
         let key: [UInt8] = [0, 0, 1, 0, 9, 9, 9, 9]
-        state.serverAnswered(BackendKind.backendKeyData, key.span)
-        #expect(state.serverAnsweredWhileReaping(at: now) == .wake(at: now.advanced(by: .milliseconds(40))))
-        state.serverAnswered(BackendKind.readyForQuery, Span())
+        state.tracker.serverAnswered(BackendKind.backendKeyData, key.span)
+        #expect(state.serverAnsweredWhileReaping(at: now) == .wake(at: now + .milliseconds(40)))
+        state.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .cancel)
     }
 
     @Test("A server that asks for a password sees that there is nobody to give one", arguments: [true, false])
     func password(isAskedBefore: Bool) {
         var state = session(.query)
-        let asks = { state.serverAnswered(BackendKind.authentication, ([0, 0, 0, 3] as [UInt8]).span) }
+        let asks = { state.tracker.serverAnswered(BackendKind.authentication, ([0, 0, 0, 3] as [UInt8]).span) }
         if isAskedBefore { asks() }
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
         if !isAskedBefore {
             #expect(state.nextEnding(at: now) == .nothing)
             asks()
@@ -113,15 +113,15 @@ struct SessionStateTests {
     @Test("The same at a server that gives no key")
     func pipelinedStartupWithoutKey() {
         var state = session(.query)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
-        state.serverAnswered(BackendKind.readyForQuery, Span())
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
+        state.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .end(.noKey))
     }
 
     @Test("Between authentication and the first ReadyForQuery there is a key or nothing to do")
     func starting() {
         #expect(drop(session(.authenticated)) == .end(.clientClosed))
-        let slow = now.advanced(by: .milliseconds(40))
+        let slow = now + .milliseconds(40)
         #expect(drop(session(.authenticated, .key, .query)) == .reap(.wake(at: slow)), "not while it still starts up")
     }
 
@@ -143,16 +143,16 @@ struct SessionStateTests {
         let over = session(.authenticated, .key, .ready, .query, streams, .completed, isReplication: true)
         #expect(drop(over) == .reap(.cancel), "another statement of the message runs")
         let followed = session(.authenticated, .key, .ready, .query, streams, .query, isReplication: true)
-        #expect(drop(followed) == .reap(.wake(at: now.advanced(by: CancelTiming.slow))))
+        #expect(drop(followed) == .reap(.wake(at: now + CancelTiming.slow)))
         #expect(drop(session(.authenticated, .key, .ready, .query, streams)) == .reap(.cancel), "COPY TO is no stream")
     }
 
     @Test("A session that is left out ends with its client, and is counted when it was busy")
     func excluded() {
         var busy = SessionState(isReplication: false, isExcluded: true)
-        for (kind, body) in Step.key.answers + Step.ready.answers { busy.serverAnswered(kind, body.span) }
+        for (kind, body) in Step.key.answers + Step.ready.answers { busy.tracker.serverAnswered(kind, body.span) }
         #expect(drop(busy) == .end(.clientClosed))
-        busy.clientSent(FrontendKind.query)
+        busy.tracker.clientSent(FrontendKind.query)
         #expect(drop(busy) == .reap(.end(.excluded)))
     }
 
@@ -170,9 +170,9 @@ struct SessionStateTests {
         ]
         for (session, ending) in cases {
             var state = session
-            _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+            _ = state.clientDropped(.fin, timeout: .seconds(30))
             #expect(state.nextEnding(at: now) == ending)
-            #expect(!state.owed.awaitsClient)
+            #expect(!state.tracker.owed.awaitsClient)
             #expect(state.nextEnding(at: now) == .nothing, "once is enough")
         }
     }
@@ -180,7 +180,7 @@ struct SessionStateTests {
     @Test("A server that waits for its client alone is told so, and is not cancelled at once")
     func waitingServer() {
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
-        let rest = now.advanced(by: .milliseconds(50))
+        let rest = now + .milliseconds(50)
         #expect(drop(session(.authenticated, .key, .ready, .query, copy)) == .reap(.wake(at: rest)))
         let answered = Step(answers: [(BackendKind.parseComplete, [])])
         let open = Step(requests: [FrontendKind.parse])
@@ -191,9 +191,9 @@ struct SessionStateTests {
     @Test("A copy that begins after the drop is ended then")
     func lateCopy() {
         var state = session(.authenticated, .key, .ready, .query)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.nextEnding(at: now) == .nothing)
-        state.serverAnswered(BackendKind.copyInResponse, Span())
+        state.tracker.serverAnswered(BackendKind.copyInResponse, Span())
         #expect(state.nextEnding(at: now) == .send(LastMessages.copyFail))
     }
 
@@ -211,14 +211,14 @@ struct SessionStateTests {
         ]
         for (session, atOnce, atProbe) in cases {
             var state = session
-            _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+            _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
             #expect((state.nextEnding(at: now) == .endStream) == atOnce)
             _ = state.cancelConcluded(.sent, at: now)
             #expect(state.nextEnding(at: now) == .nothing)
             #expect((state.probe(at: now) == .endStream) == atProbe)
 
             var withGrace = session
-            _ = withGrace.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30), grace: .seconds(1))
+            _ = withGrace.clientDropped(.fin, isCut: true, timeout: .seconds(30), grace: .seconds(1))
             #expect((withGrace.nextEnding(at: now) == .endStream) == (atOnce || atProbe), "a grace is for what runs")
         }
     }
@@ -227,27 +227,27 @@ struct SessionStateTests {
     func probe() {
         // Nothing but a ReadyForQuery is no answer to a Query.
         var state = session(.authenticated, .key, .ready, .query, .ready)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
         #expect(state.cancelTiming == .atOnce, "a probe is no request that could miss another")
         let error = Array("SERROR\0C34000\0Mportal \"\(LastMessages.portal)\" does not exist\0\0".utf8)
-        state.serverAnswered(BackendKind.errorResponse, error.span)
-        state.serverAnswered(BackendKind.readyForQuery, Span())
-        #expect(state.isAtRest)
+        state.tracker.serverAnswered(BackendKind.errorResponse, error.span)
+        state.tracker.serverAnswered(BackendKind.readyForQuery, Span())
+        #expect(state.tracker.isAtRest)
         #expect(state.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
     }
 
     @Test("Where no message can follow, the end of the stream takes the place of a probe")
     func probeAfterPartOfMessage() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
-        _ = state.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
         #expect(state.probe(at: now) == .nothing)
 
         var running = session(.authenticated, .key, .ready, .query)
-        _ = running.clientDropped(.fin, isCut: true, at: now, timeout: .seconds(30))
+        _ = running.clientDropped(.fin, isCut: true, timeout: .seconds(30))
         #expect(running.probe(at: now) == .nothing, "a pooler would forget what runs")
-        running.serverAnswered(BackendKind.readyForQuery, Span())
+        running.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
     }
 
@@ -255,10 +255,11 @@ struct SessionStateTests {
     func warning() {
         let notice = Array("SWARNING\0C01000\0Mcanceling wait\0\0".utf8)
         var state = session(.authenticated, .key, .ready, .query)
-        state.serverAnswered(BackendKind.noticeResponse, notice.span)
+        state.tracker.serverAnswered(BackendKind.noticeResponse, notice.span)
         #expect(state.takeWarning() == nil)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
-        state.serverAnswered(BackendKind.noticeResponse, notice.span)
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
+        state.tracker.serverAnswered(BackendKind.noticeResponse, notice.span)
+        #expect(state.serverAnsweredWhileReaping(at: now) == .none)
         #expect(state.takeWarning()?.text == "canceling wait")
         #expect(state.takeWarning() == nil)
     }
@@ -267,22 +268,22 @@ struct SessionStateTests {
     func halted() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse]))
         var left = state
-        state.serverAnswered(BackendKind.errorResponse, Span())
-        #expect(state.isBusy && drop(state) == .end(.clientClosed))
-        _ = left.clientDropped(.fin, at: now, timeout: .seconds(30))
-        left.serverAnswered(BackendKind.errorResponse, Span())
+        state.tracker.serverAnswered(BackendKind.errorResponse, Span())
+        #expect(state.tracker.isBusy && drop(state) == .end(.clientClosed))
+        _ = left.clientDropped(.fin, timeout: .seconds(30))
+        left.tracker.serverAnswered(BackendKind.errorResponse, Span())
         #expect(left.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
-        state.clientSent(FrontendKind.sync)
+        state.tracker.clientSent(FrontendKind.sync)
         #expect(drop(state) == .reap(.cancel), "now there is something to be answered")
     }
 
     @Test("While reaping, bytes without a ReadyForQuery change nothing")
     func reapingNeedsReady() {
         var state = session(.authenticated, .key, .ready, .query)
-        _ = state.clientDropped(.fin, at: now, timeout: .seconds(30))
-        state.serverAnswered(BackendKind.rowDescription, Span())
+        _ = state.clientDropped(.fin, timeout: .seconds(30))
+        state.tracker.serverAnswered(BackendKind.rowDescription, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .none)
-        state.serverAnswered(BackendKind.readyForQuery, Span())
+        state.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
     }
 }

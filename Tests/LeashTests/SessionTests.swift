@@ -1,11 +1,11 @@
 // Whole sessions in a simulated world: every stage, both ends going away at every turn, short sends, bad packets.
 
-import PostgresWire
 import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
+@testable import Settings
 
 @Suite("A session")
 struct SessionTests {

@@ -3,7 +3,7 @@
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import Settings
 
 @Suite("The end of a client that nobody can see")
 struct SessionUnseenEndTests {

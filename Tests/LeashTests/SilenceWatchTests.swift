@@ -4,7 +4,7 @@
 import Reactor
 import Testing
 
-@testable import Leash
+@testable import Proxy
 
 @Suite("The watch over a peer's host")
 struct SilenceWatchTests {

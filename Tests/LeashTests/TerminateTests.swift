@@ -1,11 +1,11 @@
 // The client's Terminate: it goes to the server at once when nothing runs, and otherwise after the last answer.
 
-import PostgresWire
 import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
+@testable import Settings
 
 @Suite struct `A client's Terminate` {
     private static let batch = Bytes.message("P", Array("\0SELECT 1\0\0\0".utf8)) + Bytes.message("E", [0, 0, 0, 0, 0])

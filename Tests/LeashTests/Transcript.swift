@@ -1,8 +1,6 @@
 // A conversation as the letters of its messages, for tests that read as transcripts.
 
-import PostgresWire
-
-@testable import Leash
+@testable import PostgresProtocol
 
 /// A conversation that has got past its start-up.
 struct Transcript {

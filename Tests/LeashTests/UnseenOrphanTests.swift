@@ -1,11 +1,11 @@
 // Cancels for what may run on where the connection to the server broke.
 
-import PostgresWire
 import Reactor
 import Simulation
 import Testing
 
-@testable import Leash
+@testable import PostgresProtocol
+@testable import Settings
 
 @Suite struct `What runs where the connection to the server broke` {
     private func lose(_ configuration: Configuration = Configuration(), isClientThere: Bool) throws -> SimulatedSession

@@ -46,12 +46,12 @@ extension RealLoop {
         @Test func `is told on the loop's thread as often as it comes`() throws {
             withLoop { loop in
                 let calls = Box(0)
-                let watch = loop.watch(signal: SIGUSR2) {
+                let watch = loop.watch(signal: .user1) {
                     calls.value += 1
                     loop.stop()
                 }
                 for round in 1...3 {
-                    #expect(kill(getpid(), SIGUSR2) == 0)
+                    #expect(kill(getpid(), SIGUSR1) == 0)
                     loop.runUntilStopped()
                     #expect(calls.value == round)
                 }
@@ -63,12 +63,12 @@ extension RealLoop {
             /// Whom the signal is for: nobody, which ends the process, or a function.
             func handler() -> UInt {
                 var action = sigaction()
-                sigaction(SIGUSR2, nil, &action)
+                sigaction(SIGUSR1, nil, &action)
                 return unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self)
             }
             withLoop { loop in
                 let before = handler()
-                var watch: SignalWatch? = loop.watch(signal: SIGUSR2) {}
+                var watch: SignalWatch? = loop.watch(signal: .user1) {}
                 #expect(watch != nil && handler() != before)
                 watch = nil
                 #expect(handler() == before)

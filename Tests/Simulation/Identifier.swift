@@ -1,6 +1,6 @@
 // Names in tests are written as text.
 
-import PostgresWire
+import PostgresProtocol
 
 extension Identifier: ExpressibleByStringInterpolation {
     package init(stringLiteral name: String) {

@@ -1,9 +1,13 @@
 // One real worker and one real dispatcher in a simulated world, with the moves a client and a server can make.
 
-import Leash
+import CancelPolicy
 import Logging
-import PostgresWire
+import PostgresProtocol
+import Proxy
 import Reactor
+import Settings
+import Telemetry
+import Upstream
 
 /// A worker with its dispatcher on one simulated loop.
 package final class SimulatedSession {

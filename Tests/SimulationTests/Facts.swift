@@ -1,9 +1,10 @@
 // What happened in a schedule, as far as it must be noted when it happens. The rest can be seen at its end.
 
-import Leash
+import CancelPolicy
 import Logging
 import Reactor
 import Simulation
+import Upstream
 
 /// The notes of one schedule; on one thread, though a Logger's handler and a mailbox want it to be sendable.
 final class Facts: @unchecked Sendable {

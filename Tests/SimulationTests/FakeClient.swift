@@ -1,7 +1,7 @@
 // A client of the simulated world: says what it has to say in pieces, reads or doesn't, and goes away in one of many
 // ways, at any time.
 
-import PostgresWire
+import PostgresProtocol
 import Reactor
 import Simulation
 

@@ -1,7 +1,7 @@
 // What must hold at the end of every schedule, each under a name of its own, with its exceptions by name.
 
-import Leash
-import PostgresWire
+import CancelPolicy
+import PostgresProtocol
 import Reactor
 import Simulation
 

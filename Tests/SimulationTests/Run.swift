@@ -1,7 +1,7 @@
 // Many schedules on all processors, and what was seen in them.
 
+import CancelPolicy
 import Foundation
-import Leash
 
 /// The schedules of consecutive seeds.
 final class Run: @unchecked Sendable {

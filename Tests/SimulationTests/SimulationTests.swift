@@ -1,8 +1,8 @@
 // The real worker, sessions, dispatcher and connectors in many simulated worlds, each from a seed of its own, with what
 // must hold at the end of each.
 
+import CancelPolicy
 import Foundation
-import Leash
 import Testing
 
 @Suite struct `In a simulated world` {

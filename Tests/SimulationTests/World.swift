@@ -1,10 +1,14 @@
 // One schedule: a real worker and a real dispatcher, each on a loop of its own, among fake clients and a fake server;
 // who acts when comes from the seed.
 
-import Leash
+import CancelPolicy
 import Logging
+import Proxy
 import Reactor
+import Settings
 import Simulation
+import Telemetry
+import Upstream
 
 /// A simulated world, from its seed to its end.
 final class World {

@@ -60,13 +60,13 @@ import Testing
         )
     }
 
-    @Test func `finds unsafe code in the wrong room`() throws {
+    @Test func `finds unsafe code in the wrong module`() throws {
         let text = "// unsafe\nlet a = \"unsafe\"\nlet b = unsafe c()\n/* unsafe\n unsafe */ let unsafely = 1\n"
         let files = [
-            "Sources/Leash/A.swift": text, "Sources/Reactor/A.swift": text, "Sources/TLS/A.swift": text,
-            "Sources/Leash/B.swift": "let a = \"\\(unsafe b())\"",
+            "Sources/Proxy/A.swift": text, "Sources/Reactor/A.swift": text, "Sources/TLS/A.swift": text,
+            "Sources/Proxy/B.swift": "let a = \"\\(unsafe b())\"",
         ]
-        let expected = ["Sources/Leash/A.swift:3", "Sources/Leash/B.swift:1"]
+        let expected = ["Sources/Proxy/A.swift:3", "Sources/Proxy/B.swift:1"]
         #expect(try places("only Reactor and TLS say unsafe", files) == expected)
     }
 
@@ -83,22 +83,32 @@ import Testing
         #expect(try places("nothing is forced", ["Sources/A/A.swift": text]) == expected)
     }
 
-    @Test func `finds imports against the direction of the rooms`() throws {
-        let bad = [
-            "Sources/PostgresWire/A.swift": "import Reactor", "Sources/Reactor/A.swift": "import struct PostgresWire.A",
-            "Sources/PostgresWire/B.swift": "import CLibevent",
-            "Sources/Leash/A.swift": "@testable import pgleash",
-            "Sources/Leash/B.swift": "package import FoundationEssentials", "Sources/Leash/C.swift": "  import Glibc",
-            "Sources/pgleash/A.swift": "import Reactor", "Sources/Reactor/B.swift": "import Foundation",
-            "Sources/Leash/Report.swift": "import Foundation", "Sources/Unknown/A.swift": "import Swift",
-        ]
-        #expect(try places("imports follow the rooms", bad) == bad.keys.map { $0 + ":1" }.sorted())
+    /// For each module something that its rule forbids.
+    @Test(arguments: [
+        ("PostgresProtocol", "Reactor"), ("PostgresProtocol", "Glibc"), ("CancelPolicy", "Reactor"),
+        ("CancelPolicy", "Logging"), ("Reactor", "PostgresProtocol"), ("Reactor", "Foundation"), ("TLS", "Settings"),
+        ("TLS", "PostgresProtocol"), ("Settings", "Proxy"), ("Settings", "FoundationEssentials"),
+        ("Telemetry", "Reactor"), ("Telemetry", "Settings"), ("Upstream", "Proxy"), ("Upstream", "Glibc"),
+        ("Proxy", "Glibc"), ("Proxy", "COpenSSL"), ("Proxy", "CLibevent"), ("pgleash", "Reactor"),
+        ("pgleash", "Upstream"), ("Unknown", "Swift"),
+    ])
+    func `finds what a module may not import`(module: String, imported: String) throws {
+        let rule = "imports follow the modules"
+        for line in [
+            "import \(imported)", "@testable import \(imported)", "package import \(imported)",
+            "  import struct \(imported).A",
+        ] {
+            #expect(try places(rule, ["Sources/\(module)/A/A.swift": line]) == ["Sources/\(module)/A/A.swift:1"])
+        }
+    }
+
+    @Test func `lets pass what a module may import`() throws {
         let good = [
-            "Sources/Leash/A.swift": "import PostgresWire\nimport Reactor\nimport Logging",
-            "Sources/Leash/Report.swift": "import FoundationEssentials", "Sources/pgleash/A.swift": "import Leash",
-            "Sources/Leash/B.swift": "// import Foundation\nlet a = \"\"\"\n    import Foundation\n    \"\"\"",
+            "Sources/Proxy/A/A.swift": "import PostgresProtocol\nimport Reactor\nimport Logging",
+            "Sources/pgleash/A.swift": "import Proxy",
+            "Sources/TLS/B.swift": "// import Foundation\nlet a = \"\"\"\n    import Foundation\n    \"\"\"",
         ]
-        #expect(try places("imports follow the rooms", good) == [])
+        #expect(try places("imports follow the modules", good) == [])
     }
 
     @Test func `finds a tree without files`() throws {
@@ -107,37 +117,45 @@ import Testing
 
     @Test func `finds keys that are not documented, and documented ones that are not there`() throws {
         var files = [
-            "Sources/Leash/Setting.swift": "Setting(section: \"a\", key: \"x\")\nSetting(section: \"b\", key: \"x\")\n",
+            "Sources/Settings/Setting.swift":
+                "Setting(section: \"a\", key: \"x\")\nSetting(section: \"b\", key: \"x\")\n",
             "conf/pgleash.conf": "[a]\nx = 1\n[b]\n#x = 2\n",
             "README.md": "| `[a]` | `x` | 1 | what |\n| `[b]` | `x` | 2 | what |\n",
         ]
         let rule = "pgleash.conf and README have every key, and no other"
         #expect(try places(rule, files) == [])
         files["conf/pgleash.conf"] = "[a]\nx = 1\n# x = 2 in prose\ny = 3\n"
-        #expect(try places(rule, files) == ["Sources/Leash/Setting.swift:2", "conf/pgleash.conf:4"])
+        #expect(try places(rule, files) == ["Sources/Settings/Setting.swift:2", "conf/pgleash.conf:4"])
         files["conf/pgleash.conf"] = "[a]\nx = 1\n[b]\n#x = 2\n"
         files["README.md"] = "| `[a]` | `x` | 1 | what |\n| | `z` | 1 | what |\n"
-        #expect(try places(rule, files) == ["README.md:2", "Sources/Leash/Setting.swift:2"])
+        #expect(try places(rule, files) == ["README.md:2", "Sources/Settings/Setting.swift:2"])
         #expect(try places(rule, [:]) == ["README.md:1", "conf/pgleash.conf:1"])
     }
 
     @Test func `finds metrics that are not documented, and documented ones that are not there`() throws {
         let files = [
-            "Sources/Leash/Metrics.swift": "Metric(\"pgleash_a_total\")\n    \"pgleash_b\", .gauge\n",
+            "Sources/Telemetry/Metrics.swift": "Metric(\"pgleash_a_total\")\n    \"pgleash_b\", .gauge\n",
             "README.md": "| `pgleash_a_total{by}` | counter |\n| `pgleash_c` | gauge |\n`pgleash_b` in prose\n",
         ]
         let rule = "README has every metric, and no other"
-        #expect(try places(rule, files) == ["README.md:2", "Sources/Leash/Metrics.swift:2"])
+        #expect(try places(rule, files) == ["README.md:2", "Sources/Telemetry/Metrics.swift:2"])
     }
 
-    @Test func `finds files that are not in the code layout, and files in it that are not there`() throws {
+    @Test func `finds folders that are not in the architecture, and folders in it that are not there`() throws {
         let files = [
-            "Sources/A/One.swift": "", "Sources/B/One.swift": "", "Sources/B/Two.swift": "",
-            "README.md": "| **Sources/A** | a |\n| `One.swift` | x |\n| **Sources/B** | b |\n| `Two.swift` | x |\n"
-                + "| `Three.swift` | x |\n",
+            "Sources/A/One.swift": "", "Sources/B/One.swift": "", "Sources/B/C/Two.swift": "",
+            "docs/architecture.md": "## Folders\n\n| `A` | a |\n| `B/C` | c |\n| `D` | d |\n## Other\n| `E` | e |\n",
         ]
-        let rule = "README's code layout has every source file, and no other"
-        #expect(try places(rule, files) == ["README.md:5", "Sources/B/One.swift:1"])
+        let rule = "the architecture has every folder of the sources, and no other"
+        #expect(try places(rule, files) == ["Sources/B/One.swift:1", "docs/architecture.md:5"])
+    }
+
+    @Test func `finds imports in the architecture that are not allowed`() throws {
+        let rule = "the architecture has the imports that are allowed"
+        let table = try #require(Tree.repository().files["docs/architecture.md"])
+        let bad = table.replacing("| `Reactor` |\n", with: "| – |\n")
+        #expect(try bad != table && places(rule, ["docs/architecture.md": bad]).count == 2)
+        #expect(try places(rule, ["docs/architecture.md": table]) == [])
     }
 
     @Test func `finds seeded bugs whose text is not there, or more than once`() throws {
@@ -157,7 +175,7 @@ import Testing
             ("# Changelog\n\n## [1.2.0] - today\n## 1.1.0\n", true), ("# Changelog\n## 1.2.0\n", true),
             ("# Changelog\n## 1.1.0\n## 1.2.0\n", false), ("# Changelog\n", false), ("## 1.2.0-beta\n", false),
         ] {
-            let files = ["Sources/Leash/Version.swift": version, "CHANGELOG.md": changelog]
+            let files = ["Sources/Proxy/Process/Version.swift": version, "CHANGELOG.md": changelog]
             #expect(try places(rule, files).isEmpty == isGood, "\(changelog)")
         }
     }

@@ -14,9 +14,16 @@ let documentRules: [Rule] = [
         }
         return compare(metrics, documented, "metric", readmePath)
     },
-    Rule("README's code layout has every source file, and no other") { tree in
-        let files = tree.swiftFiles(below: "Sources").map { Name(file: $0.path, line: 1, name: $0.path) }
-        return compare(files, laidOutFiles(tree), "file", readmePath)
+    Rule("the architecture has every folder of the sources, and no other") { tree in
+        let folders = tree.swiftFiles(below: "Sources").map { Name(file: $0.path, line: 1, name: $0.folder) }
+        return compare(folders, laidOutFolders(tree), "folder", architecturePath)
+    },
+    Rule("the architecture has the imports that are allowed") { tree in
+        let allowed = allowedImports.map { module, imports in
+            let own = imports.intersection(allowedImports.keys)
+            return Name(file: "Tests/TidyTests/SourceRules.swift", line: 1, name: importLine(module, own))
+        }
+        return compare(allowed, documentedImports(tree), "imports of", architecturePath)
     },
     Rule("each seeded bug replaces a text that stands once in its file") { tree in
         var file = ""
@@ -38,10 +45,11 @@ let documentRules: [Rule] = [
     },
 ]
 
-private let settingsPath = "Sources/Leash/Setting.swift"
-private let metricsPath = "Sources/Leash/Metrics.swift"
-private let versionPath = "Sources/Leash/Version.swift"
+private let settingsPath = "Sources/Settings/Setting.swift"
+private let metricsPath = "Sources/Telemetry/Metrics.swift"
+private let versionPath = "Sources/Proxy/Process/Version.swift"
 private let configurationPath = "conf/pgleash.conf"
+private let architecturePath = "docs/architecture.md"
 private let readmePath = "README.md"
 private let bugsPath = "Tests/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
@@ -94,11 +102,27 @@ private func documentedKeys(_ tree: Tree) -> [Name] {
     }
 }
 
-/// The files of README's code layout, with the folder that stands above them.
-private func laidOutFiles(_ tree: Tree) -> [Name] {
-    var folder = ""
-    return named(in: tree, readmePath) { line in
-        if let match = line.firstMatch(of: /^\| \*\*(Sources\/\w+)\*\*/) { folder = String(match.1) }
-        return line.firstMatch(of: /^\| `(\w+\.swift)` \|/).map { "\(folder)/\($0.1)" }
+/// The folders of the architecture's table.
+private func laidOutFolders(_ tree: Tree) -> [Name] {
+    var isTable = false
+    return named(in: tree, architecturePath) { line in
+        if line.hasPrefix("## ") { isTable = line == "## Folders" }
+        guard isTable else { return nil }
+        return line.firstMatch(of: /^\| `([\w\/]+)` \|/).map { "Sources/\($0.1)" }
     }
+}
+
+/// The modules of the architecture's table, each with the ones that it may import.
+private func documentedImports(_ tree: Tree) -> [Name] {
+    var above: Set<String> = []
+    return named(in: tree, architecturePath) { line in
+        guard let match = line.firstMatch(of: /^\| `(\w+)` \| .* \| ([^|]*) \|$/) else { return nil }
+        let imports = match.2 == "all above" ? above : Set(match.2.matches(of: /`(\w+)`/).map { String($0.1) })
+        above.insert(String(match.1))
+        return importLine(String(match.1), imports)
+    }
+}
+
+private func importLine(_ module: String, _ imports: Set<String>) -> String {
+    "\(module): \(imports.sorted().joined(separator: ", "))"
 }

@@ -14,7 +14,8 @@ struct Tree: Sendable {
             .deletingLastPathComponent()
         var files: [String: String] = [:]
         for path in [
-            "README.md", "CHANGELOG.md", "conf/pgleash.conf", "Package.swift", "Tests/Mutants/seeded-bugs.txt",
+            "README.md", "CHANGELOG.md", "conf/pgleash.conf", "docs/architecture.md", "Package.swift",
+            "Tests/Mutants/seeded-bugs.txt",
         ] {
             files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)
         }
@@ -55,8 +56,10 @@ struct SwiftFile {
 
     var name: String { String(path.split(separator: "/").last ?? "") }
 
-    /// The target the file belongs to, `Leash` in `Sources/Leash/Pipe.swift`.
-    var room: String { String(path.split(separator: "/").dropFirst().first ?? "") }
+    var folder: String { path.split(separator: "/").dropLast().joined(separator: "/") }
+
+    /// The target the file belongs to, `Proxy` in `Sources/Proxy/Session/Pipe.swift`.
+    var module: String { String(path.split(separator: "/").dropFirst().first ?? "") }
 
     /// A finding for each line in which `pattern` occurs.
     func findings(_ lines: [Substring], _ pattern: some RegexComponent, _ message: String) -> [Finding] {

@@ -1,7 +1,7 @@
 // The one edit of the relay beside a reader of the plainest kind, which has all bytes at once: whatever the bytes and
 // however they are cut, all comes out as it went in, but for SCRAM-SHA-256-PLUS in the first list of mechanisms.
 
-import PostgresWire
+import PostgresProtocol
 
 /// The longest message that is looked into, without its kind.
 private let longestMessage = 2000

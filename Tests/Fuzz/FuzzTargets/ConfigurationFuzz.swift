@@ -1,6 +1,6 @@
 // The configuration file: any text is either refused, with its line, or gives settings within their bounds.
 
-import Leash
+import Settings
 
 func fuzzConfiguration(_ bytes: [UInt8]) throws(Violation) {
     let text = String(decoding: bytes, as: UTF8.self)

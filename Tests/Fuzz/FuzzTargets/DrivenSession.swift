@@ -1,8 +1,8 @@
 // A SessionState driven as Session drives it, and held to what is true of every session whatever happens to it. What
 // happens, and in which order, is left to who tries all of it or makes it up.
 
-import Leash
-import PostgresWire
+import CancelPolicy
+import PostgresProtocol
 import Reactor
 
 /// One session without sockets: the state, and of Session what decides which events can follow.
@@ -34,10 +34,9 @@ package struct DrivenSession: Hashable, Sendable {
 
     private(set) var state: SessionState
     private(set) var order: Order?
-    private(set) var timer: MonotonicTime?
-    private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000)
-    private(set) var deadline: MonotonicTime?
-    private(set) var graceEnd: MonotonicTime?
+    private(set) var timer: Duration?
+    /// Since the drop.
+    private(set) var now = Duration.zero
     private(set) var hasEndedStream = false
     private(set) var hasSpoken = false
     private(set) var probes = 0
@@ -51,7 +50,7 @@ package struct DrivenSession: Hashable, Sendable {
     let isExcluded: Bool
     let grace: Duration
     let isCut: Bool
-    private let timeout: Duration
+    let timeout: Duration
 
     /// - Parameters:
     ///   - isCut: the client leaves within a message.
@@ -78,7 +77,7 @@ package struct DrivenSession: Hashable, Sendable {
     /// - Throws: the rule that was broken on the way.
     package mutating func apply(_ event: Event) throws(Violation) -> Bool {
         guard canHappen(event) else { return false }
-        now = now.advanced(by: Self.tick)
+        if stage == .reaping { now += Self.tick }
         switch event {
         case .clientSent(let kinds): for kind in kinds { clientSent(kind) }
         case .serverAnswered(let kinds): try serverAnswered(kinds)
@@ -98,7 +97,7 @@ package struct DrivenSession: Hashable, Sendable {
     private func canHappen(_ event: Event) -> Bool {
         switch event {
         // Who is owed too much isn't read for a while.
-        case .clientSent: stage == .relaying && !state.owed.isFull
+        case .clientSent: stage == .relaying && !state.tracker.owed.isFull
         case .clientDropped: stage == .relaying
         case .serverAnswered, .serverClosed: stage != .ended
         case .cancelBegan: stage == .reaping && order == .waiting
@@ -112,7 +111,7 @@ package struct DrivenSession: Hashable, Sendable {
     package mutating func outlast() throws(Violation) {
         _ = try apply(.clientDropped(.fin))
         // But for the first few, tries come at least 25 ms apart; each needs two wake-ups at most.
-        let mostTimers = 100 + 2 * timeout.wholeNanoseconds / 25_000_000
+        let mostTimers = 100 + 2 * Int(timeout / .milliseconds(25))
         for _ in 0..<mostTimers where stage == .reaping {
             if order == .waiting { _ = try apply(.cancelBegan) }
             _ = try apply(order == .begun && cancelsOrdered % 2 == 0 ? .cancelConcluded(.notSent) : .timerFired)
@@ -126,9 +125,9 @@ package struct DrivenSession: Hashable, Sendable {
 extension DrivenSession {
     private mutating func clientSent(_ kind: UInt8) {
         switch kind {
-        case UInt8(ascii: "b"): state.clientSent(FrontendKind.query, Array("BEGIN\0".utf8).span)
-        case UInt8(ascii: "k"): state.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
-        default: state.clientSent(kind)
+        case UInt8(ascii: "b"): state.tracker.clientSent(FrontendKind.query, Array("BEGIN\0".utf8).span)
+        case UInt8(ascii: "k"): state.tracker.clientSent(FrontendKind.query, Array("COMMIT\0".utf8).span)
+        default: state.tracker.clientSent(kind)
         }
     }
 
@@ -136,7 +135,7 @@ extension DrivenSession {
         for kind in kinds {
             let (kind, body) = Self.message(kind)
             if kind == BackendKind.errorResponse, order != nil || cancelsSent > 0 { hasFailed = true }
-            state.serverAnswered(kind, body.span)
+            state.tracker.serverAnswered(kind, body.span)
             switch kind {
             case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isStreaming = isReplication
             case BackendKind.commandComplete, BackendKind.readyForQuery: isStreaming = false
@@ -160,19 +159,18 @@ extension DrivenSession {
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
-        let wasReapable = !state.isAtRest && !(isStreaming && state.owed.count == 1) && !state.isServerLeaving
-        switch state.clientDropped(kind, isCut: isCut, at: now, timeout: timeout, grace: grace) {
+        let onlyStreams = isStreaming && state.tracker.owed.count == 1
+        let wasReapable = !state.tracker.isAtRest && !onlyStreams && !state.tracker.isServerLeaving
+        switch state.clientDropped(kind, isCut: isCut, timeout: timeout, grace: grace) {
         case .none, .lose: throw Violation("a drop leads somewhere: \(self)")
         case .end:
-            let mayBeLeft = !wasReapable || state.cancelKey == nil && state.owed.isStartingUp
+            let mayBeLeft = !wasReapable || state.tracker.cancelKey == nil && state.tracker.owed.isStartingUp
             try checkRule(mayBeLeft, "what a busy client leaves is reaped")
             end()
         case .reap(let action):
             try checkRule(wasReapable, "an idle or a replicating session is left alone")
             stage = .reaping
             drops += 1
-            deadline = now.advanced(by: timeout)
-            graceEnd = now.advanced(by: grace)
             try perform(action)
         }
     }

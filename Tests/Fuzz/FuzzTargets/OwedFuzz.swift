@@ -7,8 +7,7 @@
 // Behind `!` each is an event (see `event`). `*` repeats the message before it, 4,096 times. A transcript that begins
 // with `R` is a replication connection's.
 
-import Leash
-import PostgresWire
+import PostgresProtocol
 
 func fuzzOwed(_ bytes: [UInt8]) throws(Violation) {
     var player = TranscriptPlayer(isReplication: bytes.first == UInt8(ascii: "R"))
@@ -98,7 +97,7 @@ private struct TranscriptPlayer {
     /// The record keeps what is owed, and as much again of what is done before it lets go of that.
     private func checkMemory() throws(Violation) {
         guard repeats > 0 else { return }
-        let segments = Mirror(reflecting: session.state.owed).children.first { $0.label == "segments" }
+        let segments = Mirror(reflecting: session.state.tracker.owed).children.first { $0.label == "segments" }
         guard let segments else { throw Violation("the record has segments") }
         let count = Mirror(reflecting: segments.value).children.count
         try check(count <= 2 * Owed.fullCount, "the record is bounded: it has \(count) segments")

@@ -1,7 +1,7 @@
 // The message scanner beside a reader of the plainest kind, which has all bytes at once: the two tell the same of every
 // stream, however it is cut.
 
-import PostgresWire
+import PostgresProtocol
 
 func fuzzScanner(_ bytes: [UInt8]) throws(Violation) {
     for direction in [MessageScanner.Direction.frontend, .backend] {

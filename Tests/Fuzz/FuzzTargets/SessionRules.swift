@@ -1,6 +1,6 @@
 // The rules every session keeps, in words and as conditions. DrivenSession asks for them at each step.
 
-import Leash
+import CancelPolicy
 import Reactor
 
 extension DrivenSession {
@@ -14,24 +14,24 @@ extension DrivenSession {
     /// A cancel is asked for.
     func checkCancel() throws(Violation) {
         try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
-        try checkRule(!state.isAtRest, "only a busy session is cancelled")
+        try checkRule(!state.tracker.isAtRest, "only a busy session is cancelled")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
-        try checkRule(graceEnd.map { now >= $0 } == true, "nothing is cancelled within the grace")
-        try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
+        try checkRule(now >= grace, "nothing is cancelled within the grace")
+        try checkRule(state.tracker.cancelKey != nil, "nothing is cancelled without a key")
         try checkRule(order == nil, "one cancel is under way at a time")
         try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
-        try checkRule(deadline.map { now < $0 } == true, "nothing is cancelled after the deadline")
+        try checkRule(now < timeout, "nothing is cancelled after the deadline")
     }
 
     /// The connection to the server broke, and cancels go on by others.
     func checkLoss(_ loss: SessionState.Loss) throws(Violation) {
-        try checkRule(!state.isAtRest, "only a busy session has something to lose")
+        try checkRule(!state.tracker.isAtRest, "only a busy session has something to lose")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
-        try checkRule(state.cancelKey != nil, "nothing is cancelled without a key")
+        try checkRule(state.tracker.cancelKey != nil, "nothing is cancelled without a key")
         try checkRule(!hasEndedStream, "after the end of the stream the key may mean nothing")
         guard let delay = loss.delay else { return }
         try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
-        try checkRule(graceEnd.map { now.advanced(by: delay) >= $0 } ?? (delay >= grace), "a grace is kept")
+        try checkRule(now + delay >= grace, "a grace is kept")
     }
 
     /// Something is said in the client's place.
@@ -39,27 +39,26 @@ extension DrivenSession {
         try checkRule(!isCut, "after a part of a message nothing can follow")
         try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
         try checkRule(!bytes.isEmpty, "what is said has bytes")
-        try checkRule(!state.owed.awaitsClient, "the server has nothing to wait for after it")
+        try checkRule(!state.tracker.owed.awaitsClient, "the server has nothing to wait for after it")
     }
 
     /// Our half of the stream to the server is to end.
     func checkEndOfStream() throws(Violation) {
         try checkRule(!hasEndedStream, "our half of the stream ends once")
-        try checkRule(isCut || state.owed.isStartingUp, "the stream ends where no message can follow")
+        try checkRule(isCut || state.tracker.owed.isStartingUp, "the stream ends where no message can follow")
     }
 
     /// The reaping ends.
     func checkOutcome(_ outcome: Outcome) throws(Violation) {
         switch outcome {
-        case .cancelled: try checkRule(hasFailed && state.isAtRest, "cancelled is what failed after a cancel")
-        case .finished: try checkRule(!hasFailed && state.isAtRest, "finished is what a cancel did not end")
+        case .cancelled: try checkRule(hasFailed && state.tracker.isAtRest, "cancelled is what failed after a cancel")
+        case .finished: try checkRule(!hasFailed && state.tracker.isAtRest, "finished is what a cancel did not end")
         case .serverClosed: break
         case .unconfirmed: try checkRule(hasEndedStream, "what can be cancelled yet is not left")
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
-        case .noKey: try checkRule(state.cancelKey == nil, "a key that is there is used")
+        case .noKey: try checkRule(state.tracker.cancelKey == nil, "a key that is there is used")
         case .gaveUp:
-            let isOver = deadline.map { now >= $0 } == true
-            try checkRule(isOver && !state.isAtRest, "given up is who is busy at the deadline")
+            try checkRule(now >= timeout && !state.tracker.isAtRest, "given up is who is busy at the deadline")
         }
     }
 
@@ -74,11 +73,11 @@ extension DrivenSession {
     }
 
     private func checkReaping() throws(Violation) {
-        guard let timer, let deadline else { throw Violation("a reaping waits for a time: \(self)") }
-        try checkRule(timer <= deadline, "a reaping looks up at its deadline")
+        guard let timer else { throw Violation("a reaping waits for a time: \(self)") }
+        try checkRule(timer <= timeout, "a reaping looks up at its deadline")
         guard order == nil, state.reaper?.hasBegun == true else { return }
-        try checkRule(!state.isAtRest, "a reaping ends when nothing is owed and no cancel is under way")
-        let latest = max(now.advanced(by: Self.longestRest), graceEnd ?? now)
+        try checkRule(!state.tracker.isAtRest, "a reaping ends when nothing is owed and no cancel is under way")
+        let latest = max(now + Self.longestRest, grace)
         try checkRule(timer <= latest || state.cancelTiming == .never, "who is still busy is cancelled again")
     }
 }

@@ -1,8 +1,8 @@
 // A client's first packet, whole and in pieces: the same is understood, nothing behind it is taken, and what is kept
 // of it is harmless.
 
-import Leash
-import PostgresWire
+import PostgresProtocol
+import Proxy
 import Reactor
 
 func fuzzStartup(_ bytes: [UInt8]) throws(Violation) {

@@ -1,7 +1,7 @@
 // What a server may be doing for a client when that one goes: the rows of the matrix. How each is brought about and
 // recognised is here, how the client goes is in Departure.swift.
 
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 /// A row of the matrix.

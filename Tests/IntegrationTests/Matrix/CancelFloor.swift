@@ -1,7 +1,7 @@
 // What a cancel costs on this machine while the tests run, with nothing between: the measure the figures are held to
 // where a machine is slow or has other work.
 
-import PostgresWire
+import PostgresProtocol
 
 /// A client that cancels its own query, connected to the server directly and without TLS.
 final class CancelFloor {

@@ -1,7 +1,7 @@
 // The matrix in Markdown: one table a route, and before them the one that compares the routes.
 
 import Foundation
-import Leash
+import Proxy
 
 /// The cells of all routes.
 struct MatrixTable {

@@ -1,7 +1,7 @@
 // What is tried of the matrix where others are before or behind pgleash, and what is tried only there: all in which a
 // pooler may forget a client sooner than its statement.
 
-import PostgresWire
+import PostgresProtocol
 
 extension Activity {
     /// For places with and without a pooler; last what changes the connections that it keeps.

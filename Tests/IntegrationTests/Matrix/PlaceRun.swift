@@ -2,7 +2,7 @@
 // whether pgleash says of something that it has ended while it still runs.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Synchronization
 
 /// The drops at one place.

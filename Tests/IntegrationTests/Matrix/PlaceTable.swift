@@ -1,7 +1,7 @@
 // The places in Markdown: what is left at each, of how many clients that went.
 
 import Foundation
-import Leash
+import Proxy
 
 /// A row for each activity, a column for each place.
 struct PlaceTable {

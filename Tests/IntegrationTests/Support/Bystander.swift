@@ -1,7 +1,7 @@
 // A client that only wants its short queries answered, again and again, while something else is going on.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Synchronization
 
 /// One session, or one after the other, on a thread of its own, from the start to `stop`.

@@ -1,7 +1,7 @@
 // A server in name only: it accepts, and says what a real one never would.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 
 /// A listening socket on 127.0.0.1, closed when the object goes.
 final class FakeServer {

@@ -1,6 +1,6 @@
 // The ways a client goes that isn't killed.
 
-import PostgresWire
+import PostgresProtocol
 
 /// With a word or without, with FIN or RST.
 enum Farewell: CaseIterable {

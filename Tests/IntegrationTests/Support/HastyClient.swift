@@ -2,7 +2,7 @@
 // driver sends several messages at once.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 
 /// A way to send them.
 struct HastyClient: CustomStringConvertible {

@@ -1,7 +1,7 @@
 // Sessions in every state across a network that fails: towards clients on another host, and towards a server on one.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 
 /// Two pgleashes, a namespace that is the other host, and a session for each state and direction.
 final class OutageRig {

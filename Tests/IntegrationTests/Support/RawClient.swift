@@ -1,7 +1,7 @@
 // A client that is nothing but a socket and bytes, for what no driver would do: it blocks, but never for ever.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 
 /// A message of the server's.
 struct Message: Equatable {

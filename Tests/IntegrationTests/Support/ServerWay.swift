@@ -1,7 +1,7 @@
 // pgleash in front of a server it may speak TLS to, and what a client finds out about the way to the server.
 
 import Foundation
-import PostgresWire
+import PostgresProtocol
 import Testing
 
 /// What became of a client, and of the way from pgleash to the server.

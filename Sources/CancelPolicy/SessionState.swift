@@ -1,0 +1,153 @@
+// What is to be done when one of a session's ends goes away. A pure value: it holds no socket and reads no clock, so it
+// can be tested as a table.
+
+import PostgresProtocol
+
+/// The state of one session from its StartupMessage to its end.
+package struct SessionState: Hashable, Sendable {
+    package enum Action: Equatable, Sendable {
+        case none
+        /// Close both sides; the session is over.
+        case end(EndReason)
+        /// The client is gone: close its side, read on from the server and throw it away, and do what the reaper says.
+        case reap(Reaper.Action)
+        /// The connection to the server is gone, and what it owes may still run.
+        case lose(Loss)
+    }
+
+    /// What is known of a session whose client is gone.
+    struct Orphan: Hashable, Sendable {
+        var reaper: Reaper
+        /// The client left within a message, so nothing can be said after it.
+        let isCut: Bool
+        var hasEndedStream = false
+        /// What the server warned of after a cancel.
+        var warning: ServerMessage?
+    }
+
+    /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
+    private indirect enum Reaping: Hashable, Sendable {
+        case none
+        case begun(Orphan)
+    }
+
+    /// What is known from the messages that passed.
+    package var tracker = ProtocolTracker()
+    private var reaping = Reaping.none
+    package private(set) var dropKind: DropKind?
+    private let isReplication: Bool
+    private let isExcluded: Bool
+
+    /// - Parameters:
+    ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
+    ///   - isExcluded: the operator, or the client itself, wants nothing of it cancelled.
+    package init(isReplication: Bool, isExcluded: Bool = false) {
+        self.isReplication = isReplication
+        self.isExcluded = isExcluded
+    }
+
+    /// What its client leaves behind is cancelled.
+    package var canBeReaped: Bool { !onlyStreams && !isExcluded }
+
+    /// A walsender sends WAL or a base backup, and nothing else is owed: it notices the end of its connection.
+    private var onlyStreams: Bool { isReplication && tracker.isCopyingOut && tracker.owed.count == 1 }
+
+    /// A Terminate has to wait, as something runs that a pooler would forget.
+    package var mustHoldTerminate: Bool {
+        let owed = tracker.owed
+        guard owed.isBusy, canBeReaped else { return false }
+        // Who says goodbye in place of a password gets no answer.
+        if owed.isStartingUp { return owed.hasRequests }
+        return !tracker.isWaitingForClient && !owed.isHalted
+    }
+
+    /// Set at the drop.
+    package var reaper: Reaper? { orphan?.reaper }
+
+    var orphan: Orphan? {
+        get { if case .begun(let orphan) = reaping { orphan } else { nil } }
+        set { reaping = newValue.map { .begun($0) } ?? .none }
+    }
+
+    /// When the request that the server is at may be cancelled.
+    package var cancelTiming: CancelTiming { tracker.owed.cancelTiming(isInBlock: tracker.isInBlock) }
+
+    /// What the server warned of since it was sent a cancel: most often that a commit did not wait for its standby.
+    package mutating func takeWarning() -> ServerMessage? {
+        guard let warning = orphan?.warning else { return nil }
+        orphan?.warning = nil
+        return warning
+    }
+}
+
+// MARK: - The end
+
+extension SessionState {
+    /// The client is gone.
+    ///
+    /// - Parameters:
+    ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
+    ///   - isCut: it left within a message that the server has a part of.
+    ///   - timeout: after which the reaping of what it left is given up.
+    ///   - grace: how long it may go on before it is cancelled.
+    package mutating func clientDropped(
+        _ kind: DropKind,
+        isCut: Bool = false,
+        timeout: Duration,
+        grace: Duration = .zero
+    ) -> Action {
+        precondition(orphan == nil, "a client drops once")
+        let kind = tracker.hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
+        dropKind = kind
+        if tracker.isAtRest || onlyStreams { return .end(kind.idleEnd) }
+        // A cancel would find no process.
+        if tracker.isServerLeaving { return .end(kind.idleEnd) }
+        let (cancelKey, owed) = (tracker.cancelKey, tracker.owed)
+        // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
+        if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
+        tracker.observe()
+        let step = cancelKey?.processID ?? 0
+        var orphan = Orphan(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
+        // The server waits for its client alone, and `nextEnding` ends that.
+        if tracker.isWaitingForClient { orphan.reaper.restIsNear(at: .zero) }
+        defer { self.orphan = orphan }
+        if isExcluded { return .reap(.end(.excluded)) }
+        if cancelKey != nil { return .reap(orphan.reaper.begin(cancelTiming, at: .zero)) }
+        return .reap(owed.isStartingUp ? orphan.reaper.beginWithoutKey() : .end(.noKey))
+    }
+
+    /// Bytes of the server were scanned while the session is being reaped.
+    ///
+    /// - Parameter now: since the drop, as in all that follows.
+    package mutating func serverAnsweredWhileReaping(at now: Duration) -> Reaper.Action {
+        guard var orphan else { return .none }
+        defer { self.orphan = orphan }
+        let seen = tracker.takeObservation()
+        if seen.hasFailed { orphan.reaper.serverFailed(isOfCancel: seen.hasCancelled) }
+        if orphan.reaper.hasCancelled, let warning = seen.warning { orphan.warning = warning }
+        let (isAtRest, timing) = (tracker.isAtRest, cancelTiming)
+        if !orphan.reaper.hasBegun {
+            // The key comes only to who is authenticated, and before the first ReadyForQuery or never.
+            if isAtRest { return .end(.finished) }
+            if tracker.cancelKey == nil { return tracker.owed.isStartingUp ? .none : .end(.noKey) }
+            return orphan.reaper.begin(timing, at: now)
+        }
+        if seen.hasAnswered || isAtRest { return orphan.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }
+        // Any message may change it, as it depends on what the record knows and on the transaction status.
+        return timing == orphan.reaper.timing ? .none : orphan.reaper.retimed(timing, at: now)
+    }
+
+    package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: Duration) -> Reaper.Action {
+        let timing = cancelTiming
+        return orphan?.reaper.cancelConcluded(result, timing, at: now) ?? .none
+    }
+
+    package mutating func graceCutShort(at now: Duration) -> Reaper.Action {
+        orphan?.reaper.graceCutShort(at: now) ?? .none
+    }
+
+    package mutating func timePassed(at now: Duration) -> Reaper.Action {
+        let timing = cancelTiming
+        return orphan?.reaper.timePassed(timing, at: now) ?? .none
+    }
+}

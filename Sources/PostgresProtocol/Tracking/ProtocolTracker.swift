@@ -1,0 +1,182 @@
+// What is known of a session from the messages that passed in both directions. A pure value: what follows from it when
+// one of the ends goes away is CancelPolicy's.
+
+/// The state of one session's protocol from its StartupMessage on.
+package struct ProtocolTracker: Hashable, Sendable {
+    /// What the server said since it was asked last.
+    package struct Observation: Hashable, Sendable {
+        /// A request was answered.
+        package fileprivate(set) var hasAnswered = false
+        /// An error came.
+        package fileprivate(set) var hasFailed = false
+        /// One came as a cancelled statement ends.
+        package fileprivate(set) var hasCancelled = false
+        /// The last warning without a class of its own (SQLSTATE 01000).
+        package fileprivate(set) var warning: ServerMessage?
+    }
+
+    /// What a session weighs.
+    package struct Load: Sendable {
+        package let isBusy: Bool
+        /// The client had better wait, as `Owed.isFull`.
+        package let isFull: Bool
+        /// As `Owed.byteCount`.
+        package let byteCount: Int
+    }
+
+    /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
+    private indirect enum Observing: Hashable, Sendable {
+        case off
+        case on(Observation)
+    }
+
+    package private(set) var owed = Owed()
+    package private(set) var cancelKey: CancelKey?
+    private var prepared = PreparedStatements()
+    private var observing = Observing.off
+    /// Of the last ReadyForQuery.
+    private var transactionStatus = UInt8(ascii: "I")
+    /// The last authentication message asked the client for something.
+    package private(set) var isAskedForPassword = false
+    /// The client has sent a Terminate.
+    package private(set) var hasTerminated = false
+    /// The server has been sent a Terminate. It reads nothing after it.
+    package private(set) var hasSentTerminate = false
+    /// The server has said that it ends the session.
+    package private(set) var isServerLeaving = false
+    /// The server sends a copy.
+    package private(set) var isCopyingOut = false
+    /// The server has answered a probe of pgleash's.
+    private var isProbeAnswered = false
+
+    package init() {}
+
+    /// The server owes the client an answer.
+    package var isBusy: Bool { owed.isBusy }
+
+    /// Nothing of the client's runs: all is answered, or the server waits for a Sync.
+    package var isAtRest: Bool { !owed.isBusy || owed.isHalted }
+
+    /// All that the server has got is answered, and it waits for the rest of a copy or a batch.
+    package var isWaitingForClient: Bool { owed.copying || owed.isBatchAnswered }
+
+    package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
+
+    /// A transaction block is open and has not failed.
+    package var isInBlock: Bool { transactionStatus == UInt8(ascii: "T") }
+
+    /// What is asked after each wake-up, in one answer.
+    package var load: Load { Load(isBusy: owed.isBusy, isFull: owed.isFull, byteCount: owed.byteCount) }
+
+    /// Follows `bytes`, which one side sent; which one, `scanner` tells.
+    ///
+    /// - Throws: `MalformedMessage` as `MessageScanner.scan`.
+    package mutating func follow(_ bytes: Span<UInt8>, by scanner: inout MessageScanner) throws(MalformedMessage) {
+        switch scanner.direction {
+        case .frontend: try scanner.scan(bytes) { kind, body in clientSent(kind, body) }
+        case .backend: try scanner.scan(bytes) { kind, body in serverAnswered(kind, body) }
+        }
+    }
+}
+
+// MARK: - What the client sent
+
+extension ProtocolTracker {
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    package mutating func clientSent(_ kind: UInt8, _ body: Span<UInt8> = Span()) {
+        switch kind {
+        case FrontendKind.query:
+            owed.clientSent(kind, StatementKind(ofQuery: body, isReadWhole: owed.hasRequests || isInBlock))
+        case FrontendKind.bind: owed.clientSent(kind, prepared.kind(boundBy: body))
+        case FrontendKind.parse:
+            prepared.parsed(body)
+            owed.clientSent(kind)
+        case FrontendKind.terminate: (hasTerminated, hasSentTerminate) = (true, true)
+        default: owed.clientSent(kind)
+        }
+    }
+
+    /// The client has sent a Terminate, which the server gets later.
+    package mutating func terminateHeld() { hasTerminated = true }
+
+    /// What is said in the client's place, as `Owed.conclude`.
+    package mutating func conclude() -> [UInt8] { owed.conclude() }
+
+    /// What is said in the client's place, as `Owed.probe`.
+    package mutating func probe() -> [UInt8] { owed.probe() }
+}
+
+// MARK: - What the server answered
+
+extension ProtocolTracker {
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
+        switch kind {
+        case BackendKind.readyForQuery: return serverBecameReady(status: body.count > 0 ? body[0] : 0)
+        case BackendKind.backendKeyData, BackendKind.authentication, BackendKind.errorResponse,
+            BackendKind.noticeResponse:
+            noteBody(of: kind, body)
+        case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isCopyingOut = true
+        case BackendKind.commandComplete: isCopyingOut = false
+        default: break
+        }
+        owed.serverAnswered(kind)
+    }
+
+    /// Apart, as few messages come to it and all others are to pass quickly.
+    @inline(never) private mutating func noteBody(of kind: UInt8, _ body: Span<UInt8>) {
+        switch kind {
+        // The first one, and only where it belongs: others are told by it.
+        case BackendKind.backendKeyData where cancelKey == nil && owed.isStartingUp:
+            cancelKey = CancelKey(backendKeyData: body)
+        case BackendKind.authentication: isAskedForPassword = body.bigEndianUInt32(at: 0) != 0
+        case BackendKind.errorResponse, BackendKind.noticeResponse: noteMessage(kind, body)
+        default: break
+        }
+    }
+
+    private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {
+        if ServerMessage.endsSession(body) { isServerLeaving = true }
+        guard case .on(var observation) = observing else { return }
+        let message = ServerMessage(body: body)
+        if kind == BackendKind.errorResponse {
+            observation.hasFailed = true
+            if message.sqlState == ServerMessage.queryCanceled { observation.hasCancelled = true }
+            if LastMessages.isAnswered(by: message) { isProbeAnswered = true }
+        } else if message.sqlState == ServerMessage.warning {
+            observation.warning = message
+        }
+        observing = .on(observation)
+    }
+
+    private mutating func serverBecameReady(status: UInt8) {
+        transactionStatus = status
+        (isCopyingOut, isServerLeaving) = (false, false)
+        let count = owed.count
+        owed.serverAnswered(BackendKind.readyForQuery)
+        if case .on(let observation) = observing { noteReadiness(observation, after: count) }
+    }
+
+    /// An answer is what answers a request, not each ReadyForQuery: a server may send any number.
+    @inline(never) private mutating func noteReadiness(_ observation: Observation, after count: Int) {
+        if isProbeAnswered { owed.settle() }
+        guard owed.count < count else { return }
+        var observation = observation
+        observation.hasAnswered = true
+        observing = .on(observation)
+    }
+}
+
+// MARK: - Observation
+
+extension ProtocolTracker {
+    /// From here on it is noted what the server says, beside what is owed.
+    package mutating func observe() { observing = .on(Observation()) }
+
+    /// What was noted since the last call, or since `observe`.
+    package mutating func takeObservation() -> Observation {
+        guard case .on(let observation) = observing else { return Observation() }
+        observing = .on(Observation())
+        return observation
+    }
+}

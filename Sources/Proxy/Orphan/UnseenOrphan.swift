@@ -1,0 +1,100 @@
+// What may run on where the connection to the server broke: by a reset, by the end of its host or of what stands
+// between. The key is still there, so cancels go by connections of their own; but no answer will show what they did.
+
+import CancelPolicy
+import Logging
+import PostgresProtocol
+import Reactor
+import Upstream
+
+/// One request that nobody will see the end of.
+final class UnseenOrphan {
+    /// Whose it is, and what is known of it.
+    struct Origin {
+        let key: CancelKey
+        let route: CancelRoute
+        let droppedAt: MonotonicTime
+        /// Cancels that the session has sent before.
+        let cancelsSent: Int
+        let metadata: Logger.Metadata
+    }
+
+    /// A cancel that comes while its statement has not begun, or is caught, is lost; the second may not be. From then
+    /// on each comes four times as late: one that finds no process any more costs the server a fork and a line of its
+    /// log.
+    private static let firstPause = Duration.milliseconds(100)
+    private static let growth = 4
+
+    let id: SessionID
+    private unowned let worker: Worker
+    private let origin: Origin
+    private let loss: SessionState.Loss
+    private let deadline: MonotonicTime
+    private var pause = firstPause
+    private var cancelsSent: Int
+    private var order: CancelOrder?
+    private var timer: (any ScheduledTimer)?
+    private var isHurried = false
+
+    init(_ id: SessionID, worker: Worker, _ origin: Origin, _ loss: SessionState.Loss) {
+        (self.id, self.worker, self.origin, self.loss) = (id, worker, origin, loss)
+        deadline = origin.droppedAt.advanced(by: worker.configuration.cancel.timeout)
+        cancelsSent = origin.cancelsSent
+    }
+
+    /// Ends by telling `worker`, perhaps before this returns.
+    func start() {
+        worker.counters.orphansActive.add()
+        guard let delay = loss.delay else { return finish() }
+        // One that was sent before may have done it.
+        if cancelsSent > 0 { waitLonger(delay) } else { wait(delay) }
+    }
+
+    func cancelConcluded(_ result: Reaper.CancelResult) {
+        order = nil
+        timer?.cancel()
+        if result == .sent { cancelsSent += 1 }
+        if isHurried || loss.isForOneCancel && result == .sent { return finish() }
+        waitLonger()
+    }
+
+    /// pgleash stops: one cancel is enough.
+    func hurry() {
+        isHurried = true
+        guard order == nil else { return }
+        if cancelsSent > origin.cancelsSent { finish() } else { cancel() }
+    }
+
+    /// Waits longer than last time.
+    private func waitLonger(_ delay: Duration = .zero) {
+        let pause = pause
+        self.pause *= Self.growth
+        wait(max(delay, pause))
+    }
+
+    /// Where the next cancel would come too late there is none.
+    private func wait(_ delay: Duration) {
+        guard worker.now.advanced(by: delay) < deadline else { return finish() }
+        if delay == .zero { return cancel() }
+        timer = worker.loop.schedule(after: delay) { [unowned self] in cancel() }
+    }
+
+    private func cancel() {
+        timer?.cancel()
+        order = worker.orderCancel(.orphan, for: id, origin.key, by: origin.route)
+        timer = worker.loop.schedule(after: deadline.since(worker.now)) { [unowned self] in finish() }
+    }
+
+    private func finish() {
+        timer?.cancel()
+        cancelsSent += order?.settle() ?? 0
+        worker.counters.orphansActive.add(-1)
+        worker.counters.orphans[.unconfirmed].add()
+        var metadata = origin.metadata
+        metadata["attempts"] = "\(cancelsSent)"
+        metadata["outcome"] = "\(Outcome.unconfirmed.rawValue)"
+        metadata["milliseconds"] = Session.logged(worker.now.since(origin.droppedAt))
+        worker.logThrottled(.warning, "connection to the server was lost, what ran there may still run", metadata)
+        worker.forget(unseen: id)
+    }
+}

@@ -1,0 +1,36 @@
+// Why encryption could not be set up, with the key of the configuration that it is about.
+
+import Settings
+import TLS
+
+/// For the person who wrote the configuration.
+package struct SecurityError: Error, CustomStringConvertible {
+    package let description: String
+    /// The configuration itself is wrong. A file that can't be used may be another one by the next start.
+    package let isMistake: Bool
+
+    init(_ error: TLSError, in section: String, of configuration: Configuration) {
+        switch error.part {
+        case .minimumVersion, .maximumVersion, .ciphers: isMistake = true
+        case .certificate, .key, .authorities, .revocationList, nil: isMistake = false
+        }
+        guard let part = error.part, let key = keys[section]?[part] else {
+            description = "[\(section)] \(error)"
+            return
+        }
+        let value = part == .ciphers ? " = \"\(configuration.listen.tls.ciphers)\"" : ""
+        description = "\(configuration.naming(key, in: section))\(value): \(error)"
+    }
+}
+
+/// The keys of each section by what of TLS they set.
+private let keys: [String: [TLSError.Part: String]] = [
+    "listen": [
+        .certificate: "ssl_cert_file", .key: "ssl_key_file", .authorities: "ssl_ca_file",
+        .minimumVersion: "ssl_min_protocol_version", .ciphers: "ssl_ciphers",
+    ],
+    "server": [
+        .certificate: "sslcert", .key: "sslkey", .authorities: "sslrootcert", .revocationList: "sslcrl",
+        .minimumVersion: "ssl_min_protocol_version", .maximumVersion: "ssl_max_protocol_version",
+    ],
+]

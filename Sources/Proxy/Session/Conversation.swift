@@ -1,0 +1,112 @@
+// What the two sides of a session say to each other: what one says is followed, and goes to the other.
+
+import CancelPolicy
+import PostgresProtocol
+import Reactor
+import Telemetry
+
+/// Both directions of a session, and what is known from what passed. One value, so that what a wake-up does to it is
+/// one access of the session's.
+struct Conversation {
+    /// What decides which sockets are read and written; nearly always as it was.
+    struct Flow: Equatable {
+        /// The client's further bytes have to wait: for the server to take those before them, or for room in the
+        /// record of what is owed.
+        let clientHasToWait: Bool
+        /// The server is to take what is left over, and there is room in the record for it.
+        let toServerWantsRoom: Bool
+        let toClientIsStalled: Bool
+        /// The client is read although its bytes have to wait.
+        var isReadAhead = false
+    }
+
+    /// What came of bytes that one side sent.
+    struct Step {
+        let isBusy: Bool
+        let flow: Flow
+        /// The other side's connection is broken.
+        let failure: SystemError?
+        /// So many bytes more are kept for the session.
+        let growth: Int
+    }
+
+    var state = SessionState(isReplication: false)
+    var end = StreamEnd()
+    var toServer = Pipe(.frontend)
+    var toClient = Pipe(.backend)
+
+    var flow: Flow { flow(state.tracker.load) }
+
+    private func flow(_ load: ProtocolTracker.Load) -> Flow {
+        Flow(
+            clientHasToWait: toServer.isStalled || load.isFull,
+            toServerWantsRoom: toServer.isStalled && !load.isFull,
+            toClientIsStalled: toClient.isStalled
+        )
+    }
+
+    /// - Parameter kept: what was kept before; nil where nothing more can be.
+    private func step(_ failure: SystemError?, keptBefore kept: Int? = nil) -> Step {
+        let load = state.tracker.load
+        let growth = kept.map { toServer.keptCount + load.byteCount - $0 } ?? 0
+        return Step(isBusy: load.isBusy, flow: flow(load), failure: failure, growth: growth)
+    }
+
+    /// Sends the start-up packet, the first bytes for a new server.
+    mutating func open(with packet: [UInt8], to server: any StreamSocket, _ traffic: Counters.Traffic) -> Flow {
+        toServer.expectPrelude(packet.count)
+        // It has no message that could be malformed.
+        _ = try? pass(packet.span, to: server, traffic)
+        return flow
+    }
+
+    mutating func clientSent(
+        _ bytes: Span<UInt8>,
+        to server: any StreamSocket,
+        _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> Step {
+        traffic.bytes.add(Int64(bytes.count))
+        let kept = toServer.keptCount + state.tracker.load.byteCount
+        let isOrdinary = end.isOpen && !Self.mayEndInTerminate(bytes)
+        let failure = try isOrdinary ? pass(bytes, to: server, traffic) : passEnd(bytes, to: server, traffic)
+        return step(failure, keptBefore: kept)
+    }
+
+    /// What the server has got is followed, and nothing else: it is what the server will answer.
+    @inline(__always) mutating func pass(
+        _ bytes: Span<UInt8>, to server: any StreamSocket, _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> SystemError? {
+        try toServer.pass(bytes, to: server, traffic, &state.tracker)
+    }
+
+    /// The server may take more of what is left over.
+    mutating func serverHasRoom(
+        _ server: any StreamSocket, _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> Step {
+        var failure = try toServer.passMore(to: server, traffic, &state.tracker)
+        if failure == nil, end.isUndecided { failure = try decideEnd(server, traffic) }
+        return step(failure)
+    }
+
+    mutating func serverSent(
+        _ bytes: Span<UInt8>,
+        to client: any StreamSocket,
+        _ traffic: Counters.Traffic
+    ) throws(MalformedMessage) -> Step {
+        // The state comes first: the client may act on a ReadyForQuery before `send` returns.
+        try serverSent(bytes, traffic)
+        return deliver(bytes, to: client)
+    }
+
+    /// Passes on to the client what has been followed.
+    mutating func deliver(_ bytes: Span<UInt8>, to client: any StreamSocket) -> Step {
+        let failure = toClient.deliver(bytes, to: client)
+        return step(failure)
+    }
+
+    /// Follows what the server sent; nobody has it yet, or there is nobody left to take it.
+    mutating func serverSent(_ bytes: Span<UInt8>, _ traffic: Counters.Traffic) throws(MalformedMessage) {
+        traffic.bytes.add(Int64(bytes.count))
+        try toClient.follow(bytes, traffic, &state.tracker)
+    }
+}

@@ -1,0 +1,81 @@
+// The settings of TLS on both sides: their words, what doesn't go together, and what they are to OpenSSL.
+
+import TLS
+
+/// `[listen] sslmode`.
+package enum ClientSSLMode: String, CaseIterable, Sendable {
+    /// A client that asks is told "no".
+    case disable
+    /// The client chooses.
+    case allow
+    /// A client that doesn't ask is refused.
+    case require
+}
+
+/// libpq's `sslmode`.
+package enum SSLMode: String, CaseIterable, Sendable {
+    case disable
+    case prefer
+    case require
+    case verifyCA = "verify-ca"
+    case verifyFull = "verify-full"
+}
+
+/// libpq's `sslnegotiation`.
+package enum SSLNegotiation: String, CaseIterable, Sendable {
+    /// An SSLRequest comes first.
+    case postgres
+    /// TLS begins at once; PostgreSQL takes that from version 17 on.
+    case direct
+}
+
+extension Configuration.ListenTLS {
+    /// What doesn't go together; nil when all does.
+    package var contradiction: String? {
+        if mode != .disable, options == nil { return "sslmode = \(mode.rawValue) needs ssl_cert_file and ssl_key_file" }
+        return nil
+    }
+
+    package var options: TLSServerOptions? {
+        guard let certificate, let key else { return nil }
+        var options = TLSServerOptions(certificate: certificate, key: key)
+        options.clientAuthorities = clientAuthorities
+        options.minimumVersion = minimumVersion
+        options.ciphers = ciphers
+        return options
+    }
+}
+
+extension Configuration.ServerTLS {
+    /// What doesn't go together, as libpq has it; nil when all does.
+    package var contradiction: String? {
+        let isVerified = mode == .verifyCA || mode == .verifyFull
+        if isVerified, rootCertificates == nil { return "sslmode = \(mode.rawValue) needs sslrootcert" }
+        if rootCertificates == .system, mode != .verifyFull {
+            return "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
+        }
+        if negotiation == .direct, mode == .disable || mode == .prefer {
+            return "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
+        }
+        if (certificate == nil) != (key == nil) { return "sslcert and sslkey go together" }
+        if revocationList != nil, rootCertificates == nil { return "sslcrl needs sslrootcert" }
+        if let maximumVersion, maximumVersion < minimumVersion {
+            return "ssl_min_protocol_version is above ssl_max_protocol_version"
+        }
+        return nil
+    }
+
+    package var options: TLSClientOptions {
+        var options = TLSClientOptions()
+        // As with libpq, authorities that are named count under `require` too; under `prefer` nothing is proved.
+        options.authorities = mode == .prefer ? nil : rootCertificates
+        options.checksName = mode == .verifyFull
+        options.revocationList = mode == .prefer ? nil : revocationList
+        options.certificate = certificate
+        options.key = key
+        options.sendsServerName = sendsServerName
+        options.minimumVersion = minimumVersion
+        options.maximumVersion = maximumVersion
+        return options
+    }
+}

@@ -1,0 +1,78 @@
+// One session as the report shows it.
+
+/// What is known of a session at one time.
+package struct SessionSnapshot: Sendable {
+    package let client: String
+    package let user: String
+    package let database: String
+    package let applicationName: String
+    package let processID: UInt32?
+    package let state: String
+    package let encryption: Encryption
+    package let age: Duration
+    /// Since when the server has owed an answer; nil when it owes none.
+    package let queryAge: Duration?
+
+    package init(
+        client: String,
+        user: String,
+        database: String,
+        applicationName: String,
+        processID: UInt32?,
+        state: String,
+        encryption: Encryption,
+        age: Duration,
+        queryAge: Duration?
+    ) {
+        self.client = client
+        self.user = user
+        self.database = database
+        self.applicationName = applicationName
+        self.processID = processID
+        self.state = state
+        self.encryption = encryption
+        self.age = age
+        self.queryAge = queryAge
+    }
+
+    /// Which of a session's two connections are encrypted.
+    package enum Encryption: String, Sendable {
+        case none
+        case client
+        case server
+        case both
+
+        package init(ofClient isClientEncrypted: Bool, ofServer isServerEncrypted: Bool) {
+            switch (isClientEncrypted, isServerEncrypted) {
+            case (false, false): self = .none
+            case (true, false): self = .client
+            case (false, true): self = .server
+            case (true, true): self = .both
+            }
+        }
+    }
+
+    /// One line; names are quoted, as users choose them.
+    package var line: String {
+        [
+            "client=\(client)",
+            "user=\(user.debugDescription)",
+            "database=\(database.debugDescription)",
+            "application_name=\(applicationName.debugDescription)",
+            "pid=\(processID.map(String.init) ?? "-")",
+            "state=\(state.debugDescription)",
+            "ssl=\(encryption.rawValue)",
+            "age=\(Self.seconds(age))",
+            "query=\(queryAge.map(Self.seconds) ?? "-")",
+        ].joined(separator: " ")
+    }
+
+    private static func seconds(_ duration: Duration) -> String {
+        "\((duration / .milliseconds(1)).rounded() / 1000)s"
+    }
+
+    /// Longest-running query first, then the oldest session.
+    package static func isListedBefore(_ left: SessionSnapshot, _ right: SessionSnapshot) -> Bool {
+        (left.queryAge ?? .zero, left.age) > (right.queryAge ?? .zero, right.age)
+    }
+}

@@ -1,0 +1,97 @@
+// The cancel orders for one address of the server: which are carried out, which wait, and in which order those go.
+
+/// What is to be done at one address. A few orders at a time are carried out, the others wait in three queues: orphans
+/// and clients with keys of our sessions take turns; strangers, who may be anybody and as many as they like, go last
+/// and get a small share of the places.
+struct CancelLane {
+    /// A client of one session may ask as often as it likes; a later one would not be served soon, either.
+    static let mostClientsWaiting = 1024
+    /// Far fewer: they need no login, and it is most often a mistake or an attack.
+    static let mostStrangersWaiting = 64
+    /// One in so many places may be a stranger's, or the only one.
+    static let strangersShare = 8
+
+    private let places: Int
+    private var orphans = OrderQueue()
+    private var clients = OrderQueue()
+    private var strangers = OrderQueue()
+    private var isClientsTurn = false
+    private var running = 0
+    private var strangersRunning = 0
+
+    /// - Parameter places: how many orders are carried out at a time, at least 1.
+    init(places: Int) {
+        self.places = places
+    }
+
+    /// No order is carried out or waits.
+    var isEmpty: Bool { running == 0 && orphans.isEmpty && clients.isEmpty && strangers.isEmpty }
+
+    /// - Returns: false when too many of its kind wait already.
+    mutating func append(_ order: CancelOrder) -> Bool {
+        switch order.purpose {
+        case .orphan: orphans.append(order)
+        case .client:
+            guard clients.count < Self.mostClientsWaiting else { return false }
+            clients.append(order)
+        case .stranger:
+            guard strangers.count < Self.mostStrangersWaiting else { return false }
+            strangers.append(order)
+        }
+        return true
+    }
+
+    /// The next order to be carried out, which takes a place until `leave`; nil when there is none, or no place.
+    mutating func begin() -> CancelOrder? {
+        while running < places, let order = takeFirst() {
+            // The answer may have come while the order waited.
+            guard order.beginDialling() else { continue }
+            running += 1
+            if order.purpose == .stranger { strangersRunning += 1 }
+            return order
+        }
+        return nil
+    }
+
+    /// An order that had begun has ended.
+    mutating func leave(_ order: CancelOrder) {
+        running -= 1
+        if order.purpose == .stranger { strangersRunning -= 1 }
+    }
+
+    private mutating func takeFirst() -> CancelOrder? {
+        defer { isClientsTurn.toggle() }
+        let known =
+            isClientsTurn
+            ? clients.takeFirst() ?? orphans.takeFirst()
+            : orphans.takeFirst() ?? clients.takeFirst()
+        if let known { return known }
+        return strangersRunning < max(1, places / Self.strangersShare) ? strangers.takeFirst() : nil
+    }
+}
+
+/// Orders that wait, first come, first served.
+private struct OrderQueue {
+    private var orders: [CancelOrder] = []
+    private var next = 0
+
+    var count: Int { orders.count - next }
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ order: CancelOrder) {
+        orders.append(order)
+    }
+
+    mutating func takeFirst() -> CancelOrder? {
+        guard next < orders.count else { return nil }
+        defer { forgetTaken() }
+        next += 1
+        return orders[next - 1]
+    }
+
+    private mutating func forgetTaken() {
+        guard next == orders.count || next >= 1024 else { return }
+        orders.removeFirst(next)
+        next = 0
+    }
+}

@@ -1,0 +1,107 @@
+// Turns a fresh connection to the server into an encrypted one: SSLRequest, its one-byte answer, and TLS.
+
+import CancelPolicy
+import PostgresProtocol
+import Reactor
+import TLS
+
+/// One attempt on one connection. Releasing it closes the connection, unless that was handed over.
+final class ServerHandshake: SocketOwner {
+    enum Outcome {
+        case encrypted(any StreamSocket)
+        /// The server does not encrypt; its connection is as good as new.
+        case refused(any StreamSocket)
+        case failed(String)
+    }
+
+    private let loop: any EventLoop
+    private let host: String
+    private let security: ServerSecurity
+    private let completion: (Outcome) -> Void
+    private var socket: (any StreamSocket)?
+    private var timer: (any ScheduledTimer)?
+
+    /// - Parameters:
+    ///   - socket: connected, and nothing sent on it yet; taken over.
+    ///   - host: the name the server was found by.
+    ///   - completion: called once. It may be called before `start` returns, but then with a success.
+    init(
+        loop: any EventLoop,
+        socket: any StreamSocket,
+        host: String,
+        security: ServerSecurity,
+        _ completion: @escaping (Outcome) -> Void
+    ) {
+        self.loop = loop
+        self.socket = socket
+        self.host = host
+        self.security = security
+        self.completion = completion
+    }
+
+    deinit {
+        socket?.close()
+    }
+
+    func start() {
+        guard let socket else { return }
+        if security.negotiation == .direct { return encrypt(socket) }
+        socket.owner = self
+        // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
+        _ = socket.send(StartupPacket.sslRequestPacket)
+        socket.interest = .read
+    }
+
+    /// One byte, and not one more: what comes behind it has to be TLS, or somebody between us and the server has put it
+    /// there (CVE-2021-23222).
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        switch socket.receive(into: loop.receiveBuffer, limit: 1) {
+        case .wouldBlock: break
+        case .endOfStream: fail("server closed the connection unexpectedly")
+        case .failed(let error): fail("\(error)")
+        case .bytes(let count):
+            let answer = loop.receiveBuffer.withReceived(count) { $0[0] }
+            socket.interest = []
+            heed(answer, socket)
+        }
+    }
+
+    private func heed(_ answer: UInt8, _ socket: any StreamSocket) {
+        switch answer {
+        case UInt8(ascii: "S"): encrypt(socket)
+        case UInt8(ascii: "N"):
+            self.socket = nil
+            completion(.refused(socket))
+        // Its text may be anybody's.
+        case UInt8(ascii: "E"): fail("server sent an error response during SSL exchange")
+        default: fail("received invalid response to SSL negotiation: 0x\(String(answer, radix: 16))")
+        }
+    }
+
+    private func encrypt(_ socket: any StreamSocket) {
+        do throws(TLSError) {
+            let encrypted = try security.tlsClient().connect(over: socket, host: host, loop: loop)
+            self.socket = encrypted
+            encrypted.handshake { [unowned self] error in concluded(encrypted, error) }
+        } catch {
+            timer = loop.schedule(after: .zero) { [unowned self] in fail("SSL error: \(error)") }
+        }
+    }
+
+    private func concluded(_ encrypted: TLSSocket, _ error: TLSError?) {
+        if let error {
+            let mayBeOld = security.negotiation == .direct && error == .peerClosed
+            return fail("SSL error: \(error)\(mayBeOld ? " (direct negotiation needs PostgreSQL 17 or later)" : "")")
+        }
+        if security.negotiation == .direct, !encrypted.hasAgreedOnProtocol {
+            return fail("direct SSL connection was established without ALPN protocol negotiation extension")
+        }
+        socket = nil
+        completion(.encrypted(encrypted))
+    }
+
+    private func fail(_ reason: String) {
+        socket?.close()
+        completion(.failed(reason))
+    }
+}
