@@ -93,8 +93,30 @@ final class UnseenOrphan {
         var metadata = origin.metadata
         metadata["attempts"] = "\(cancelsSent)"
         metadata["outcome"] = "\(Outcome.unconfirmed.rawValue)"
-        metadata["milliseconds"] = Session.logged(worker.now.since(origin.droppedAt))
+        metadata["milliseconds"] = Orphan.logged(worker.now.since(origin.droppedAt))
         worker.logThrottled(.warning, "connection to the server was lost, what ran there may still run", metadata)
         worker.forget(unseen: id)
+    }
+}
+
+extension Stage {
+    /// Cancels go on without the connection to the server.
+    ///
+    /// - Parameters:
+    ///   - droppedAt: when the client left, or lost its server.
+    ///   - cancelsSent: those that the stage has sent before.
+    final func cancelUnseen(
+        since droppedAt: MonotonicTime,
+        _ kind: DropKind,
+        _ loss: SessionState.Loss,
+        _ route: CancelRoute?,
+        cancelsSent: Int = 0
+    ) {
+        guard let cancelKey, let route else { return }
+        let metadata = logMetadata(["drop": "\(kind.rawValue)"])
+        let origin = UnseenOrphan.Origin(
+            key: cancelKey, route: route, droppedAt: droppedAt, cancelsSent: cancelsSent, metadata: metadata
+        )
+        worker.cancelUnseen(origin, loss)
     }
 }

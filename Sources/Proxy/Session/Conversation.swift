@@ -30,10 +30,24 @@ struct Conversation {
         let growth: Int
     }
 
-    var state = SessionState(isReplication: false)
+    var state: SessionState
+    /// The server has not told its cancel key yet.
+    private var isKeyAwaited = true
     var end = StreamEnd()
     var toServer = Pipe(.frontend)
     var toClient = Pipe(.backend)
+
+    init(_ state: SessionState = SessionState(isReplication: false)) { self.state = state }
+
+    /// In the words of `pg_stat_activity.state` where it has one.
+    var stateName: String {
+        if state.tracker.owed.isStartingUp { return "authenticating" }
+        if state.tracker.isBusy { return "active" }
+        return state.tracker.isInTransaction ? "idle in transaction" : "idle"
+    }
+
+    /// Somebody waits for what one of the hosts does next.
+    var isWaitedFor: Bool { state.tracker.isBusy || state.tracker.isInTransaction || toServer.isStalled }
 
     var flow: Flow { flow(state.tracker.load) }
 
@@ -88,18 +102,19 @@ struct Conversation {
         return step(failure)
     }
 
+    /// - Parameter keyCame: called once, before the client has the key and could use it.
     mutating func serverSent(
         _ bytes: Span<UInt8>,
         to client: any StreamSocket,
-        _ traffic: Counters.Traffic
+        _ traffic: Counters.Traffic,
+        keyCame: (CancelKey) -> Void
     ) throws(MalformedMessage) -> Step {
         // The state comes first: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
-        return deliver(bytes, to: client)
-    }
-
-    /// Passes on to the client what has been followed.
-    mutating func deliver(_ bytes: Span<UInt8>, to client: any StreamSocket) -> Step {
+        if isKeyAwaited {
+            if let key = state.tracker.cancelKey { keyCame(key) }
+            isKeyAwaited = state.tracker.cancelKey == nil && state.tracker.owed.isStartingUp
+        }
         let failure = toClient.deliver(bytes, to: client)
         return step(failure)
     }

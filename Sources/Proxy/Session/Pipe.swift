@@ -1,6 +1,5 @@
-// One direction of a session: what one side sent is followed, then passed on to the other. The same code serves both.
+// One direction of a session: what one side sent is followed, and passed on to the other. The same code serves both.
 
-import CancelPolicy
 import PostgresProtocol
 import Reactor
 import Telemetry
@@ -11,22 +10,20 @@ import Telemetry
 /// the session receives nothing more from the source until it has gone, unless it reads ahead.
 struct Pipe {
     private var scanner: MessageScanner
-    private var backlog = Backlog()
-    /// The destination's connection is broken; bytes for it go nowhere.
-    private var isBroken = false
+    private(set) var buffer = SendBuffer()
 
     init(_ direction: MessageScanner.Direction) {
         scanner = MessageScanner(direction)
     }
 
     /// Something is left over to be sent.
-    var isStalled: Bool { !backlog.isEmpty }
+    var isStalled: Bool { buffer.isStalled }
 
     /// Bytes that are left over.
-    var keptCount: Int { backlog.count }
+    var keptCount: Int { buffer.count }
 
     /// The destination has whole messages only, so one of our own may follow.
-    var isAtBoundary: Bool { backlog.isEmpty && scanner.isAtBoundary }
+    var isAtBoundary: Bool { !buffer.isStalled && scanner.isAtBoundary }
 
     /// What was followed ends within a message.
     var isCut: Bool { !scanner.isAtBoundary }
@@ -43,11 +40,11 @@ struct Pipe {
         try tracker.follow(bytes, by: &scanner)
     }
 
-    /// Sends `bytes` behind what is left over, and keeps what doesn't go out.
+    /// Sends `bytes` after what is left over, and keeps what doesn't go out.
     ///
     /// - Returns: why the destination takes nothing any more, when it just broke.
     mutating func deliver(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> SystemError? {
-        if case .failed(let error) = send(bytes, to: destination) { error } else { nil }
+        if case .failed(let error) = buffer.send(bytes, to: destination) { error } else { nil }
     }
 
     /// Does the same, and follows what goes out.
@@ -57,7 +54,7 @@ struct Pipe {
         _ traffic: Counters.Traffic,
         _ tracker: inout ProtocolTracker
     ) throws(MalformedMessage) -> SystemError? {
-        switch send(bytes, to: destination) {
+        switch buffer.send(bytes, to: destination) {
         case .failed(let error): return error
         case .bytes(let sent):
             try follow(sent == bytes.count ? bytes : bytes.extracting(0..<sent), traffic, &tracker)
@@ -68,53 +65,18 @@ struct Pipe {
     /// Sends more of what is left over.
     ///
     /// - Returns: as for `deliver`.
-    mutating func flush(to destination: any StreamSocket) -> SystemError? {
-        do throws(SystemError) {
-            _ = try sendMore(to: destination)
-            return nil
-        } catch { return error }
-    }
+    mutating func flush(to destination: any StreamSocket) -> SystemError? { buffer.flush(to: destination) }
 
     /// Does the same, and follows what goes out.
     mutating func passMore(
-        to destination: any StreamSocket,
-        _ traffic: Counters.Traffic,
-        _ tracker: inout ProtocolTracker
+        to destination: any StreamSocket, _ traffic: Counters.Traffic, _ tracker: inout ProtocolTracker
     ) throws(MalformedMessage) -> SystemError? {
         let sent: ArraySlice<UInt8>
-        do throws(SystemError) { sent = try sendMore(to: destination) } catch { return error }
+        do throws(SystemError) { sent = try buffer.sendMore(to: destination) } catch { return error }
         try follow(sent.span, traffic, &tracker)
         return nil
     }
 
-    @inline(__always) private mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
-        guard !isStalled else {
-            backlog.append(bytes)
-            return .bytes(0)
-        }
-        guard !isBroken else { return .bytes(0) }
-        let sent = destination.send(bytes)
-        switch sent {
-        case .failed: isBroken = true
-        case .bytes(let count):
-            if count < bytes.count { backlog.append(bytes.extracting(count..<bytes.count)) }
-        }
-        return sent
-    }
-
-    private mutating func sendMore(to destination: any StreamSocket) throws(SystemError) -> ArraySlice<UInt8> {
-        guard isStalled else { return [] }
-        switch backlog.withFirst({ destination.send($0) }) {
-        case .failed(let error):
-            isBroken = true
-            discard()
-            throw error
-        case .bytes(let sent): return backlog.removeFirst(sent)
-        }
-    }
-
     /// Forgets what is left over.
-    mutating func discard() {
-        backlog.removeAll()
-    }
+    mutating func discard() { buffer.discard() }
 }

@@ -1,5 +1,4 @@
-// One client and its server: what they are, which stage they are at, and the one way they end. What happens at each
-// stage is in SessionStartup, SessionRelay, SessionReaping and SessionClosing.
+// The stage a client spends its life in: what one side sends is followed and goes to the other, until one of them goes.
 
 import CancelPolicy
 import Logging
@@ -8,187 +7,294 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// Tells sessions of one worker apart, also from those that are no more.
-package typealias SessionID = UInt64
-
-/// One client's connection, from its accept on.
-final class Session: SocketOwner {
-    enum Stage {
-        /// Waiting for the client's first packet.
-        case startup(StartupReader)
-        /// The client and we agree on keys, its first packet follows under them.
-        case encrypting
-        /// Waiting for the server's address or for a connection to it; the StartupMessage waits here.
-        case connecting(ServerConnector?, startupPacket: [UInt8])
-        /// The client is a CancelRequest with the key of no session; the server's addresses are looked up.
-        case findingCancelServer(CancelKey)
-        /// The client is a CancelRequest: so many cancels are on their way, and at least one was sent.
-        case relayingCancel(underWay: Int, isSent: Bool)
-        case relaying
-        /// The client is gone and the server still owes it something.
-        case reaping(since: MonotonicTime)
-        /// The server is gone or was never there; the client gets its last bytes and time to read them.
-        case closing(EndReason)
-        case ended
-    }
-
-    /// What becomes of the key in the directory.
-    enum KeyListing {
-        /// There is no server yet, or it gives no key.
-        case none
-        /// It will be there once the server has told it.
-        case awaited
-        case listed
-    }
-
-    let id: SessionID
-    /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
-    let worker: Worker
-    var client: any StreamSocket
-    let clientAddress: SocketAddress
-    let openedAt: MonotonicTime
-
-    var stage = Stage.startup(StartupReader())
-    var server: (any StreamSocket)?
-    var identity: StartupMessage?
-    var conversation = Conversation()
-    /// What is to be done about channel binding, until the login is through.
-    var channelBinding: ChannelBinding?
-    /// Since when the server owes something.
-    var busySince: MonotonicTime?
+/// A client and its server.
+final class Session: Stage {
+    private let client: any StreamSocket
+    private let server: any StreamSocket
+    private var conversation: Conversation
+    /// Until the login is through, where the server offers channel binding.
+    private var filter: LoginFilter?
+    /// The way of the session's connection to the server, which its cancels take, too.
+    private let cancelRoute: CancelRoute?
+    private var liveness = PeerLiveness()
+    /// From the first wait on.
+    private var readAhead: ReadAhead?
     // The small ones stand together: there may be very many sessions.
     /// By what the interests of the sockets were set last.
-    var flow: Conversation.Flow?
-    var hasPlace = false
-    /// Whether clients' own cancels find the way of this session's server by its key.
-    var listing = KeyListing.none
-    /// The client's first byte has come.
-    var hasSpoken = false
+    private var flow: Conversation.Flow?
     /// The client is gone, and waits until others that went with it are seen to.
-    var hasClientLeft = false
-    var sslAnswered = false
-    var gssAnswered = false
-    var readAhead = ReadAhead()
-    /// Whether the hosts of the peers answer, while the session is busy.
-    var silences: [Side: SilenceWatch] = [:]
-    /// The one thing this session waits for in time: which one, the stage tells.
-    var timer: (any ScheduledTimer)?
-    /// The way of the session's connection to the server, which its cancels take, too.
-    var cancelRoute: CancelRoute?
-    var cancelOrder: CancelOrder?
+    private var hasClientLeft = false
 
-    init(id: SessionID, worker: Worker, client accepted: AcceptedSocket) {
-        self.id = id
-        self.worker = worker
-        clientAddress = accepted.peer
-        openedAt = worker.loop.now
-        client = worker.loop.adopt(accepted)
+    init(
+        after previous: Stage,
+        _ client: any StreamSocket,
+        _ server: any StreamSocket,
+        _ state: SessionState,
+        _ cancelRoute: CancelRoute?
+    ) {
+        (self.client, self.server, self.cancelRoute) = (client, server, cancelRoute)
+        conversation = Conversation(state)
+        filter = LoginFilter.between(client, server)
+        super.init(after: previous)
         client.owner = self
-        worker.counters.sessionsOpened.add()
-        worker.counters.sessionsActive.add()
+        server.owner = self
+        noteBusy(true)
     }
 
-    /// Begins to listen to the client, and takes what it has said already; the session may have ended behind this.
-    func start() {
-        setTimer(after: worker.configuration.listen.authenticationTimeout) { session in
-            let awaited = if case .encrypting = session.stage { "TLS handshake" } else { "start-up packet" }
-            session.worker.logThrottled(.info, "no \(awaited) in time", session.logMetadata)
-            session.end(.authenticationTimeout)
+    /// Sends the client's start-up packet, the first bytes for a new server.
+    func begin(with packet: [UInt8]) {
+        updateInterests(conversation.open(with: packet, to: server, worker.counters.client))
+    }
+
+    /// At most one receive for each side.
+    override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        let isClient = socket === client
+        if readiness.contains(.writable) {
+            isClient ? flushToClient() : flushToServer()
+            if isOver { return }
         }
-        client.interest = .read
-        // It's the client that speaks first, and most often it has.
-        readStartup()
-    }
-
-    func socket(_ socket: any StreamSocket, became readiness: Readiness) {
-        let side: Side = socket === client ? .client : .server
-        switch stage {
-        case .relaying: relay(side, socket, readiness)
-        case .startup: readStartup()
-        case .connecting, .findingCancelServer, .relayingCancel: clientLeftEarly()
-        case .reaping: reap(readiness)
-        case .closing(let reason): closeFurther(reason, readiness)
-        case .encrypting, .ended: break
+        if readiness.contains(.readable) {
+            isClient ? relayFromClient() : relayFromServer()
+        } else if readiness.contains(.closed) {
+            // Only the client is watched for its end alone, while it has to wait.
+            clientLeft(DropKind(client.takeError()))
         }
     }
 
-    /// Ends the session: the only way it does. Nothing of it may be touched behind this.
-    func end(_ reason: EndReason) {
-        if case .ended = stage { return }
-        stage = .ended
-        timer?.cancel()
-        timer = nil
-        // One that is written goes on; nobody waits for it any more.
-        _ = cancelOrder?.withdraw()
+    override func shutDown() {
+        tellClient(FatalError(.adminShutdown, "terminating connection due to administrator command"))
+        clientDropped(.shutdown)
+    }
+
+    override func close() {
+        closeServer()
         client.close()
-        server?.close()
-        conversation.toServer.discard()
-        endReadAhead()
-        noteBusy(false)
-        if hasPlace { worker.limit.leave() }
-        if listing == .listed, let key = conversation.state.tracker.cancelKey { worker.keys.leave(key) }
-        worker.counters.sessionsActive.add(-1)
-        worker.counters.sessionsEnded[reason].add()
-        worker.log.debug("session ended", metadata: logMetadata.merging(["reason": "\(reason.rawValue)"]) { $1 })
-        worker.forget(self)
     }
 
-    /// Arms the session's timer, in place of what it waited for.
-    func setTimer(after delay: Duration, _ body: @escaping (Session) -> Void) {
-        timer?.cancel()
-        timer = worker.loop.schedule(after: delay) { [unowned self] in body(self) }
-    }
+    override var name: String { conversation.stateName }
+    override var cancelKey: CancelKey? { conversation.state.tracker.cancelKey }
+    override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
+    override var relaying: Session? { self }
 
-    /// Keeps the gauge and the start of the running query in step with what is owed.
-    func noteBusy(_ isBusy: Bool) {
-        guard isBusy != (busySince != nil) else { return }
-        busySince = isBusy ? worker.now : nil
-        worker.counters.sessionsBusy.add(isBusy ? 1 : -1)
+    /// Says something of our own to the client, where a message of the server's isn't under way.
+    private func tellClient(_ error: FatalError) {
+        if conversation.toClient.isAtBoundary { _ = conversation.toClient.deliver(error.bytes.span, to: client) }
     }
 }
 
-// MARK: - For the log and the report
+// MARK: - Relaying
 
 extension Session {
-    /// Who this is, as every log line about a session has it. Quoted, as users choose their names.
-    var logMetadata: Logger.Metadata {
-        var metadata: Logger.Metadata = ["client": "\(clientAddress)"]
-        if let identity {
-            metadata["user"] = "\(identity.user.debugDescription)"
-            metadata["database"] = "\(identity.database.debugDescription)"
-            metadata["application_name"] = "\(identity.applicationName.debugDescription)"
+    private func relayFromClient() {
+        switch worker.receive(from: client, { passOnToServer($0) }) {
+        case .wouldBlock, .bytes: break
+        case .endOfStream: clientLeft(.fin)
+        case .failed(let error): clientLeft(DropKind(error))
         }
-        if let key = conversation.state.tracker.cancelKey { metadata["pid"] = "\(key.processID)" }
-        return metadata
     }
 
-    func snapshot(at now: MonotonicTime) -> SessionSnapshot {
-        SessionSnapshot(
-            client: "\(clientAddress)",
-            user: identity?.user ?? "",
-            database: identity?.database ?? "",
-            applicationName: identity?.applicationName ?? "",
-            processID: conversation.state.tracker.cancelKey?.processID,
-            state: stateName,
-            encryption: .init(
-                ofClient: client.encryptedPeerName != nil, ofServer: server?.encryptedPeerName != nil
-            ),
-            age: now.since(openedAt),
-            queryAge: busySince.map { now.since($0) }
-        )
+    private func passOnToServer(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            // If the server takes no more, these go nowhere, and what it said before it left still goes to the client.
+            follow(try conversation.clientSent(bytes, to: server, worker.counters.client))
+        } catch {
+            breakOff(.client, error)
+        }
     }
 
-    /// In the words of `pg_stat_activity.state` where it has one.
-    private var stateName: String {
-        switch stage {
-        case .startup, .encrypting: "startup"
-        case .connecting: "connecting"
-        case .findingCancelServer, .relayingCancel: "relaying cancel"
-        case .relaying where conversation.state.tracker.owed.isStartingUp: "authenticating"
-        case .relaying where conversation.state.tracker.isBusy: "active"
-        case .relaying: conversation.state.tracker.isInTransaction ? "idle in transaction" : "idle"
-        case .reaping: "reaping"
-        case .closing, .ended: "closing"
+    private func flushToServer() {
+        do throws(MalformedMessage) {
+            let step = try conversation.serverHasRoom(server, worker.counters.client)
+            if let readAhead, readAhead.isWaiting { readAhead.wait() }
+            follow(step)
+        } catch {
+            breakOff(.client, error)
         }
+    }
+
+    private func relayFromServer() {
+        let received = worker.receive(from: server) { bytes in
+            guard let filter else { return passOnToClient(bytes) }
+            filter.edit(bytes, refused: { adviseAboutChannelBinding() }) { passOnToClient($0) }
+            if filter.isDone { self.filter = nil }
+        }
+        switch received {
+        case .wouldBlock, .bytes: break
+        case .endOfStream, .failed: serverEnded()
+        }
+    }
+
+    private func passOnToClient(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            let step = try conversation.serverSent(bytes, to: client, worker.counters.server) { key in
+                if let cancelRoute { list(key, cancelRoute) }
+            }
+            follow(step)
+            if conversation.end.isHeld {
+                conversation.releaseTerminate(to: server)
+                updateInterests(conversation.flow)
+            }
+            if let error = step.failure { clientDropped(DropKind(error)) }
+        } catch {
+            breakOff(.server, error)
+        }
+    }
+
+    private func follow(_ step: Conversation.Step) {
+        noteBusy(step.isBusy)
+        if let readAhead, readAhead.isOn { readAhead.charge(step.growth) }
+        updateInterests(step.flow)
+    }
+
+    private func flushToClient() {
+        if let error = conversation.toClient.flush(to: client) { return clientDropped(DropKind(error)) }
+        updateInterests(conversation.flow)
+    }
+
+    /// A side is read while what it said before has gone on to the other side, and the client while the record of what
+    /// it is owed has room; or while it is read ahead. When it is not read, it is watched for its end, unless what it
+    /// sent before is to run whatever becomes of it.
+    private func updateInterests(_ flow: Conversation.Flow) {
+        followWait(flow.clientHasToWait)
+        var flow = flow
+        flow.isReadAhead = readAhead?.isOn ?? false
+        guard flow != self.flow, !hasClientLeft else { return }
+        self.flow = flow
+        let isRead = !flow.clientHasToWait || flow.isReadAhead
+        let reading: Interest = isRead ? .read : conversation.state.canBeReaped ? .close : []
+        client.interest = reading.union(flow.toClientIsStalled ? .write : [])
+        server.interest = (flow.toClientIsStalled ? [] : Interest.read).union(flow.toServerWantsRoom ? .write : [])
+    }
+
+    /// Asked after whatever can begin or end a wait of the client's bytes.
+    private func followWait(_ clientHasToWait: Bool) {
+        guard clientHasToWait else { return readAhead?.end() ?? () }
+        guard readAhead?.isWaiting != true, conversation.state.canBeReaped else { return }
+        if readAhead == nil {
+            readAhead = ReadAhead(worker.readAheadLimit, worker.loop) { [unowned self] in
+                updateInterests(conversation.flow)
+            }
+        }
+        readAhead?.wait()
+    }
+}
+
+// MARK: - The end of the client
+
+extension Session {
+    /// The client is gone; where it leaves something behind it may have to wait until that is seen to.
+    func clientLeft(_ kind: DropKind) {
+        guard !isBusy || worker.mayDrop(self, kind) else {
+            // The server's end must not be seen before the client's.
+            hasClientLeft = true
+            server.interest = []
+            return client.interest = []
+        }
+        clientDropped(kind)
+    }
+
+    /// The client is gone, or pgleash ends its session.
+    func clientDropped(_ kind: DropKind) {
+        let limits = worker.configuration.cancel
+        // A message that can't be right has no end, and when pgleash stops nobody is there to cancel after a grace.
+        let isCut = kind == .protocolError || conversation.toServer.isCut
+        let grace = kind == .shutdown ? .zero : limits.grace
+        switch conversation.state.clientDropped(kind, isCut: isCut, timeout: limits.timeout, grace: grace) {
+        case .none, .lose: break
+        case .end(let reason) where kind.leavesClient: linger(reason)
+        case .end(let reason): end(reason)
+        case .reap(let action):
+            client.close()
+            leaveRelay()
+            let conversation = exchange(&conversation, with: Conversation())
+            Orphan(after: self, server, conversation, cancelRoute, filter).begin(action)
+        }
+    }
+
+    /// Ends the server's side; the client gets what is left for it.
+    private func linger(_ reason: EndReason) {
+        closeServer()
+        LingeringClose(after: self, client, conversation.toClient.buffer, reason).begin()
+    }
+
+    private func closeServer() {
+        server.close()
+        leaveRelay()
+    }
+
+    /// Nothing of the client's waits any more for the server.
+    private func leaveRelay() {
+        conversation.toServer.discard()
+        readAhead?.end()
+        readAhead = nil
+    }
+
+    /// A message can't be right: from here on nobody knows where the next one begins.
+    private func breakOff(_ side: Side, _ error: MalformedMessage) {
+        worker.counters.protocolErrors[side].add()
+        let metadata = logMetadata(["from": "\(side)", "length": "\(error.length)"])
+        worker.logThrottled(.warning, "invalid message length", metadata)
+        tellClient(FatalError(.protocolViolation, "invalid message length \(error.length) from the \(side)"))
+        side == .client ? clientDropped(.protocolError) : serverIsGone(.protocolError)
+    }
+}
+
+// MARK: - The end of the server
+
+extension Session {
+    /// Of what is wrong with our certificate a server speaks only when the handshake is over for us (TLS 1.3).
+    private func serverEnded() {
+        guard let failure = server.encryptionFailure else { return serverIsGone(.serverClosed) }
+        let address = server.peerAddress.map { " at \($0)" } ?? ""
+        let reason = "connection to server\(address) failed: \(failure)"
+        if conversation.state.tracker.owed.isStartingUp {
+            closeServer()
+            return refuseUnconnected(client, reason, after: conversation.toClient.buffer)
+        }
+        worker.logThrottled(.warning, "\(reason)", logMetadata)
+        serverIsGone(.serverClosed)
+    }
+
+    /// The server ended the session; what it said last goes to the client first. What runs there without anybody to see
+    /// its answer is cancelled, and the client told.
+    private func serverIsGone(_ reason: EndReason) {
+        switch conversation.state.serverClosed(at: .zero) {
+        case .none, .reap: break
+        case .end(let other): linger(reason == .serverClosed ? other : reason)
+        case .lose(let loss):
+            worker.counters.drops[.serverLost].add()
+            cancelUnseen(since: worker.now, .serverLost, loss.after(worker.configuration.cancel.grace), cancelRoute)
+            tellClient(FatalError(.connectionFailure, "server closed the connection unexpectedly"))
+            linger(reason)
+        }
+    }
+}
+
+// MARK: - Looks from time to time
+
+extension Session {
+    /// Looks whether one of the hosts is gone; asked every `PeerLiveness.lookPause`. An idle session holds nothing that
+    /// others wait for, and can wait for the kernel.
+    ///
+    /// - Returns: which side it is.
+    func lostSide(at now: MonotonicTime) -> Side? {
+        if conversation.isWaitedFor { return liveness.lostSide(client, server, worker.configuration, at: now) }
+        liveness.end(client, server)
+        return nil
+    }
+
+    func peerLost(_ side: Side) {
+        if side == .client { return clientLeft(.timeout) }
+        worker.logThrottled(.warning, "no sign of life from the server's host", logMetadata)
+        serverIsGone(.serverClosed)
+    }
+
+    /// The client has said goodbye and what it left doesn't end, or it is gone and nobody could see that for the bytes
+    /// before its end; asked every `PeerLiveness.lookPause`. Not of one that is read, nor of one that is left out: what
+    /// that sent is to run.
+    func isClientGoneUnseen() -> Bool {
+        if conversation.isTerminateOverdue() { return true }
+        guard let readAhead, readAhead.isWaiting, !readAhead.isOn else { return false }
+        return client.hasPeerEnded
     }
 }

@@ -2,7 +2,7 @@
 
 import Reactor
 
-/// What is known of one peer's host since somebody began to look, every `Session.lookPause`.
+/// What is known of one peer's host since somebody began to look, every `PeerLiveness.lookPause`.
 ///
 /// A host is lost when some attempts went without an answer, one of them was made at the end of the patience, and a
 /// second has passed since that one. So a network that is whole again within the patience ends nothing, however long
@@ -33,7 +33,7 @@ struct SilenceWatch {
     init(_ keepalive: Keepalive, at now: MonotonicTime) {
         self.keepalive = keepalive
         pacing = AttemptPacing(keepalive)
-        let before = now.earlier(by: Session.lookPause)
+        let before = now.earlier(by: PeerLiveness.lookPause)
         (lastLook, answeredAt) = (before, before)
     }
 
@@ -66,7 +66,7 @@ struct SilenceWatch {
             lateAttemptBy = nil
             pacing.noteAnswer()
         } else if count == 0, now.since(previous) > Self.longestPause {
-            answeredAt = now.earlier(by: Session.lookPause)
+            answeredAt = now.earlier(by: PeerLiveness.lookPause)
         }
         guard attempts.count > (isAnswered ? 0 : count) else { return }
         let sent = pacing.noteAttempt(attempts, after: previous, at: now)

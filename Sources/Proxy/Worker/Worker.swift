@@ -72,7 +72,8 @@ package final class Worker {
     private let upstream: Upstream
     private let dispatcher: Mailbox<DispatcherLetter>
     private let load: WorkerLoad
-    private var sessions: [SessionID: Session] = [:]
+    /// Of each client the stage that it is at.
+    private var stages: [SessionID: Stage] = [:]
     private var unseenOrphans: [SessionID: UnseenOrphan] = [:]
     /// Of the newest session: most often the next one takes the same, and need not have its own.
     private var newestRoute: CancelRoute?
@@ -114,13 +115,13 @@ package final class Worker {
     package func receive(_ letter: WorkerLetter) {
         switch letter {
         case .client(let accepted): open(accepted)
-        case .serverResolved(let id, let answer): sessions[id]?.serverResolved(answer)
+        case .serverResolved(let id, let answer): stages[id]?.serverResolved(answer)
         case .cancelConcluded(let id, let result):
-            sessions[id]?.cancelConcluded(result)
+            stages[id]?.cancelConcluded(result)
             unseenOrphans[id]?.cancelConcluded(result)
         case .report(let reply):
             let now = loop.now
-            reply(sessions.values.map { $0.snapshot(at: now) })
+            reply(stages.values.map { $0.snapshot(at: now) })
         case .drain(let reply): drain(reply)
         }
     }
@@ -139,41 +140,42 @@ package final class Worker {
     /// - Returns: false where many clients have gone in one instant; then `session` is called when it is its turn.
     func mayDrop(_ session: Session, _ kind: DropKind) -> Bool {
         dropTurns.enter(session.id, kind) { [unowned self] id, kind in
-            guard let session = sessions[id], case .relaying = session.stage else { return }
-            session.clientDropped(kind)
+            stages[id]?.relaying?.clientDropped(kind)
         }
     }
 
     private func open(_ accepted: AcceptedSocket) {
         nextID += 1
-        let session = Session(id: nextID, worker: self, client: accepted)
-        sessions[nextID] = session
-        session.start()
-        ticker?.start(every: Session.lookPause)
+        let handshake = ClientHandshake(nextID, self, client: accepted)
+        stages[nextID] = handshake
+        handshake.begin()
+        ticker?.start(every: PeerLiveness.lookPause)
     }
 
     private func lookAtSessions() {
         let now = loop.now
-        let lost = sessions.values.compactMap { session in session.lostSide(at: now).map { (session, $0) } }
-        for (session, side) in lost.sorted(by: { $0.0.id < $1.0.id }) { session.peerLost(side) }
+        let lost = sessions { session in session.lostSide(at: now).map { (session, $0) } }
+        for (session, side) in lost { session.peerLost(side) }
         // What is left of a batch may still run, and a Terminate would have a pooler forget it.
-        for session in sessions(where: { $0.isTerminateOverdue() || $0.isClientGoneUnseen }) {
-            session.clientLeft(.fin)
+        for session in sessions({ $0.isClientGoneUnseen() ? $0 : nil }) { session.clientLeft(.fin) }
+        if stages.isEmpty { ticker?.stop() }
+    }
+
+    /// What `select` makes of the sessions that relay, in the order they came, as a simulation from a seed must be the
+    /// same each time.
+    private func sessions<Selected>(_ select: (Session) -> Selected?) -> [Selected] {
+        let selected = stages.values.compactMap { stage -> (SessionID, Selected)? in
+            stage.relaying.flatMap(select).map { (stage.id, $0) }
         }
-        if sessions.isEmpty { ticker?.stop() }
+        return selected.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
-    /// In the order they came, as a simulation from a seed must be the same each time.
-    private func sessions(where isWanted: (Session) -> Bool) -> [Session] {
-        sessions.values.filter(isWanted).sorted { $0.id < $1.id }
-    }
-
-    /// Tells `session` where the server is, at once where no name has to be resolved.
-    func findServer(for session: Session) {
+    /// Tells `stage` where the server is, at once where no name has to be resolved.
+    func findServer(for stage: Stage) {
         switch upstream {
-        case .addresses(let addresses): session.serverResolved(.success(addresses))
+        case .addresses(let addresses): stage.serverResolved(.success(addresses))
         case .names(let resolve):
-            let (id, mailbox) = (session.id, mailbox)
+            let (id, mailbox) = (stage.id, mailbox)
             resolve { mailbox.post(.serverResolved(id, $0)) }
         }
     }
@@ -226,22 +228,28 @@ package final class Worker {
         throttle.log(level, message, metadata, to: log, at: loop.now.sinceBeginning)
     }
 
-    /// A session has ended.
-    func forget(_ session: Session) {
-        sessions[session.id] = nil
+    /// The client of `previous` is at another stage.
+    func replace(_ previous: Stage, by next: Stage) {
+        // Still running its own code: it must outlive this call.
+        withExtendedLifetime(previous) { stages[next.id] = next }
+    }
+
+    /// A client's connection has ended.
+    func forget(_ stage: Stage) {
+        stages[stage.id] = nil
         load.leave()
         finishDraining()
     }
 
     private func drain(_ reply: @escaping @Sendable () -> Void) {
         drained = reply
-        for session in sessions(where: { _ in true }) { session.shutDown() }
+        for stage in stages.values.sorted(by: { $0.id < $1.id }) { stage.shutDown() }
         for (_, orphan) in unseenOrphans.sorted(by: { $0.key < $1.key }) { orphan.hurry() }
         finishDraining()
     }
 
     private func finishDraining() {
-        guard sessions.isEmpty, unseenOrphans.isEmpty, let drained else { return }
+        guard stages.isEmpty, unseenOrphans.isEmpty, let drained else { return }
         self.drained = nil
         drained()
     }

@@ -1,0 +1,188 @@
+// The first stage of a client's connection: from the accept to its StartupMessage or CancelRequest, TLS included.
+
+import CancelPolicy
+import PostgresProtocol
+import Reactor
+import TLS
+import Telemetry
+
+/// A client whose first packet is awaited.
+final class ClientHandshake: Stage {
+    /// What a TLS connection begins with: the type of a handshake record.
+    private static let handshakeRecord: UInt8 = 0x16
+
+    private var client: any StreamSocket
+    private var reader = StartupReader()
+    /// The client and we agree on keys, its first packet follows under them.
+    private var isEncrypting = false
+    /// The client's first byte has come.
+    private var hasSpoken = false
+    private var sslAnswered = false
+    private var gssAnswered = false
+
+    init(_ id: SessionID, _ worker: Worker, client accepted: AcceptedSocket) {
+        client = worker.loop.adopt(accepted)
+        super.init(id, worker, clientAddress: accepted.peer)
+        client.owner = self
+    }
+
+    /// Begins to listen to the client, and takes what it has said already; the stage may be over after this.
+    func begin() {
+        setTimer(after: worker.configuration.listen.authenticationTimeout) { [unowned self] in
+            let awaited = isEncrypting ? "TLS handshake" : "start-up packet"
+            worker.logThrottled(.info, "no \(awaited) in time", logMetadata)
+            end(.authenticationTimeout)
+        }
+        client.interest = .read
+        // It's the client that speaks first, and most often it has.
+        read()
+    }
+
+    override func socket(_ socket: any StreamSocket, became readiness: Readiness) { read() }
+
+    override func shutDown() {
+        if isEncrypting { return end(.shutdown) }
+        refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
+    }
+
+    override func close() { client.close() }
+
+    override var name: String { "startup" }
+
+    override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
+
+    /// Reads on in the client's first packet.
+    private func read() {
+        guard !isEncrypting, !beginsWithTLS() else { return }
+        switch reader.read(from: client, into: worker.receiveBuffer) {
+        case .incomplete: break
+        case .endOfStream: end(.clientClosed)
+        case .failed(let error): end(DropKind(error).idleEnd)
+        case .malformed(let reason): refuseMalformed(reason)
+        case .complete(let packet, let bytes): handle(packet, bytes)
+        }
+    }
+
+    private func handle(_ packet: StartupPacket, _ bytes: [UInt8]) {
+        worker.counters.client.bytes.add(Int64(bytes.count))
+        worker.counters.client.messages.add()
+        switch packet {
+        case .sslRequest where !sslAnswered && client.encryptedPeerName == nil:
+            sslAnswered = true
+            answerEncryptionRequest()
+        case .gssEncryptionRequest where !gssAnswered:
+            gssAnswered = true
+            refuseEncryption()
+        case .sslRequest, .gssEncryptionRequest:
+            // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
+            refuseMalformed(.unsupportedProtocol(major: 1234, minor: packet == .sslRequest ? 5679 : 5680))
+        case .cancelRequest(let key): CancelRelay(after: self, client, key).begin()
+        case .startup(let message):
+            identify(message)
+            if isRefusedForPlainText() { return }
+            guard takePlace() else { return refuseOneTooMany() }
+            let state = SessionState(
+                isReplication: message.isReplication,
+                isExcluded: worker.configuration.cancel.exclusion.covers(message, in: bytes.span)
+            )
+            SessionOpening(after: self, client, state, startupPacket: bytes).begin()
+        }
+    }
+
+    private func refuseOneTooMany() {
+        let detail = "pgleash serves max_sessions = \(worker.configuration.listen.maxSessions) clients at a time."
+        worker.logThrottled(.warning, "sorry, too many clients already", logMetadata)
+        refuse(
+            client, FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .tooManyClients
+        )
+    }
+
+    private func refuseMalformed(_ reason: StartupPacket.Malformed) {
+        refuseMalformed("\(reason)", reason.sqlState)
+    }
+
+    private func refuseMalformed(_ reason: String, _ sqlState: SQLState) {
+        worker.counters.protocolErrors[.client].add()
+        worker.logThrottled(.warning, "bad start-up packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
+        refuse(client, FatalError(sqlState, reason), .protocolError)
+    }
+}
+
+// MARK: - TLS
+
+extension ClientHandshake {
+    /// A client that has not said anything yet may begin with TLS at once (libpq's `sslnegotiation=direct`).
+    ///
+    /// - Returns: whether it did.
+    private func beginsWithTLS() -> Bool {
+        guard worker.clientSecurity.offersTLS(to: clientAddress), !hasSpoken, let first = client.peek() else {
+            return false
+        }
+        hasSpoken = true
+        guard first == Self.handshakeRecord else { return false }
+        encrypt(isDirect: true)
+        return true
+    }
+
+    /// Answers an SSLRequest.
+    private func answerEncryptionRequest() {
+        guard worker.clientSecurity.offersTLS(to: clientAddress) else { return refuseEncryption() }
+        // What follows in clear text would be taken for what was said under encryption (CVE-2021-23214).
+        guard client.peek() == nil else {
+            return refuseMalformed("received unencrypted data after SSL request", .protocolViolation)
+        }
+        guard client.send(encryptionAccepted) == .bytes(encryptionAccepted.count) else { return end(.clientClosed) }
+        encrypt(isDirect: false)
+    }
+
+    private func refuseEncryption() {
+        reader = StartupReader()
+        guard client.send(encryptionRefused) == .bytes(encryptionRefused.count) else { return end(.clientClosed) }
+        // The next packet may be there already; the loop tells.
+    }
+
+    private func encrypt(isDirect: Bool) {
+        client.interest = []
+        do throws(TLSError) {
+            let tls = try worker.clientSecurity.accept(over: client, loop: worker.loop)
+            client = tls
+            isEncrypting = true
+            tls.handshake { [unowned self, unowned tls] in encrypted(tls, $0, isDirect) }
+        } catch {
+            failToEncrypt("\(error)")
+        }
+    }
+
+    private func encrypted(_ tls: TLSSocket, _ error: TLSError?, _ isDirect: Bool) {
+        if let error { return failToEncrypt("\(error)") }
+        if isDirect, !tls.hasAgreedOnProtocol {
+            return failToEncrypt(
+                "received direct SSL connection request without ALPN protocol negotiation extension"
+            )
+        }
+        client.owner = self
+        (reader, isEncrypting) = (StartupReader(), false)
+        client.interest = .read
+        // It may have come together with the end of the handshake.
+        read()
+    }
+
+    private func failToEncrypt(_ reason: String) {
+        worker.logThrottled(
+            .info, "could not accept SSL connection", ["client": "\(clientAddress)", "reason": "\(reason)"]
+        )
+        end(.sslFailed)
+    }
+
+    /// A client that should have asked for TLS and did not.
+    ///
+    /// - Returns: whether it was refused for that.
+    private func isRefusedForPlainText() -> Bool {
+        guard worker.clientSecurity.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else { return false }
+        worker.logThrottled(.info, "SSL connection is required", logMetadata)
+        let detail = "pgleash takes no other here: [listen] sslmode = require."
+        let error = FatalError(.invalidAuthorizationSpecification, "SSL connection is required", detail: detail)
+        refuse(client, error, .sslRequired)
+        return true
+    }
+}

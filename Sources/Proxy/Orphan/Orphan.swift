@@ -1,0 +1,230 @@
+// The stage after a drop: the client is gone and its socket closed; what it left running is cancelled until the server
+// owes nothing.
+
+import CancelPolicy
+import Logging
+import PostgresProtocol
+import Reactor
+import Telemetry
+import Upstream
+
+/// A server connection whose client is gone.
+final class Orphan: Stage {
+    private let server: any StreamSocket
+    private var conversation: Conversation
+    private let cancelRoute: CancelRoute?
+    private var filter: LoginFilter?
+    private let droppedAt: MonotonicTime
+    private var cancelOrder: CancelOrder?
+    /// Its connection is closed by others.
+    private var hasLeftServer = false
+
+    init(
+        after previous: Stage,
+        _ server: any StreamSocket,
+        _ conversation: Conversation,
+        _ cancelRoute: CancelRoute?,
+        _ filter: LoginFilter?
+    ) {
+        (self.server, self.conversation, self.cancelRoute, self.filter) = (server, conversation, cancelRoute, filter)
+        droppedAt = previous.worker.loop.now
+        super.init(after: previous)
+        server.owner = self
+        self.conversation.toClient.discard()
+        worker.counters.drops[dropKind].add()
+        worker.counters.orphansActive.add()
+        if let cancelRoute { worker.departures.orphanBegan(at: cancelRoute.address.address) }
+        updateInterest()
+    }
+
+    /// - Parameter action: the first.
+    func begin(_ action: Reaper.Action) { perform(action) }
+
+    override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        if readiness.contains(.writable) {
+            _ = conversation.toServer.flush(to: server)
+            updateInterest()
+        }
+        guard readiness.contains(.readable) else { return }
+        let received = worker.receive(from: server) { bytes in
+            guard let filter else { return throwAway(bytes) }
+            filter.edit(bytes, refused: { adviseAboutChannelBinding() }) { throwAway($0) }
+            if filter.isDone { self.filter = nil }
+        }
+        switch received {
+        case .wouldBlock, .bytes: break
+        case .endOfStream, .failed: serverClosed()
+        }
+    }
+
+    override func cancelConcluded(_ result: Reaper.CancelResult) {
+        cancelOrder = nil
+        perform(conversation.state.cancelConcluded(result, at: sinceDrop))
+    }
+
+    override func shutDown() { perform(conversation.state.graceCutShort(at: sinceDrop)) }
+
+    override func close() {
+        // One that is written goes on; nobody waits for it any more.
+        _ = cancelOrder?.withdraw()
+        if !hasLeftServer { server.close() }
+        conversation.toServer.discard()
+    }
+
+    override var name: String { "reaping" }
+    override var cancelKey: CancelKey? { conversation.state.tracker.cancelKey }
+    override var encryption: SessionSnapshot.Encryption {
+        server.encryptedPeerName == nil ? .none : .server
+    }
+
+    private var sinceDrop: Duration { worker.loop.now.since(droppedAt) }
+
+    private var dropKind: DropKind { conversation.state.dropKind ?? .serverLost }
+
+    /// The answers must be read: a backend that is blocked in a write serves no cancel.
+    private func updateInterest() {
+        server.interest = conversation.toServer.isStalled ? [.read, .write] : .read
+    }
+}
+
+// MARK: - What the server says
+
+extension Orphan {
+    private func throwAway(_ bytes: Span<UInt8>) {
+        do throws(MalformedMessage) {
+            try conversation.serverSent(bytes, worker.counters.server)
+        } catch {
+            worker.counters.protocolErrors[.server].add()
+            return serverClosed()
+        }
+        let action = conversation.state.serverAnsweredWhileReaping(at: sinceDrop)
+        logWarning()
+        perform(action)
+    }
+
+    /// What a cancel has done that the client's own would have done, too, but that somebody may have to know.
+    private func logWarning() {
+        guard let warning = conversation.state.takeWarning() else { return }
+        let metadata = logMetadata([
+            "sqlstate": "\(warning.sqlState)", "reason": "\(warning.text.debugDescription)",
+        ])
+        worker.log.warning("server warned after a cancel", metadata: metadata)
+    }
+
+    private func serverClosed() {
+        switch conversation.state.serverClosed(at: sinceDrop) {
+        case .none, .end: break
+        case .reap(let action): perform(action)
+        case .lose(let loss):
+            // The connection broke before the server had answered: what is left to do needs none.
+            endCounts()
+            cancelUnseen(since: droppedAt, dropKind, loss, cancelRoute, cancelsSent: settleCancels())
+            end(.reaped)
+        }
+    }
+}
+
+// MARK: - What the reaper wants
+
+extension Orphan {
+    private func perform(_ action: Reaper.Action) {
+        switch action {
+        case .none: break
+        case .cancel: orderCancel()
+        case .withdrawCancel: withdrawCancel()
+        case .probe(let time):
+            bring(about: conversation.state.probe(at: sinceDrop))
+            wake(at: time)
+        case .wake(let time): wake(at: time)
+        case .end(let outcome): return finish(outcome)
+        }
+        guard !isOver else { return }
+        bring(about: conversation.state.nextEnding(at: sinceDrop))
+    }
+
+    private func bring(about ending: SessionState.Ending) {
+        switch ending {
+        case .nothing: break
+        case .endStream: server.shutdownSending()
+        case .send(let bytes):
+            // A connection that is broken tells so when it is read.
+            _ = conversation.toServer.deliver(bytes.span, to: server)
+            updateInterest()
+        }
+    }
+
+    private func withdrawCancel() {
+        guard let cancelOrder, !cancelOrder.withdraw() else { return cancelConcluded(.withdrawn) }
+        guard conversation.state.reaper?.hasCancelArrived == true, cancelOrder.answered() else { return }
+        cancelConcluded(.sent)
+    }
+
+    private func orderCancel() {
+        guard let key = cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
+        cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute)
+        if let time = conversation.state.reaper?.wakeTime { wake(at: time) }
+    }
+
+    private func wake(at time: Duration) {
+        setTimer(after: max(time - sinceDrop, .zero)) { [unowned self] in
+            perform(conversation.state.timePassed(at: sinceDrop))
+        }
+    }
+
+    /// How many cancels were sent, the last one of which nobody waits for any more.
+    private func settleCancels() -> Int { (conversation.state.reaper?.cancelsSent ?? 0) + (cancelOrder?.settle() ?? 0) }
+}
+
+// MARK: - The outcome
+
+extension Orphan {
+    private func finish(_ outcome: Outcome) {
+        let duration = conversation.state.reaper?.stoppedAt ?? sinceDrop
+        endCounts()
+        worker.counters.orphans[outcome].add()
+        if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
+        log(outcome, after: duration)
+        leaveServer()
+        end(.reaped)
+    }
+
+    private func endCounts() {
+        worker.counters.orphansActive.add(-1)
+        if let address = cancelRoute?.address.address { worker.departures.orphanEnded(at: address) }
+    }
+
+    /// Gives the server's connection to those that are closed when there is time for it. Where its backend holds a
+    /// transaction, others may wait for the end of it.
+    private func leaveServer() {
+        guard conversation.state.tracker.isAtRest, !conversation.state.tracker.isInTransaction, let cancelRoute
+        else { return }
+        let canTerminate = conversation.state.canTerminate && !conversation.toServer.isStalled
+        let lastMessage = canTerminate ? LastMessages.terminate : []
+        hasLeftServer = true
+        worker.departures.leave(server, from: cancelRoute.address.address, saying: lastMessage)
+    }
+
+    /// A time as the log has it, in milliseconds.
+    static func logged(_ duration: Duration) -> Logger.MetadataValue {
+        "\((duration.milliseconds * 10).rounded() / 10)"
+    }
+
+    private func log(_ outcome: Outcome, after duration: Duration) {
+        let metadata = logMetadata([
+            "drop": "\(dropKind.rawValue)", "attempts": "\(settleCancels())", "outcome": "\(outcome.rawValue)",
+            "milliseconds": Self.logged(duration),
+        ])
+        let (level, message): (Logger.Level, Logger.Message) =
+            switch outcome {
+            case .cancelled, .finished, .serverClosed: (.info, "orphan reaped")
+            case .excluded: (.info, "excluded from cancelling, what it left may still run")
+            case .noKey, .gaveUp, .unconfirmed: (.warning, "gave up, what it left may still run")
+            }
+        // Who has not logged in is a stranger.
+        if conversation.state.tracker.owed.isStartingUp {
+            worker.logThrottled(level, message, metadata)
+        } else {
+            worker.log.log(level: level, message, metadata: metadata)
+        }
+    }
+}

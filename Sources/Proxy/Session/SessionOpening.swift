@@ -1,0 +1,127 @@
+// A session whose client has said who it is, and whose server is being connected to.
+
+import CancelPolicy
+import PostgresProtocol
+import Reactor
+import Telemetry
+import Upstream
+
+/// Waits for the server's address and for a connection to it.
+final class SessionOpening: Stage {
+    private let client: any StreamSocket
+    private let state: SessionState
+    private let startupPacket: [UInt8]
+    private var connector: ServerConnector?
+
+    init(after previous: Stage, _ client: any StreamSocket, _ state: SessionState, startupPacket: [UInt8]) {
+        (self.client, self.state, self.startupPacket) = (client, state, startupPacket)
+        super.init(after: previous)
+        client.owner = self
+        client.interest = .close
+    }
+
+    func begin() { worker.findServer(for: self) }
+
+    override func serverResolved(_ answer: NameResolver.Answer) {
+        guard connector == nil else { return }
+        switch dialable(answer) {
+        case .nowhere(let reason): refuseUnconnected(client, reason)
+        case .addresses(let addresses):
+            let connector = ServerConnector(
+                loop: worker.loop,
+                addresses: addresses,
+                security: worker.serverSecurity,
+                timeout: worker.configuration.server.connectTimeout
+            ) { [unowned self] result in
+                connected(result)
+            }
+            self.connector = connector
+            connector.start()
+        }
+    }
+
+    private func connected(_ result: Result<any StreamSocket, ConnectError>) {
+        switch result {
+        case .failure(let error) where error.isOutOfDescriptors:
+            worker.logThrottled(.error, "out of file descriptors", logMetadata)
+            let detail = "pgleash is out of file descriptors."
+            let error = FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail)
+            refuse(client, error, .outOfDescriptors)
+        case .failure(let error): refuseUnconnected(client, "\(error)")
+        case .success(let server):
+            if let reason = connector?.reasonForPlainText {
+                // Under sslmode = prefer, and nobody would know.
+                worker.logThrottled(.warning, "connection to server is not encrypted", ["reason": "\(reason)"])
+            }
+            var route: CancelRoute?
+            if let address = connector?.address {
+                route = worker.cancelRoute(to: address, server.encryptedPeerName == nil ? .plain : .encrypted)
+            }
+            Session(after: self, client, server, state, route).begin(with: startupPacket)
+        }
+    }
+
+    /// The client went away before it had a server.
+    override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
+        end(DropKind(client.takeError()).idleEnd)
+    }
+
+    override func shutDown() {
+        refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
+    }
+
+    override func close() {
+        connector = nil
+        client.close()
+    }
+
+    override var name: String { "connecting" }
+
+    override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
+}
+
+extension Stage {
+    /// The connection to the server could not be made, or was not what it has to be.
+    ///
+    /// - Parameter buffer: what the client gets before that.
+    final func refuseUnconnected(
+        _ client: any StreamSocket, _ reason: String, after buffer: SendBuffer = SendBuffer()
+    ) {
+        worker.counters.connectFailures.add()
+        worker.logThrottled(.error, "\(reason)", logMetadata)
+        refuse(client, FatalError(.cannotConnectNow, reason), .serverUnreachable, after: buffer)
+    }
+}
+
+// MARK: - Addresses
+
+/// Where the server's name leads.
+enum Dialable {
+    case addresses([HostAddress])
+    /// Why nothing can be dialled.
+    case nowhere(reason: String)
+}
+
+extension Stage {
+    /// What can be dialled of the addresses the server's name stands for now: those that are not pgleash's own. One may
+    /// have become so, by a change of a name or of the machine's addresses, or pgleash would not have started.
+    final func dialable(_ answer: NameResolver.Answer) -> Dialable {
+        switch answer {
+        case .failure(let error): return .nowhere(reason: "\(error)")
+        case .success(let addresses):
+            guard let own = addresses.first(where: { worker.isOwn($0) }) else { return .addresses(addresses) }
+            let reason = "could not connect to server at \(own.address): pgleash itself listens there"
+            let others = addresses.filter { !worker.isOwn($0) }
+            if others.isEmpty { return .nowhere(reason: reason) }
+            worker.logThrottled(.warning, "\(reason)", logMetadata)
+            return .addresses(others)
+        }
+    }
+}
+
+extension DropKind {
+    /// How a connection ended that the kernel holds this error for, or none.
+    init(_ error: SystemError?) {
+        self = error.map { $0.isTimeout ? .timeout : .reset } ?? .fin
+    }
+}

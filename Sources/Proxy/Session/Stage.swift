@@ -1,0 +1,198 @@
+// What all stages of a client's connection have in common, and how one follows another.
+
+import CancelPolicy
+import Logging
+import PostgresProtocol
+import Reactor
+import Telemetry
+import Upstream
+
+/// Tells the clients of one worker apart, also from those that are no more.
+package typealias SessionID = UInt64
+
+/// A client's connection at one stage of its life. A stage owns its sockets and ends them, or hands them to the stage
+/// that takes over; it is not used any more after either.
+///
+/// ```
+///                     ┌─ CancelRelay
+///     ClientHandshake ┼─ SessionOpening ─ Session ─┬─ Orphan
+///                     └────────┴─────────────┴─────┴─ LingeringClose
+/// ```
+class Stage: SocketOwner {
+    final let id: SessionID
+    /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
+    final let worker: Worker
+    final let clientAddress: SocketAddress
+    private final let openedAt: MonotonicTime
+    private final var identity: StartupMessage?
+    // What was counted and taken, and is given back once, by the stage at which the connection ends.
+    /// Since when the server owes something, which the gauge of busy sessions counts.
+    private final var busySince: MonotonicTime?
+    /// By which clients' own cancels find the way to this session's server.
+    private final var listedKey: CancelKey?
+    /// A place within `max_sessions` is taken.
+    private final var hasPlace = false
+    /// It has ended, or another stage has taken over, and with it all that is to be given back.
+    private(set) final var isOver = false
+    /// The one thing the stage waits for in time.
+    private final var timer: (any ScheduledTimer)?
+
+    /// The first stage.
+    init(_ id: SessionID, _ worker: Worker, clientAddress: SocketAddress) {
+        self.id = id
+        self.worker = worker
+        self.clientAddress = clientAddress
+        openedAt = worker.loop.now
+        worker.counters.sessionsOpened.add()
+        worker.counters.sessionsActive.add()
+    }
+
+    /// Takes over from `previous`.
+    init(after previous: Stage) {
+        id = previous.id
+        worker = previous.worker
+        clientAddress = previous.clientAddress
+        openedAt = previous.openedAt
+        identity = previous.identity
+        busySince = previous.busySince
+        listedKey = previous.listedKey
+        hasPlace = previous.hasPlace
+        precondition(!previous.isOver, "a stage is followed by one other")
+        previous.isOver = true
+        previous.cancelTimer()
+        worker.replace(previous, by: self)
+    }
+
+    // MARK: For the stages to override
+
+    func socket(_ socket: any StreamSocket, became readiness: Readiness) {}
+
+    /// Closes what the stage owns. It is over.
+    func close() {}
+
+    /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
+    func shutDown() {}
+
+    /// The addresses the server's name stands for now.
+    func serverResolved(_ answer: NameResolver.Answer) {}
+
+    /// The dispatcher is through with a cancel that this stage asked for.
+    func cancelConcluded(_ result: Reaper.CancelResult) {}
+
+    /// The stage in the words of `pg_stat_activity.state`, where it has one.
+    var name: String { "" }
+
+    /// Of the session's backend, once it is known.
+    var cancelKey: CancelKey? { listedKey }
+
+    var encryption: SessionSnapshot.Encryption { .none }
+
+    /// This, where client and server are both there.
+    var relaying: Session? { nil }
+
+    // MARK: The end
+
+    /// Ends the client's connection: the only way it does.
+    final func end(_ reason: EndReason) {
+        guard !isOver else { return }
+        isOver = true
+        worker.log.debug("session ended", metadata: logMetadata(["reason": "\(reason.rawValue)"]))
+        cancelTimer()
+        close()
+        giveBack()
+        worker.counters.sessionsEnded[reason].add()
+        worker.forget(self)
+    }
+}
+
+// MARK: - The books
+
+extension Stage {
+    final func identify(_ message: StartupMessage) { identity = message }
+
+    /// - Returns: whether there was a place left within `max_sessions`.
+    final func takePlace() -> Bool {
+        hasPlace = worker.limit.enter()
+        return hasPlace
+    }
+
+    /// Lets clients' own cancels find the session.
+    final func list(_ key: CancelKey, _ route: CancelRoute) {
+        worker.keys.enter(key, route)
+        listedKey = key
+    }
+
+    /// As noted last.
+    final var isBusy: Bool { busySince != nil }
+
+    /// Keeps the gauge and the start of the running query in step with what is owed.
+    @inline(__always) final func noteBusy(_ isBusy: Bool) {
+        if isBusy != self.isBusy { setBusy(isBusy) }
+    }
+
+    private final func setBusy(_ isBusy: Bool) {
+        worker.counters.sessionsBusy.add(isBusy ? 1 : -1)
+        busySince = isBusy ? worker.now : nil
+    }
+
+    private final func giveBack() {
+        noteBusy(false)
+        if hasPlace { worker.limit.leave() }
+        if let listedKey { worker.keys.leave(listedKey) }
+        worker.counters.sessionsActive.add(-1)
+    }
+}
+
+// MARK: - For the log and the report
+
+extension Stage {
+    /// Who this is, as every log line about a session has it, and `more`.
+    final func logMetadata(_ more: Logger.Metadata) -> Logger.Metadata { logMetadata.merging(more) { $1 } }
+
+    final var logMetadata: Logger.Metadata {
+        var metadata: Logger.Metadata = ["client": "\(clientAddress)"]
+        if let identity {
+            // Quoted, as users choose their names.
+            metadata["user"] = "\(identity.user.debugDescription)"
+            metadata["database"] = "\(identity.database.debugDescription)"
+            metadata["application_name"] = "\(identity.applicationName.debugDescription)"
+        }
+        if let cancelKey { metadata["pid"] = "\(cancelKey.processID)" }
+        return metadata
+    }
+
+    final func snapshot(at now: MonotonicTime) -> SessionSnapshot {
+        SessionSnapshot(
+            client: "\(clientAddress)",
+            user: identity?.user ?? "",
+            database: identity?.database ?? "",
+            applicationName: identity?.applicationName ?? "",
+            processID: cancelKey?.processID,
+            state: name,
+            encryption: encryption,
+            age: now.since(openedAt),
+            queryAge: busySince.map { now.since($0) }
+        )
+    }
+}
+
+extension SessionSnapshot.Encryption {
+    init(ofClient client: any StreamSocket, ofServer server: (any StreamSocket)?) {
+        self.init(ofClient: client.encryptedPeerName != nil, ofServer: server?.encryptedPeerName != nil)
+    }
+}
+
+// MARK: - Time
+
+extension Stage {
+    /// Arms the stage's timer, in place of what it waited for.
+    final func setTimer(after delay: Duration, _ body: @escaping () -> Void) {
+        timer?.cancel()
+        timer = worker.loop.schedule(after: delay, body)
+    }
+
+    final func cancelTimer() {
+        timer?.cancel()
+        timer = nil
+    }
+}
