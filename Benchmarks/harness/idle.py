@@ -35,7 +35,8 @@ def idle_growths(contender, counts, begin=lambda _: None):
         time.sleep(SETTLE_SECONDS)
         before = anonymous_kib(contender.pid)
         for count in counts:
-            for opened in range(opened + 1, count + 1):
+            for _ in range(count - opened):
                 begin(sessions.enter_context(Session(contender.port)))
+            opened = count
             time.sleep(SETTLE_SECONDS)
             yield (anonymous_kib(contender.pid) - before) / count

@@ -39,9 +39,10 @@ def execute(contender, server, folder, clients, *options):
         *["pgbench", contender.port, "--no-vacuum", "--client", str(clients), "--jobs", str(min(clients, 2))],
         *["--log", "--log-prefix", folder / "transactions", *options],
     )
-    with open(folder / "pgbench.log", "w+") as output, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-    ) as process:
+    with (
+        open(folder / "pgbench.log", "w+") as output,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
+    ):
         try:
             samples = list(cpu_samples(contender, process))
         finally:

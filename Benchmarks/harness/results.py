@@ -87,8 +87,7 @@ class Results:
     def ratio(self, workload, contender, other, figure):
         """What the ratio of two contenders was in each round, None where one of them was not measured."""
         pairs = [
-            [self.value(workload, name, figure, number) for name in (contender, other)]
-            for number in self.rounds()
+            [self.value(workload, name, figure, number) for name in (contender, other)] for number in self.rounds()
         ]
         return Spread.of([ours / theirs for ours, theirs in pairs if ours is not None and theirs])
 

@@ -1,5 +1,6 @@
 """A WSGI application like many: each request is one connection, one transaction and one query, which takes as many
-seconds as the path says, /60. DRIVER is the module it connects with, psycopg or psycopg2; DATABASE_URL says where to."""
+seconds as the path says, /60. DRIVER is the module it connects with, psycopg or psycopg2; DATABASE_URL says where
+to."""
 
 import importlib
 import os

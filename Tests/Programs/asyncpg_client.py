@@ -11,7 +11,7 @@ async def main():
     connection = await asyncpg.connect(os.environ["DATABASE_URL"])
     try:
         await asyncio.wait_for(connection.execute("SELECT pg_sleep(600)"), timeout=0.5)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         print("cancelled a task", flush=True)
     print(await connection.fetchval("SELECT 'alive'"), flush=True)
     await connection.execute("SELECT pg_sleep(600)")

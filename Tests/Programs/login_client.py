@@ -1,5 +1,5 @@
-"""Logs in as each user named on the command line, and prints who the server says it is. DRIVER is the module it connects
-with, psycopg or asyncpg; libpq's variables say where to."""
+"""Logs in as each user named on the command line, and prints who the server says it is. DRIVER is the module it
+connects with, psycopg or asyncpg; libpq's variables say where to."""
 
 import asyncio
 import os

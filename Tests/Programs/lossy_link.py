@@ -6,6 +6,7 @@ DEVICE is made here, PEER in the network namespace of process PID. LOSS is the s
 to 1, DELAY the milliseconds that each takes. Says "ready" when both devices are there, and runs until it is ended.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import heapq
@@ -49,10 +50,9 @@ def forward(ends, loss, delay):
                 heapq.heappush(under_way, (time.monotonic() + delay, count, other, packet))
         while under_way and under_way[0][0] <= time.monotonic():
             _, _, end, packet = heapq.heappop(under_way)
-            try:
+            # Where the device is down, or takes no more, one packet more is lost.
+            with contextlib.suppress(OSError):
                 os.write(end, packet)
-            except OSError:
-                pass  # The device is down, or takes no more: one packet more is lost.
 
 
 def main():

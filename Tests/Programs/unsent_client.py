@@ -1,5 +1,5 @@
-"""Logs in, asks for 600 seconds of sleep, and sends what the server will not read meanwhile: one message of as many bytes
-as it is told. HOST is an address or the path of a Unix socket; with TLS it believes any certificate."""
+"""Logs in, asks for 600 seconds of sleep, and sends what the server will not read meanwhile: one message of as many
+bytes as it is told. HOST is an address or the path of a Unix socket; with TLS it believes any certificate."""
 
 import socket
 import ssl
