@@ -10,6 +10,10 @@ SWIFT = swift
 # The compiler leaves folders behind; let it have a place of its own for them.
 COMPILE = mkdir -p .build/tmp && TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build
 RELEASE = .build/release/pgleash
+# Where scripts/install-dependencies puts the linters that are not Debian's.
+LINTERS = .build/linters/bin
+BASH_SCRIPTS = $(shell grep -lE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
+C_HEADERS = $(wildcard Sources/*/*.h Tests/*/*.h)
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS = 300
 
@@ -17,7 +21,7 @@ bindir = $(DESTDIR)$(PREFIX)/bin
 confdir = $(DESTDIR)/etc/pgleash
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak test record-counts matrix places lint format sanitize \
+.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts matrix places lint format sanitize \
 	fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
@@ -55,6 +59,14 @@ soak: build ## send 1,000,000 transactions, 100,000 connects and 10,000 drops th
 	@scripts/install-dependencies demo
 	@Benchmarks/soak
 
+check: ## lint, build, and run what needs no server: unit tests and 2,000 schedules of the simulation; in about a minute
+	@scripts/install-dependencies check
+	@$(MAKE) --no-print-directory lint
+	@cd Benchmarks && /usr/bin/python3 -B -m unittest --quiet harness.tests
+	$(COMPILE) --build-tests
+	PGLEASH_SCHEDULES=2000 $(SWIFT) test --skip-build --skip '^IntegrationTests\.' --skip 'six events' 2>&1 \
+		| scripts/failures-last
+
 test: ## lint, build, and run all tests against a private PostgreSQL
 	@scripts/install-dependencies test
 	@$(MAKE) --no-print-directory lint
@@ -85,11 +97,21 @@ places: build ## count, in 20 minutes, what is left behind poolers and balancers
 		|| { cat .build/places.log >&2; exit 1; }
 	@cat .build/places.md
 
-lint: ## check the format and the style rules of the Swift sources
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+lint: ## check format and style: Swift, scripts, Python programs, C headers, documents, YAML
+	@scripts/install-dependencies lint
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	shellcheck $(BASH_SCRIPTS)
+	$(LINTERS)/ruff check --quiet
+	$(LINTERS)/ruff format --check --quiet
+	$(LINTERS)/clang-format --dry-run --Werror $(C_HEADERS)
+	$(LINTERS)/rumdl check --quiet .
+	$(LINTERS)/yamllint --strict .
 
-format: ## bring the Swift sources into that format
-	$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+format: ## bring the sources into that format: Swift, Python programs, C headers
+	@scripts/install-dependencies lint
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests
+	$(LINTERS)/ruff format --quiet
+	$(LINTERS)/clang-format -i $(C_HEADERS)
 
 # Leaks are not looked for: XCTest and Foundation leave some of their own at exit.
 sanitize: ## run all tests under the thread sanitizer, then under the address sanitizer
