@@ -32,8 +32,10 @@ let package = Package(
         .executable(name: "pgleash", targets: ["pgleash"])
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Neither depends on other packages, so their exact versions do what a Package.resolved does. That would name
+        // commits as well, and where packages come from a mirror, a version may have another commit.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
