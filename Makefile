@@ -17,12 +17,19 @@ C_HEADERS = $(wildcard Sources/*/*.h Tests/*/*.h)
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS = 300
 
-bindir = $(DESTDIR)$(PREFIX)/bin
-confdir = $(DESTDIR)/etc/pgleash
-unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+# Where `make install` installs to.
+bindir = $(PREFIX)/bin
+sysconfdir = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+confdir = $(sysconfdir)/pgleash
+# A prefix below the home directory is for a service of that user's; there systemd looks into ~/.local/share alone.
+is_users = $(if $(filter-out /,$(HOME)),$(filter $(HOME)/%,$(PREFIX)))
+unit = conf/$(if $(is_users),user/)pgleash.service
+unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
+# What is installed names the paths of this installation.
+WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts matrix places lint format sanitize \
-	fuzz mutants install uninstall clean
+.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts matrix places lint format \
+	sanitize fuzz mutants install uninstall clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -132,16 +139,16 @@ mutants: ## see that the tests catch each of the bugs in Tests/Mutants, or MUTAN
 	@scripts/install-dependencies build
 	@scripts/mutants $(if $(MUTANTS_SHARE),--share $(MUTANTS_SHARE))
 
-install: ## install what was built, below PREFIX (/usr/local) and /etc/pgleash; DESTDIR is put before both
+install: ## install what was built below PREFIX (/usr/local), the configuration below sysconfdir; DESTDIR goes before both
 	@test -x $(RELEASE) || { echo 'There is no $(RELEASE) yet: run make build first.' >&2; exit 1; }
-	install -D -s -m 755 $(RELEASE) $(bindir)/pgleash
-	test -e $(confdir)/pgleash.conf || install -D -m 644 conf/pgleash.conf $(confdir)/pgleash.conf
-	install -d $(unitdir)
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' conf/pgleash.service > $(unitdir)/pgleash.service
-	chmod 644 $(unitdir)/pgleash.service
+	install -D -s -m 755 $(RELEASE) $(DESTDIR)$(bindir)/pgleash
+	install -d $(DESTDIR)$(confdir) $(DESTDIR)$(unitdir)
+	test -e $(DESTDIR)$(confdir)/pgleash.conf \
+		|| { $(WITH_PATHS) conf/pgleash.conf | install -m 644 /dev/stdin $(DESTDIR)$(confdir)/pgleash.conf; }
+	$(WITH_PATHS) $(unit) | install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/pgleash.service
 
-uninstall: ## remove what install installed, but not the configuration
-	rm -f $(bindir)/pgleash $(unitdir)/pgleash.service
+uninstall: ## remove what install installed with the same PREFIX and DESTDIR, but not the configuration
+	rm -f $(DESTDIR)$(bindir)/pgleash $(DESTDIR)$(unitdir)/pgleash.service
 
 clean: ## remove everything that was built
 	rm -rf .build
