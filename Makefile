@@ -10,6 +10,7 @@ SWIFT = swift
 # The compiler leaves folders behind; let it have a place of its own for them.
 COMPILE = mkdir -p .build/tmp && TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build
 RELEASE = .build/release/pgleash
+VERSION = $(shell sed -n 's/.*pgleashVersion = "\(.*\)"/\1/p' Sources/Proxy/Process/Version.swift)
 # Where scripts/install-dependencies puts the linters that are not Debian's.
 LINTERS = .build/linters/bin
 BASH_SCRIPTS = $(shell grep -lE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
@@ -29,7 +30,7 @@ unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
 .PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts matrix places lint format \
-	sanitize fuzz mutants install uninstall clean
+	sanitize fuzz mutants install uninstall dist clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -149,6 +150,11 @@ install: ## install what was built below PREFIX (/usr/local), the configuration 
 
 uninstall: ## remove what install installed with the same PREFIX and DESTDIR, but not the configuration
 	rm -f $(DESTDIR)$(bindir)/pgleash $(DESTDIR)$(unitdir)/pgleash.service
+
+dist: ## make .build/pgleash-VERSION.tar.gz, the sources of the last commit
+	@mkdir -p .build
+	git archive --prefix=pgleash-$(VERSION)/ --output=.build/pgleash-$(VERSION).tar.gz HEAD
+	@echo .build/pgleash-$(VERSION).tar.gz
 
 clean: ## remove everything that was built
 	rm -rf .build
