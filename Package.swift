@@ -10,8 +10,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
-/// The simulated world is optimised in debug builds too: it has 100,000 schedules to get through. The product in it is
-/// built as ever, with all its checks.
+/// Two targets are optimised in debug builds too: the simulated world, which has 100,000 schedules to get through, and
+/// the tidy tests, which look at each character of the sources. The product is built as ever, with all its checks.
 let fast: [SwiftSetting] = [.unsafeFlags(["-O"])]
 
 /// Without exported symbols, as nobody links against the program, and with its relative relocations packed (DT_RELR), it
@@ -119,7 +119,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: modules + ["CLibpq", "COpenSSL", "Simulation", "pgleash"]
         ),
-        .testTarget(name: "TidyTests"),
+        .testTarget(name: "TidyTests", swiftSettings: fast),
     ],
     swiftLanguageModes: [.v6]
 )
