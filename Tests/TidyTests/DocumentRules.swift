@@ -70,6 +70,17 @@ private func named(in tree: Tree, _ path: String, _ name: (Substring) -> String?
     }
 }
 
+/// The same in one chapter of a document.
+private func named(
+    in tree: Tree, _ path: String, chapter: String, _ name: (Substring) -> String?
+) -> [Name] {
+    var isInside = false
+    return named(in: tree, path) { line in
+        if line.hasPrefix("## ") { isInside = line == "## \(chapter)" }
+        return isInside ? name(line) : nil
+    }
+}
+
 /// A finding for each name on one side only. Nothing on either side is a finding too: a rule that finds nothing to
 /// compare has lost what it looks for.
 private func compare(_ sources: [Name], _ documents: [Name], _ kind: String, _ document: String) -> [Finding] {
@@ -104,18 +115,15 @@ private func documentedKeys(_ tree: Tree) -> [Name] {
 
 /// The folders of the architecture's table.
 private func laidOutFolders(_ tree: Tree) -> [Name] {
-    var isTable = false
-    return named(in: tree, architecturePath) { line in
-        if line.hasPrefix("## ") { isTable = line == "## Folders" }
-        guard isTable else { return nil }
-        return line.firstMatch(of: /^\| `([\w\/]+)` \|/).map { "Sources/\($0.1)" }
+    named(in: tree, architecturePath, chapter: "Folders") { line in
+        line.firstMatch(of: /^\| `([\w\/]+)` \|/).map { "Sources/\($0.1)" }
     }
 }
 
 /// The modules of the architecture's table, each with the ones that it may import.
 private func documentedImports(_ tree: Tree) -> [Name] {
     var above: Set<String> = []
-    return named(in: tree, architecturePath) { line in
+    return named(in: tree, architecturePath, chapter: "Modules") { line in
         guard let match = line.firstMatch(of: /^\| `(\w+)` \| .* \| ([^|]*) \|$/) else { return nil }
         let imports = match.2 == "all above" ? above : Set(match.2.matches(of: /`(\w+)`/).map { String($0.1) })
         above.insert(String(match.1))
