@@ -9,18 +9,22 @@ struct PeerLiveness {
     /// How often sessions are looked at: often enough that a host is noticed about a second after its time.
     static let lookPause = Duration.seconds(1)
 
-    private var client: SilenceWatch?
-    private var server: SilenceWatch?
+    /// Kept apart, as an idle session has none and shall be small.
+    private final class Watches {
+        var client: SilenceWatch?
+        var server: SilenceWatch?
+    }
+
+    private var watches: Watches?
 
     /// - Returns: which of the hosts is gone, if one is.
     mutating func lostSide(
-        _ clientSocket: any StreamSocket,
-        _ serverSocket: any StreamSocket,
-        _ configuration: Configuration,
-        at now: MonotonicTime
+        _ client: any StreamSocket, _ server: any StreamSocket, _ configuration: Configuration, at now: MonotonicTime
     ) -> Side? {
-        if Self.isLost(clientSocket, &client, configuration.listen.keepalive, at: now) { return .client }
-        return Self.isLost(serverSocket, &server, configuration.server.keepalive, at: now) ? .server : nil
+        let watches = self.watches ?? Watches()
+        self.watches = watches
+        if Self.isLost(client, &watches.client, configuration.listen.keepalive, at: now) { return .client }
+        return Self.isLost(server, &watches.server, configuration.server.keepalive, at: now) ? .server : nil
     }
 
     private static func isLost(
@@ -32,9 +36,9 @@ struct PeerLiveness {
     }
 
     /// What was seen before is no part of the next silence, however long nobody looks.
-    mutating func end(_ clientSocket: any StreamSocket, _ serverSocket: any StreamSocket) {
-        client?.end(clientSocket)
-        server?.end(serverSocket)
-        self = PeerLiveness()
+    mutating func end(_ client: any StreamSocket, _ server: any StreamSocket) {
+        watches?.client?.end(client)
+        watches?.server?.end(server)
+        watches = nil
     }
 }
