@@ -1,16 +1,22 @@
-"""Has contenders carry workloads, in short rounds of all of them, so that what drifts with time drifts for all."""
+"""Has contenders carry workloads, in short rounds of all of them, so that what drifts with time drifts for all; or
+looks again at what was measured."""
 
+import argparse
 import contextlib
 import fnmatch
+import os
 import pathlib
+from collections import namedtuple
 from dataclasses import dataclass
 
-from harness.contenders import Direct, Pgleash
-from harness.encryption import make_certificate
-from harness.machine import note
-from harness.programs import ROOT, PrivatePostgres, fail, measurement
-from harness.results import Results
+from harness.contenders import PLAIN, Pgleash, make_certificate
+from harness.programs import ROOT, PrivatePostgres, fail, measurement, note
+from harness.results import Results, cell, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
+
+
+# What the ratio of pgleash's figure to another contender's has to be with each of the workloads.
+Goal = namedtuple("Goal", "title figure workloads relation limit other")
 
 
 @dataclass(frozen=True)
@@ -24,94 +30,117 @@ class Comparison:
     workloads: list
     goals: list
 
-    @property
-    def names(self):
-        return [contender.name for contender in self.contenders]
-
-    @property
-    def proxies(self):
-        return [name for name in self.names if name != Direct.name]
-
-    @property
-    def titles(self):
-        """Of the workloads, by their names."""
-        return {workload.name: workload.title for workload in self.workloads}
-
     def workloads_of(self, kind):
-        """Their names."""
-        return [workload.name for workload in self.workloads if isinstance(workload, kind)]
+        return [workload for workload in self.workloads if workload.kind == kind]
+
+    def judge(self, results):
+        """For each goal and workload what is to be reached, what was, and the verdict, in words."""
+        titles = {workload.name: workload.title for workload in self.workloads}
+        rows = []
+        for goal in self.goals:
+            for workload in goal.workloads:
+                ratio = results.ratio(workload, "pgleash", goal.other, goal.figure)
+                words = goal.title, titles[workload], f"{goal.relation} {short(goal.limit)} × {goal.other}"
+                rows.append([*words, cell(ratio), verdict(ratio, goal.relation, goal.limit)])
+        return rows
 
 
-def add_options(parser, passes, seconds):
-    """The options of every comparison, with these defaults."""
-    parser.add_argument("--passes", type=positive, default=passes, metavar="N", help="over all workloads (%(default)s)")
-    parser.add_argument(
-        "--seconds", type=positive_time, default=seconds, metavar="S", help="for each run of pgbench (%(default)s)"
-    )
+def main(comparison, description, passes, document, draw=lambda *_: None):
+    """The command line of a comparison: `document` gives the lines of its tables, `draw` makes plots in a folder."""
+    name = comparison.name
+    parser = argparse.ArgumentParser(description=description)
+    if comparison.goals:
+        parser.add_argument("--check", action="store_true", help=f"measure nothing; fail if {name}.csv misses a goal")
+    parser.add_argument("--redraw", action="store_true", help=f"measure nothing; make what is shown from {name}.csv")
+    parser.add_argument("--passes", type=int, default=passes, metavar="N", help="over all workloads (%(default)s)")
+    seconds = "for each run of pgbench (%(default)s)"
+    parser.add_argument("--seconds", type=float, default=0.4, metavar="S", help=seconds)
     only = "names, or patterns as simple-*, without what stands before them for TLS too"
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=only)
     parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help="names, or patterns")
-    parser.add_argument("--pgleash", type=pathlib.Path, metavar="FILE", help="the program to measure")
+    parser.add_argument("--pgleash", metavar="FILE", help="the program to measure")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", metavar="FOLDER")
+    arguments = parser.parse_args()
+    data = arguments.output / f"{name}.csv"
+
+    def write(results):
+        results.write(data)
+        data.with_suffix(".md").write_text("\n".join(document(comparison, results)) + "\n")
+        draw(comparison, results, arguments.output)
+
+    if comparison.goals and arguments.check:
+        check(comparison, read(comparison, data))
+    elif arguments.redraw:
+        write(read(comparison, data))
+    else:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        compare(comparison, arguments, write)
+        print(f"{data.with_suffix('.md')} has the tables")
 
 
-def positive(word):
-    number = int(word)
-    if number < 1:
-        raise ValueError
-    return number
+def read(comparison, path):
+    """What was measured on this machine: it is not in the repository."""
+    if not path.exists():
+        fail(f"there is no {path}: `{comparison.target}` measures first, and leaves it there")
+    return Results.read(path)
 
 
-def positive_time(word):
-    seconds = float(word)
-    if not 0 < seconds < 1000:
-        raise ValueError
-    return seconds
+def check(comparison, results):
+    """Fails if a goal is not held, certainly or not, or was not measured."""
+    judged = comparison.judge(results)
+    for title, workload, goal, measured, verdict in judged:
+        print(f"{verdict:<22}  {title}, {workload}: {measured}, {goal}")
+    verdicts = [row[-1] for row in judged]
+    if not all(verdict.startswith("held") for verdict in verdicts):
+        fail(summary(verdicts))
+    print(summary(verdicts))
 
 
-def compare(arguments, contenders, workloads, write):
+def compare(comparison, arguments, write):
     """Measures, and has the results written after each pass, so that they outlive a run that is stopped."""
-    contenders = chosen(contenders, arguments.contenders)
-    workloads = chosen(workloads, arguments.only, lambda workload: workload.names)
+    contenders = chosen(comparison.contenders, arguments.contenders)
+    workloads = chosen(comparison.workloads, arguments.only)
     for contender in contenders:
         if isinstance(contender, Pgleash) and arguments.pgleash:
-            contender.program = arguments.pgleash
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    with measurement() as folder, start_server(folder, workloads) as server:
-        prepare(server)
-        results = Results(note(server, contenders))
-        for number in range(1, arguments.passes + 1):
-            print(f"Pass {number} of {arguments.passes}", flush=True)
-            for workload in workloads:
-                measure(results, number, workload, contenders, server, folder, arguments.seconds)
-            write(arguments.output, results)
+            contender.command[0] = arguments.pgleash
+    with measurement() as folder:
+        is_encrypted = any(workload.encryption != PLAIN for workload in workloads)
+        settings, files = ((*SETTINGS, "ssl=on"), make_certificate(folder)) if is_encrypted else (SETTINGS, {})
+        with PrivatePostgres(folder, *settings, files=files) as server:
+            prepare(server)
+            results = Results(note(server, contenders))
+            for number in range(1, arguments.passes + 1):
+                print(f"Pass {number} of {arguments.passes}", flush=True)
+                for workload in workloads:
+                    measure(results, number, workload, contenders, server, folder, arguments.seconds)
+                write(results)
 
 
-def start_server(folder, workloads):
-    """One that speaks TLS where a workload has it."""
-    if not any(workload.encryption.is_on for workload in workloads):
-        return PrivatePostgres(folder, *SETTINGS)
-    return PrivatePostgres(folder, *SETTINGS, "ssl=on", files=make_certificate(folder))
-
-
-def chosen(things, patterns, names_of=lambda thing: [thing.name]):
-    """Those with a name one of the patterns matches; each pattern has to match one."""
+def chosen(things, patterns):
+    """Those with a name one of the patterns matches; each pattern has to match one. What stands before a workload's
+    name for TLS may be left out."""
+    found = set()
     for pattern in patterns:
-        if not any(fnmatch.filter(names_of(thing), pattern) for thing in things):
-            fail(f"{pattern} is none of: {', '.join(thing.name for thing in things)}")
-    return [thing for thing in things if any(fnmatch.filter(names_of(thing), pattern) for pattern in patterns)]
+        fitting = {one.name for one in things if fnmatch.filter([one.name, getattr(one, "plain_name", "")], pattern)}
+        found |= fitting or fail(f"{pattern} is none of: {', '.join(one.name for one in things)}")
+    return [one for one in things if one.name in found]
 
 
 def measure(results, number, workload, contenders, server, folder, seconds):
     """A pass's rounds of one workload with all contenders, started for it. Who comes first changes from round to
     round."""
     contenders = [contender for contender in contenders if workload.is_fair_to(contender)]
-    if not contenders:
-        return
-    with started(contenders, workload, server, folder):
-        amount = workload.amount(contenders[0], server, folder, seconds)
+    # psql, pgbench and `Session` insist on what is theirs of TLS, or leave it to the server.
+    os.environ.pop("PGSSLMODE", None)
+    if workload.encryption != PLAIN:
+        os.environ["PGSSLMODE"] = workload.encryption.client_sslmode
+    with contextlib.ExitStack() as stack:
+        for contender in contenders:
+            stack.enter_context(contender.start(server.port, folder, workload.encryption))
+            workload.encryption.check(contender, server)
+        amount = workload.amount(contenders[0], server, folder, seconds) if contenders else None
         for index in range(workload.rounds):
-            first = (number + index) % len(contenders)
+            first = (number + index) % max(1, len(contenders))
             for contender in contenders[first:] + contenders[:first]:
                 figures = workload.run(contender, server, folder, amount)
                 if contender.pid is None:
@@ -119,21 +148,3 @@ def measure(results, number, workload, contenders, server, folder, seconds):
                 results.add((number - 1) * workload.rounds + index + 1, workload.name, contender.name, figures)
                 said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
                 print(f"  {workload.name}, {contender.name}: {said}", flush=True)
-
-
-@contextlib.contextmanager
-def started(contenders, workload, server, folder):
-    """Meanwhile they stand in front of the server, and speak TLS where the workload has it."""
-    with workload.encryption.clients(), contextlib.ExitStack() as stack:
-        for contender in contenders:
-            stack.enter_context(contender.start(server.port, folder, workload.encryption))
-            workload.encryption.check(contender, server)
-        yield
-
-
-def read_results(path):
-    """What a comparison has written."""
-    try:
-        return Results.read(path)
-    except (OSError, ValueError) as error:
-        fail(error)

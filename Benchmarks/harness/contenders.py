@@ -1,186 +1,144 @@
-"""The ways to the server that are compared: programs with one thread that relays, and `direct`, no program at all."""
+"""The ways to the server that are compared: programs with one thread that relays, and `direct`, no program at all; and
+on which of their sides TLS is spoken. What they are told is in the folder `configurations`."""
 
 import contextlib
 import os
 import pathlib
 import shutil
 import string
+import time
+from dataclasses import asdict, dataclass, field
 
-from harness.accounting import cpu_seconds
-from harness.encryption import CERTIFICATE, KEY, PLAIN
-from harness.programs import ROOT, Program, compile_c, fail, free_port, version
+from harness.programs import ROOT, Program, compile_c, fail, free_port, run
+from harness.wire import Session
 
-CONFIGURATIONS = ROOT / "Benchmarks/configurations"
+CERTIFICATE, KEY = "server.crt", "server.key"  # in the measurement's folder
+AGREED = ["TLSv1.3", "TLS_AES_256_GCM_SHA384"]  # the best that OpenSSL offers, and so what all agree on
 
 
+@dataclass(frozen=True)
+class Encryption:
+    """What speaks TLS with a contender; `name` is for the command line and the data, `title` for the reader."""
+
+    name: str
+    title: str
+    server_sslmode: str
+    client_sslmode: str
+
+    def check(self, contender, server):
+        """Fails where something else was agreed on than is to be measured."""
+        agreed = []
+        if self.client_sslmode == "require":
+            with contextlib.closing(Session(contender.port)) as session:
+                agreed.append(["its clients", session.socket.version(), session.socket.cipher()[0]])
+        if self.server_sslmode == "require":
+            query = "SELECT version, cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+            agreed.append(["the server", *server.psql(contender.port, query).split("|")])
+        for peer, *words in agreed:
+            if words != AGREED:
+                fail(f"{contender.name} and {peer} agreed on {' '.join(words) or 'no TLS'}, not on {' '.join(AGREED)}")
+
+
+PLAIN = Encryption("plain", "no TLS", "disable", "disable")
+TO_SERVER = Encryption("server", "TLS to the server", "require", "disable")
+ON_BOTH_SIDES = Encryption("both", "TLS on both sides", "require", "require")
+
+
+def make_certificate(folder):
+    """One for the server and for all contenders, on P-256: what PrivatePostgres needs as its files."""
+    files = {name: folder / name for name in (CERTIFICATE, KEY)}
+    subject = ["-days", "2", "-subj", "/CN=localhost", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    run(["openssl", "req", "-x509", "-nodes", *subject, "-out", files[CERTIFICATE], "-keyout", files[KEY]])
+    return files
+
+
+@dataclass(eq=False)
 class Contender:
-    """A way to the server: from start() to stop() its port leads there. Start and stop may follow each other again."""
+    """A way to the server: within start() its port leads there. One start may follow another.
 
-    name = None
-    reuses_server_connections = False
-    is_for_bulk_only = False
+    Its command is a program, or a C file to compile, and words to fill in, the names of configurations among them."""
 
-    def __init__(self):
-        self.port = None
-        self.pid = None  # None as well for one that is no program
-        self.encryption = PLAIN
-        self._program = None
+    name: str
+    command: list
+    version_option: str = None
+    settings: dict = field(default_factory=dict)  # for the configuration
+    reuses_server_connections: bool = False
+    is_for_bulk_only: bool = False
+    port = pid = None  # pid stays None for one that is no program
 
+    @contextlib.contextmanager
     def start(self, server_port, folder, encryption=PLAIN):
-        """Starts it in front of the server. Nothing reserves a port, so this tries several."""
-        self.encryption = encryption
+        """Meanwhile it stands in front of the server. Nothing reserves a port, so this tries several."""
+        if not self.command:
+            self.port = server_port
+            yield self
+            return
         for _ in range(10):
-            self.port = free_port()
-            self._program = Program(folder, *self.command(server_port, folder))
-            with contextlib.ExitStack() as otherwise:
-                otherwise.callback(self._program.stop)
-                if self._program.wait_for_port(self.port):
-                    otherwise.pop_all()
-                    self.pid = self._program.pid
-                    return self
-        fail(f"{self.name} did not start\n{self._program.log.read_text()}")
+            with Program(folder, *self.filled_command(server_port, folder, encryption)) as program:
+                if program.wait_for_port(self.port):
+                    self.pid = program.pid
+                    yield self
+                    return
+        fail(f"{self.name} did not start\n{program.log.read_text()}")
 
-    def stop(self):
-        self._program.stop()
-        self.port = self.pid = self._program = None
+    def filled_command(self, server_port, folder, encryption=PLAIN):
+        """The words that start it at a port that is chosen here; configurations are written into the folder."""
+        self.port = free_port()
+        values = self.settings | asdict(encryption) | {"certificate": folder / CERTIFICATE, "key": folder / KEY}
+        values |= {"port": self.port, "server": server_port, "middle": free_port()}
+        words = [self.find()]
+        for word in self.command[1:]:
+            word = string.Template(word).substitute(values)
+            template = ROOT / "Benchmarks/configurations" / word
+            if template.is_file():
+                word = folder / word
+                word.write_text(string.Template(template.read_text()).substitute(values))
+            words.append(word)
+        return words
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def command(self, server_port, folder):
-        """The words that start it at `self.port`."""
-        raise NotImplementedError
+    def find(self):
+        """The path of its program."""
+        program = pathlib.Path(self.command[0])
+        if program.suffix == ".c":
+            return compile_c(program.stem)
+        path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
+        return path or fail(f"there is no {program}; make build or scripts/install-dependencies bench brings it")
 
     def cpu_seconds(self):
-        """CPU time so far, 0 for one that is no program."""
-        return 0.0 if self.pid is None else cpu_seconds(self.pid)
+        """CPU time so far of all threads, those that have ended included, 0 for one that is no program.
 
-    def version(self):
-        """None for what has none."""
-        return None
-
-    def configure(self, template, server_port, folder, **settings):
-        """Fills in a file of the folder `configurations`, and returns the path of the result."""
-        text = string.Template((CONFIGURATIONS / template).read_text())
-        path = pathlib.Path(folder, template)
-        tls = {"certificate": path.with_name(CERTIFICATE), "key": path.with_name(KEY), **self.encryption.modes}
-        path.write_text(text.substitute(settings, **tls, port=self.port, server=server_port))
-        return path
-
-
-class Direct(Contender):
-    """The server itself."""
-
-    name = "direct"
-
-    def start(self, server_port, folder, encryption=PLAIN):
-        self.port = server_port
-        return self
-
-    def stop(self):
-        self.port = None
+        The scheduler counts nanoseconds; user and system time in /proc/PID/stat count ticks of 10 ms. While a thread
+        runs, its last few milliseconds may be missing."""
+        return time.clock_gettime(~self.pid << 3 | 2) if self.pid else 0.0  # the clock of clock_getcpuclockid()
 
 
 class Pgleash(Contender):
     """The program of `make build`, or another, with these lines behind those of pgleash.conf."""
 
-    name = "pgleash"
-
     def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
-        super().__init__()
-        self.program = program
-        self.options = options
-        self.settings = settings
-
-    def command(self, server_port, folder):
-        self.require_program()
-        configuration = self.configure("pgleash.conf", server_port, folder)  # not /etc/pgleash/pgleash.conf
-        with open(configuration, "a") as file:
-            file.write(self.settings)
-        addresses = ["--listen", f"127.0.0.1:{self.port}", "--server", f"127.0.0.1:{server_port}"]
-        return [self.program, "--config", configuration, *addresses, *self.options]
-
-    def version(self):
-        self.require_program()
-        return version(self.program, "--version")
-
-    def require_program(self):
-        if not os.access(self.program, os.X_OK):
-            fail(f"there is no {self.program}; make build builds it")
+        # Without --config it would read /etc/pgleash/pgleash.conf.
+        words = ["--config", "pgleash.conf", "--listen", "127.0.0.1:$port", "--server", "127.0.0.1:$server", *options]
+        super().__init__("pgleash", [program, *words], "--version", {"lines": settings})
 
 
-class NullRelay(Contender):
-    """The floor: null-relay.c."""
-
-    name = "null relay"
-
-    def command(self, server_port, folder):
-        return [compile_c(ROOT / "Benchmarks/null-relay.c"), str(self.port), str(server_port)]
-
-
-class PgBouncer(Contender):
-    """In session mode. It runs as nobody where we are root, since it refuses to be root."""
-
-    name = "PgBouncer"
-    reuses_server_connections = True
-
-    def command(self, server_port, folder):
-        identity = ["-u", "nobody"] if os.geteuid() == 0 else []
-        return [find("pgbouncer"), *identity, self.configure("pgbouncer.ini", server_port, folder)]
-
-    def version(self):
-        return version(find("pgbouncer"), "--version")
+DIRECT = Contender("direct", [])
+NULL_RELAY = Contender("null relay", ["null-relay.c", "$port", "$server"])  # the floor
+# In session mode. It runs as nobody where we are root, since it refuses to be root.
+IDENTITY = ["-u", "nobody"] if os.geteuid() == 0 else []
+PGBOUNCER = Contender(
+    "PgBouncer", ["pgbouncer", *IDENTITY, "pgbouncer.ini"], "--version", reuses_server_connections=True
+)
+# With a thread for each session, as Debian builds it. Without TLS it is no contender.
+STUNNEL = Contender("stunnel", ["stunnel4", "stunnel-$name.conf"], "-version")
+HAPROXY = Contender("HAProxy", ["haproxy", "-db", "-f", "haproxy.cfg"], "-v", {"splice": "option splice-auto"})
+# The same with splice() for every byte, since splice-auto hardly uses it. What is small takes more system calls so.
+ALWAYS = {"splice": "option splice-request\n    option splice-response"}
+SPLICING_HAPROXY = Contender("HAProxy splicing", HAPROXY.command, "-v", ALWAYS, is_for_bulk_only=True)
 
 
-class Stunnel(Contender):
-    """With a thread for each session, as Debian builds it. Without TLS it is none."""
-
-    name = "stunnel"
-
-    def command(self, server_port, folder):
-        template = f"stunnel-{self.encryption.name}.conf"
-        return [find("stunnel4"), self.configure(template, server_port, folder, middle=free_port())]
-
-    def version(self):
-        return version(find("stunnel4"), "-version")
-
-
-class HAProxy(Contender):
-    """In TCP mode, with splice-auto."""
-
-    name = "HAProxy"
-    splice = "option splice-auto"
-
-    def command(self, server_port, folder):
-        return [find("haproxy"), "-db", "-f", self.configure("haproxy.cfg", server_port, folder, splice=self.splice)]
-
-    def version(self):
-        return version(find("haproxy"), "-v")
-
-
-class SplicingHAProxy(HAProxy):
-    """The same with splice() for every byte, since splice-auto hardly uses it. For bulk alone: for what is small it
-    takes more system calls."""
-
-    name = "HAProxy splicing"
-    splice = "option splice-request\n    option splice-response"
-    is_for_bulk_only = True
-
-
-def find(program):
-    """The path of a program of one of Debian's packages."""
-    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
-    if path is None:
-        fail(f"there is no {program}; scripts/install-dependencies bench installs it")
-    return path
-
-
-CONTENDERS = (Direct, Pgleash, NullRelay, PgBouncer, HAProxy, SplicingHAProxy)
-
-
-def all_contenders():
-    """One of each."""
-    return [contender() for contender in CONTENDERS]
+def stand_in(postgres, threads=1):
+    """A server of its own, for measurements with more sessions or transactions than PostgreSQL has time for; psql and
+    pgbench are those of `postgres`."""
+    server = Contender("stand-in", ["stand-in-server.c", "$port", str(threads)])
+    server.client = postgres.client
+    return server

@@ -4,13 +4,14 @@ pipelines: what is measured at growing levels, and the line that fits it best.""
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from harness.contenders import NullRelay, Pgleash
-from harness.results import Spread
-from harness.table import BRACKETS, cell, row, short
+from harness.comparison import Comparison
+from harness.contenders import NULL_RELAY, Pgleash
+from harness.results import BRACKETS, cell, interval, reach, short, table
 from harness.workloads import pipeline, result, select_row
 
-NAMES = (Pgleash.name, NullRelay.name)
+NAMES = ("pgleash", NULL_RELAY.name)
 
 
 @dataclass(frozen=True)
@@ -24,38 +25,37 @@ class Growth:
     step: int
     unit: str
 
-    def workloads(self):
-        return [self.workload(level) for level in self.levels]
-
     def points(self, results, contender):
-        """The levels that were measured, with the spread of µs of CPU time per transaction."""
-        spreads = [results.spread(self.workload(level).name, contender, "cpu") for level in self.levels]
-        return [(level, spread) for level, spread in zip(self.levels, spreads) if spread is not None]
+        """The levels that were measured, each with µs of CPU time per transaction by round."""
+        series = [(level, results.series(self.workload(level).name, contender, "cpu")) for level in self.levels]
+        return [(level, costs) for level, costs in series if costs]
 
     def lines(self, results, contender):
         """Slope, in µs per step, and constant of the line that fits best, by the rounds that have one."""
-        lines = {}
+        points = self.points(results, contender)
+        rounds = {}
         for number in results.rounds():
-            costs = [results.value(workload.name, contender, "cpu", number) for workload in self.workloads()]
-            points = [(level / self.step, cost) for level, cost in zip(self.levels, costs) if cost]
-            if len(points) > 1:
-                lines[number] = fit(points)
-        return lines
-
-    def line(self, results, contender):
-        """The spreads of both over the rounds; None where no round has a line."""
-        lines = self.lines(results, contender).values()
-        return tuple(Spread.of(series) for series in zip(*lines)) or None
+            costs = [(level / self.step, costs[number]) for level, costs in points if costs.get(number)]
+            if len(costs) > 1:
+                rounds[number] = fit(costs)
+        return rounds
 
     def difference(self, results):
-        """The spread of the ratio of the contenders' slopes within a round; None where it isn't certain which is
-        steeper."""
+        """The ratios of the contenders' slopes within a round; none where it isn't certain which is steeper."""
         ours, theirs = (self.lines(results, contender) for contender in NAMES)
         pairs = [(ours[number][0], theirs[number][0]) for number in ours if number in theirs]
-        differences = Spread.of([slope - floor for slope, floor in pairs])
-        if differences is None or not differences.is_certain(lambda difference: difference > 0):
-            return None
-        return Spread.of([slope / floor for slope, floor in pairs])
+        least, most = interval([slope - floor for slope, floor in pairs]) or (0, 1)
+        return [slope / floor for slope, floor in pairs] if (least > 0) == (most > 0) else []
+
+    def formula(self, results, contender):
+        """The line that fits best, in words."""
+        line = list(zip(*self.lines(results, contender).values()))
+        if not line:
+            return "–"
+        slope, constant = map(statistics.median, line)
+        bounds = f" ({' to '.join(map(nanoseconds, reach(line[0])))})" if len(line[0]) > 1 else ""
+        sign = "−" if slope < 0 else "+"
+        return f"{short(constant)} µs {sign} {nanoseconds(abs(slope))} ns{bounds} per {self.unit}"
 
 
 def fit(points):
@@ -68,50 +68,34 @@ def fit(points):
     return slope, mean_y - slope * mean_x
 
 
-GROWTHS = [
-    Growth(
-        *("sessions", "active sessions", (1, 2, 4, 8, 16, 32, 64, 128, 256)),
-        *(lambda level: select_row("simple", level), 1, "session"),
-    ),
-    Growth(
-        *("size", "bytes in the result", (10, 100, 1000, 10_000, 100_000, 1_000_000)),
-        *(lambda level: result(level, clients=8), 1000, "kB"),
-    ),
-    Growth(
-        *("pipelining", "queries sent at once", (1, 2, 5, 10, 20, 50, 100, 200, 500)),
-        *(lambda level: pipeline(level, clients=8), 1, "query"),
-    ),
-]
-
-
-def document(results):
-    """The lines as Markdown."""
-    yield "# How the cost grows"
-    yield ""
-    yield results.note
-    yield ""
-    count = len(results.rounds())
-    yield f"CPU time of the proxy for a transaction: a constant and a slope. Each of {count} rounds has a line of its"
-    yield f"own: here are the medians, and in brackets {BRACKETS}."
-    yield "Where it isn't certain which slope is steeper, no ratio is shown. `make growth` writes this file."
-    yield ""
-    yield from row("", *NAMES, f"slope of {NAMES[0]} ÷ {NAMES[1]}")
-    yield from row("---", *["---"] * (len(NAMES) + 1))
-    for growth in GROWTHS:
-        formulas = [formula(growth, results, contender) for contender in NAMES]
-        difference = growth.difference(results)
-        yield from row(growth.title, *formulas, cell(difference) if difference else "no difference shown")
-
-
-def formula(growth, results, contender):
-    line = growth.line(results, contender)
-    if line is None:
-        return "–"
-    slope, constant = line
-    sign = "−" if slope.median < 0 else "+"
-    reach = f" ({' to '.join(map(nanoseconds, slope.range))})" if len(slope.values) > 1 else ""
-    return f"{short(constant.median)} µs {sign} {nanoseconds(abs(slope.median))} ns{reach} per {growth.unit}"
-
-
 def nanoseconds(microseconds):
     return short(1000 * microseconds).replace("-", "−")
+
+
+GROWTHS = [
+    Growth("sessions", "active sessions", tuple(2**n for n in range(9)), partial(select_row, "simple"), 1, "session"),
+    Growth("size", "bytes in the result", tuple(10**n for n in range(1, 7)), result, 1000, "kB"),
+    Growth("pipelining", "queries sent at once", (1, 2, 5, 10, 20, 50, 100, 200, 500), pipeline, 1, "query"),
+]
+CARRIED = [growth.workload(level) for growth in GROWTHS for level in growth.levels]
+GROWTH = Comparison("growth", "make growth", "How the cost grows", [Pgleash(), NULL_RELAY], CARRIED, [])
+
+
+HEAD = f"""# How the cost grows
+
+{{}}
+
+CPU time of the proxy for a transaction: a constant and a slope. Each of {{}} rounds has a line of its
+own: here are the medians, and in brackets {BRACKETS}.
+Where it isn't certain which slope is steeper, no ratio is shown. `make growth` writes this file.
+"""
+
+
+def document(_, results):
+    """The lines as Markdown."""
+    rows = []
+    for growth in GROWTHS:
+        ratio = cell(growth.difference(results)) if growth.difference(results) else "no difference shown"
+        rows.append([growth.title, *[growth.formula(results, name) for name in NAMES], ratio])
+    head = HEAD.format(results.note, len(results.rounds()))
+    return [head, *table(["", *NAMES, f"slope of {NAMES[0]} ÷ {NAMES[1]}"], rows, ["---"] * 4)]

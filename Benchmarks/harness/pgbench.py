@@ -7,9 +7,16 @@ import time
 from harness.programs import fail
 
 SAMPLE_SECONDS = 0.02
+LEAST_TRANSACTIONS = 6  # of each client: enough that there is something between the first and the last
 ATTEMPTS = 5
-# Of each client: enough that there is something between the first and the last.
-LEAST_TRANSACTIONS = 6
+
+
+def one_row(folder):
+    """The path of a script for transactions of one row from no table."""
+    script = folder / "one.sql"
+    if not script.exists():  # another pgbench may read it
+        script.write_text("SELECT 1;\n")
+    return script
 
 
 def pace(contender, server, folder, seconds, clients, *options):
@@ -22,11 +29,8 @@ def pace(contender, server, folder, seconds, clients, *options):
 
 
 def run(contender, server, folder, transactions, clients, *options):
-    """The figures of a run with so many transactions of each client: transactions/s, latencies and CPU time in µs.
-
-    They are those of the time in which all clients are at work, with their caches filled."""
-    for attempt in range(ATTEMPTS):
-        count = transactions << attempt
+    """The figures of a run with so many transactions of each client, or with more where they are too few."""
+    for count in [transactions << attempt for attempt in range(ATTEMPTS)]:
         done = execute(contender, server, folder, clients, *options, "--transactions", str(count))
         if measured := figures(*done):
             return measured
@@ -34,71 +38,53 @@ def run(contender, server, folder, transactions, clients, *options):
 
 
 def execute(contender, server, folder, clients, *options):
-    """Runs pgbench; samples of the contender's CPU time meanwhile, and the transactions."""
+    """Samples of the contender's CPU time while pgbench runs, each with the time of day; and of each transaction the
+    client, when it ended, and its latency in µs."""
     command = server.client(
         *["pgbench", contender.port, "--no-vacuum", "--client", str(clients), "--jobs", str(min(clients, 2))],
         *["--log", "--log-prefix", folder / "transactions", *options],
     )
-    with (
-        open(folder / "pgbench.log", "w+") as output,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
-    ):
+    samples, transactions = [], []
+    with open(folder / "pgbench.log", "w+") as output, subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    ) as process:
         try:
-            samples = list(cpu_samples(contender, process))
+            while process.poll() is None:
+                samples.append((time.time(), contender.cpu_seconds()))
+                time.sleep(SAMPLE_SECONDS)
         finally:
             process.terminate()
         output.seek(0)
         if process.wait() != 0:
             fail(f"pgbench failed through {contender.name}\n{output.read()}")
-    return samples, read_transactions(folder)
-
-
-def cpu_samples(contender, process):
-    """Time of day and CPU time of the contender, again and again until the process ends."""
-    while process.poll() is None:
-        yield time.time(), contender.cpu_seconds()
-        time.sleep(SAMPLE_SECONDS)
-
-
-def read_transactions(folder):
-    """Of each transaction the client, when it ended, and its latency in µs; the log is deleted."""
-    transactions = []
     for path in folder.glob("transactions.*"):
-        with open(path) as lines:
-            for line in lines:
-                client, _, latency, _, seconds, microseconds = map(int, line.split()[:6])
-                transactions.append((client, seconds + microseconds / 1e6, latency))
+        for line in path.read_text().splitlines():
+            client, _, latency, _, seconds, microseconds = map(int, line.split()[:6])
+            transactions.append((client, seconds + microseconds / 1e6, latency))
         path.unlink()
-    return transactions
+    return samples, transactions
 
 
 def figures(samples, transactions):
-    """What the transactions cost that ended while all clients were at work; None where these were less than a third."""
-    begin, end = common_time(transactions)
+    """Transactions/s, latencies and CPU time in µs of what ended while all clients were at work, with their caches
+    filled: from when each has ended a transaction until a tenth of them have ended their last. None where that was
+    less than a third."""
+    ends = {}
+    for client, moment, _ in transactions:
+        ends.setdefault(client, []).append(moment)
+    begin = max(min(moments) for moments in ends.values())
+    end = sorted(max(moments) for moments in ends.values())[len(ends) // 10]
     samples = [sample for sample in samples if begin <= sample[0] <= end]
     if not samples:
         return None
     (begin, cpu_before), (end, cpu_after) = samples[0], samples[-1]
     latencies = sorted(latency for _, moment, latency in transactions if begin < moment <= end)
-    if len(latencies) < len(transactions) / 3:
+    count = len(latencies)
+    if count < len(transactions) / 3:
         return None
+    quantiles = {"p50": 0.50, "p99": 0.99, "p99.9": 0.999}
     return {
-        "transactions/s": len(latencies) / (end - begin),
-        "p50": percentile(latencies, 0.50),
-        "p99": percentile(latencies, 0.99),
-        "p99.9": percentile(latencies, 0.999),
-        "cpu": (cpu_after - cpu_before) * 1e6 / len(latencies),
+        "transactions/s": count / (end - begin),
+        **{name: latencies[min(int(count * fraction), count - 1)] for name, fraction in quantiles.items()},
+        "cpu": (cpu_after - cpu_before) * 1e6 / count,
     }
-
-
-def common_time(transactions):
-    """From when each client has ended a transaction until a tenth of the clients have ended their last."""
-    firsts, lasts = {}, {}
-    for client, moment, _ in sorted(transactions, key=lambda transaction: transaction[1]):
-        firsts.setdefault(client, moment)
-        lasts[client] = moment
-    return max(firsts.values()), sorted(lasts.values())[len(lasts) // 10]
-
-
-def percentile(ordered, fraction):
-    return ordered[min(int(len(ordered) * fraction), len(ordered) - 1)]

@@ -1,8 +1,10 @@
-"""Starts and stops the programs a measurement needs, each with its output in a file of the measurement's folder."""
+"""Starts and stops the programs a measurement needs, and tells what memory they take and where they ran."""
 
 import contextlib
+import datetime
 import os
 import pathlib
+import platform
 import random
 import re
 import resource
@@ -16,7 +18,6 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTS = range(20000, 32000)  # below those the kernel gives to outgoing connections
 DESCRIPTORS = 65536  # two for each of 10,000 sessions, and as much again for those who count carefully
-COMPILED = ROOT / ".build/benchmarks"
 
 
 @contextlib.contextmanager
@@ -26,19 +27,12 @@ def measurement():
         del os.environ[name]  # it is meant for other databases
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    raise_descriptor_limit()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for limit in (hard, max(hard, DESCRIPTORS)):
+        with contextlib.suppress(ValueError, PermissionError):  # only root goes beyond the hard limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with tempfile.TemporaryDirectory(prefix="pgleash-measurement.") as folder:
         yield pathlib.Path(folder)
-
-
-def raise_descriptor_limit():
-    """Lets this process and those it starts open many files; only root goes beyond the hard limit."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    enough = max(hard, DESCRIPTORS)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, enough))
-    except (ValueError, PermissionError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def fail(message):
@@ -46,8 +40,8 @@ def fail(message):
     sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {message}")
 
 
-class Program:
-    """A running program."""
+class Program(contextlib.AbstractContextManager):
+    """A running program with its output in a file of the folder; the end of a `with` block stops it."""
 
     def __init__(self, folder, *command, **environment):
         self.name = pathlib.Path(command[0]).name
@@ -62,30 +56,19 @@ class Program:
     def has_ended(self):
         return self.process.poll() is not None
 
-    def wait_for(self, pattern, seconds=30):
+    def wait_for(self, pattern):
         """The match of the pattern in what the program says; without it the program is no use."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            has_ended = self.has_ended()  # asked first: what it said last counts
-            if match := re.search(pattern, self.log.read_text()):
-                return match
-            if has_ended:
-                break
-            time.sleep(0.02)
+        wait_until(lambda: re.search(pattern, self.log.read_text()) or self.has_ended())
+        if match := re.search(pattern, self.log.read_text()):  # what it said last counts
+            return match
         self.stop()
         fail(f"{self.name} did not start\n{self.log.read_text()}")
 
-    def wait_for_port(self, port, seconds=30):
-        """Whether the program lives and takes connections at the port."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self.has_ended():
-            with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                return not self.has_ended()  # else somebody else took it
-            time.sleep(0.01)
-        return False
+    def wait_for_port(self, port):
+        """Whether the program takes connections at the port and lives: else somebody else took it."""
+        return wait_until(lambda: self.has_ended() or is_taken(port)) and not self.has_ended()
 
-    def stop(self):
+    def stop(self, *_):
         self.process.stdin.close()
         self.process.send_signal(signal.SIGINT)
         try:
@@ -94,51 +77,57 @@ class Program:
             self.process.kill()
             self.process.wait()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
+    __exit__ = stop
 
 
 class PrivatePostgres(Program):
     """A throw-away PostgreSQL with these settings beside its own, and copies of these files, by their names there;
-    everybody may connect as the user postgres.
-
-    Its psql and pgbench are those of its version, without Debian's wrappers around them."""
+    everybody may connect as the user postgres."""
 
     def __init__(self, folder, *settings, files=()):
         options = [word for setting in settings for word in ("-c", setting)]
         options += [word for name, path in dict(files).items() for word in ("--file", f"{name}={path}")]
         super().__init__(folder, ROOT / "scripts/private-postgres", *options)
-        match = self.wait_for(r"port=(\d+) socket=(\S+) pid=(\d+)")
-        self.port, self.socket, self.postmaster = int(match[1]), match[2], int(match[3])
-        self.bin = pathlib.Path(os.readlink(f"/proc/{self.postmaster}/exe")).parent
+        match = self.wait_for(r"port=(\d+) socket=\S+ pid=(\d+)")
+        self.port = int(match[1])
+        self.bin = pathlib.Path(os.readlink(f"/proc/{match[2]}/exe")).parent
 
     def client(self, name, port, *options):
-        """The words that start a client program at the port."""
+        """The words that start psql or pgbench at the port: those of its version, without Debian's wrappers."""
         return [self.bin / name, "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", *options, "postgres"]
+
+    def psql(self, port, query):
+        """What a query at the port brings, columns with | between them."""
+        return subprocess.check_output(self.client("psql", port, "-XAtqc", query), text=True).strip()
+
+
+def wait_until(condition, seconds=30):
+    """What the condition gives as soon as that counts as true, or else at the end of the time."""
+    deadline = time.monotonic() + seconds
+    while not (given := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return given
+
+
+def is_taken(port):
+    """Whether somebody listens at a port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port():
-    """A port of 127.0.0.1 nobody listens at. Nothing reserves it: who uses it may have to try another."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
+    """A port nobody listens at. Nothing reserves it: who uses it may have to try another."""
+    while is_taken(port := random.choice(PORTS)):
+        pass
+    return port
 
 
-def compile_c(source):
+def compile_c(name):
     """Compiles a C program of one file, unless that was done since its last change, and returns its path."""
-    source = pathlib.Path(source)
-    program = COMPILED / source.stem
+    source, program = ROOT / f"Benchmarks/{name}.c", ROOT / f".build/benchmarks/{name}"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
-        COMPILED.mkdir(parents=True, exist_ok=True)
-        options = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]
-        if subprocess.run(["cc", *options, "-o", program, source]).returncode != 0:
-            fail(f"{source} does not compile")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        run(["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program, source])
     return program
 
 
@@ -151,6 +140,38 @@ def run(command):
         fail(f"{pathlib.Path(command[0]).name} failed\n{done.stderr}")
 
 
+def memory_kib(pid, name="Pss_Anon"):
+    """Memory of a process in KiB: Pss divides what is shared by the number of those who share it; Pss_Anon, heaps and
+    stacks, comes from no file, and so does not change whenever another program with a shared library comes or goes."""
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(rf"^{name}: +(\d+) kB$", rollup, re.MULTILINE)[1])
+
+
 def version(*command):
     """The first thing a program says that looks like a version."""
     return re.search(r"\d+\.[\d.]*\w*", subprocess.check_output(command, text=True, stderr=subprocess.STDOUT))[0]
+
+
+def note(server, contenders):
+    """Date, commit, versions, machine and load, in a line."""
+    postgres = version(server.bin / "postgres", "--version")
+    words = [datetime.date.today().isoformat(), *commit(), f"PostgreSQL {postgres}"]
+    programs = [one for one in contenders if one.version_option and not one.is_for_bulk_only]
+    words += [f"{one.name} {version(one.find(), one.version_option)}" for one in programs]
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processors = f"{os.cpu_count()} × {model[1] if model else platform.machine()}"
+    load = f"load average before {os.getloadavg()[0]:.1f}"
+    return ", ".join([*words, f"Linux {platform.release()}", processors, load])
+
+
+def commit():
+    """What is checked out, as a list of one; of none without git, as in a tarball. Results alone don't make it dirty:
+    the measurement before this one has just written its own."""
+    # git shall not find a repository around a tarball's folder.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
+    status = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)Benchmarks/results")
+    name, changes = (
+        subprocess.run(["git", "-C", ROOT, *words], env=environment, capture_output=True, text=True).stdout.strip()
+        for words in (("describe", "--always"), status)
+    )
+    return [f"commit {name}{'-dirty' if changes else ''}"] if name else []

@@ -1,59 +1,18 @@
-"""Keeps what was measured, as a file too: figures for each round, workload and contender. Contenders are compared
-within a round, since the machine drifts from one to the next."""
+"""What several rounds gave: figures of each round, workload and contender, and how they are shown and judged.
+Contenders are compared within a round, since the machine drifts from one to the next."""
 
+import collections
 import csv
 import math
+import operator
+import re
 import statistics
-from dataclasses import dataclass
 
 # Of the interval that the true median lies in: how sure one may at least be of it.
 CONFIDENCE = 0.90
-COLUMNS = ("round", "workload", "contender", "figure", "value")
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What several rounds gave, in order of size."""
-
-    values: tuple
-
-    @staticmethod
-    def of(values):
-        return Spread(tuple(sorted(values))) if values else None
-
-    @property
-    def median(self):
-        return statistics.median(self.values)
-
-    @property
-    def least(self):
-        return self.values[0]
-
-    @property
-    def most(self):
-        return self.values[-1]
-
-    @property
-    def interval(self):
-        """What the true median lies in, whatever the distribution: from the n-th least to the n-th largest value, with
-        the largest n that gives enough confidence. None with fewer than 5 values, which can't give it."""
-        count = len(self.values)
-        # The true median lies beyond the n-th where fewer than n of the values lie on one side of it.
-        places = [
-            n
-            for n in range(1, count // 2 + 1)
-            if 1 - 2 * sum(math.comb(count, fewer) for fewer in range(n)) / 2**count >= CONFIDENCE
-        ]
-        return (self.values[places[-1] - 1], self.values[-places[-1]]) if places else None
-
-    @property
-    def range(self):
-        """What is shown beside the median: its interval, or from the least to the most where there is none."""
-        return self.interval or (self.least, self.most)
-
-    def is_certain(self, is_held):
-        """Whether the whole interval is on the median's side of a goal, which `is_held` tells of a value."""
-        return self.interval is not None and len({is_held(value) for value in self.interval}) == 1
+BRACKETS = "the range the true median is in, with 90 % and more"
+COLUMNS = ["round", "workload", "contender", "figure", "value"]
+RELATIONS = {"at most": operator.le, "below": operator.lt, "at least": operator.ge}
 
 
 class Results:
@@ -68,46 +27,110 @@ class Results:
         for figure, value in figures.items():
             self.values[workload, contender, figure, number] = value
 
-    def rounds(self):
-        return sorted({number for _, _, _, number in self.values})
+    def rounds(self, workload=None):
+        """The numbers of the rounds that a workload had, or any."""
+        return sorted({number for name, _, _, number in self.values if workload in (name, None)})
 
-    def count(self, workload):
-        """How many rounds a workload had."""
-        return len({number for name, _, _, number in self.values if name == workload})
-
-    def value(self, workload, contender, figure, number):
-        """What a round gave, None where nothing was measured."""
-        return self.values.get((workload, contender, figure, number))
+    def series(self, workload, contender, figure):
+        """What was measured, by round."""
+        keys = ((workload, contender, figure, number) for number in self.rounds(workload))
+        return {key[-1]: self.values[key] for key in keys if key in self.values}
 
     def spread(self, workload, contender, figure):
-        """What the rounds gave, None where nothing was measured."""
-        series = (self.value(workload, contender, figure, number) for number in self.rounds())
-        return Spread.of([value for value in series if value is not None])
+        """What the rounds gave."""
+        return list(self.series(workload, contender, figure).values())
 
     def ratio(self, workload, contender, other, figure):
-        """What the ratio of two contenders was in each round, None where one of them was not measured."""
-        pairs = [
-            [self.value(workload, name, figure, number) for name in (contender, other)] for number in self.rounds()
-        ]
-        return Spread.of([ours / theirs for ours, theirs in pairs if ours is not None and theirs])
+        """What the ratio of two contenders was in each round that has both."""
+        ours, theirs = (self.series(workload, name, figure) for name in (contender, other))
+        return [ours[number] / theirs[number] for number in ours if theirs.get(number)]
 
     def write(self, path):
-        """Writes the figures as CSV, below the note as a comment."""
-        with open(path, "w", newline="") as file:
-            file.write(f"# {self.note}\n")
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for (workload, contender, figure, number), value in self.values.items():
-                writer.writerow([number, workload, contender, figure, f"{value:.6g}"])
+        """Writes the figures as CSV."""
+        rows = ([key[-1], *key[:-1], f"{value:.6g}"] for key, value in self.values.items())
+        write_csv(path, self.note, COLUMNS, rows)
 
     @staticmethod
     def read(path):
-        """What write() wrote; ValueError where it did not."""
+        """What write() wrote."""
         with open(path, newline="") as file:
             results = Results(file.readline().removeprefix("# ").rstrip("\n"))
             rows = csv.reader(file)
-            if tuple(next(rows, ())) != COLUMNS:
-                raise ValueError(f"{path} does not have the columns {', '.join(COLUMNS)}")
+            next(rows)  # their names
             for number, workload, contender, figure, value in rows:
                 results.add(int(number), workload, contender, {figure: float(value)})
         return results
+
+
+def write_csv(path, note, columns, rows):
+    """Writes a table, below the note as a comment."""
+    with open(path, "w", newline="") as file:
+        file.write(f"# {note}\n")
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+
+
+def interval(values):
+    """What the true median lies in, whatever the distribution: from the n-th least to the n-th largest value, with the
+    largest n that gives enough confidence. None with fewer than 5 values, which can't give it."""
+    ordered, count = sorted(values), len(values)
+    for n in range(count // 2, 0, -1):
+        # The true median lies beyond the n-th where fewer than n of the values lie on one side of it.
+        if 1 - 2 * sum(math.comb(count, fewer) for fewer in range(n)) / 2**count >= CONFIDENCE:
+            return ordered[n - 1], ordered[-n]
+    return None
+
+
+def reach(values):
+    """What is shown beside the median: its interval, or from the least to the most where there is none."""
+    return interval(values) or (min(values), max(values))
+
+
+def verdict(values, relation, limit, has_rounds=True):
+    """Whether the median keeps to the limit. More rounds would hardly change what is certain: the whole interval is on
+    the median's side of the limit, or there are no rounds that could differ."""
+    if not values:
+        return "not measured"
+    keeps = [RELATIONS[relation](value, limit) for value in (statistics.median(values), *(interval(values) or ()))]
+    is_certain = not has_rounds or len(keeps) == 3 and keeps[1] == keeps[2]
+    return ("held" if keeps[0] else "not held") + ("" if is_certain else " (not certain)")
+
+
+def summary(verdicts):
+    """How many goals are held, and how many of these verdicts are not certain."""
+    counts = collections.Counter(verdicts)
+    parts = []
+    for words, said in (("held", f"of {len(verdicts)} goals are held"), ("not held", "are not held")):
+        doubtful = counts[f"{words} (not certain)"]
+        if (count := counts[words] + doubtful) or words == "held":
+            parts.append(f"{count} {said}" + (f", {doubtful} of these not certain" if doubtful else ""))
+    if counts["not measured"]:
+        parts.append(f"{counts['not measured']} were not measured")
+    return "; ".join(parts)
+
+
+def table(head, rows, ruler=None):
+    """The lines of a table in Markdown. Unless its ruler says otherwise, figures follow a name."""
+    return [row(cells) for cells in (head, ruler or ["---", *["---:"] * (len(head) - 1)], *rows)]
+
+
+def row(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def bold(verdict):
+    """A verdict for a table: what is not as it should be stands out."""
+    return re.sub("^not (held|measured)", r"**\g<0>**", verdict)
+
+
+def cell(values):
+    """The median, and beside that of several rounds its range."""
+    if not values:
+        return "–"
+    median = short(statistics.median(values))
+    return median if len(values) == 1 else f"{median} ({'–'.join(map(short, reach(values)))})"
+
+
+def short(value):
+    """Three digits of a number, and all of its whole part."""
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:,.{digits}f}"

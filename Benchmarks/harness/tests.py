@@ -8,81 +8,75 @@ import tempfile
 import unittest
 from unittest import mock
 
-from harness import comparison, machine, pgbench
-from harness.command import check
-from harness.comparison import chosen
-from harness.contenders import NullRelay, Pgleash
-from harness.figures import Figure
-from harness.goals import Goal, Judgement, summary
-from harness.growth import GROWTHS, fit
+from harness import pgbench, programs
+from harness.bench import TLS, document
+from harness.comparison import Comparison, Goal, check, chosen, read
+from harness.contenders import NULL_RELAY, Pgleash
+from harness.growth import GROWTH, GROWTHS, fit
 from harness.growth import document as growth_document
-from harness.memory import worst_seconds
-from harness.results import Results, Spread
-from harness.table import cell, document
-from harness.tls import TLS
+from harness.limits import Figure, cells, worst_seconds
+from harness.results import Results, cell, interval, summary, verdict
 
-GOAL = Goal("CPU", "cpu", ("connect",), "at most", 1.05, NullRelay.name)
-SMALL = comparison.Comparison("small", "make small", "Small", [Pgleash(), NullRelay()], TLS.workloads, [])
+GOAL = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NULL_RELAY.name)
+SMALL = Comparison("small", "make small", "Small", [Pgleash(), NULL_RELAY], TLS.workloads, [GOAL])
 
 
-def verdict(*ratios, goal=GOAL):
-    judgement = Judgement(goal, "connect", Spread.of(ratios))
-    return judgement.verdict + judgement.doubt
-
-
-def results_of(workload, *pairs):
-    """Rounds with the CPU time of pgleash and of the null relay."""
+def results_of(**rounds):
+    """CPU times of pgleash and of the null relay in each round of workloads, the names of which have _ for -."""
     results = Results("note")
-    for number, pair in enumerate(pairs, 1):
-        for name, value in zip((Pgleash.name, NullRelay.name), pair):
-            results.add(number, workload, name, {"cpu": value})
+    for workload, pairs in rounds.items():
+        for number, pair in enumerate(pairs, 1):
+            for name, value in zip(("pgleash", NULL_RELAY.name), pair):
+                results.add(number, workload.replace("_", "-"), name, {"cpu": value})
     return results
 
 
 class Verdicts(unittest.TestCase):
     def test_the_interval_of_the_median_leaves_out_what_it_can(self):
         for count, place in [(5, 1), (7, 1), (8, 2), (10, 2), (11, 3), (15, 4)]:
-            self.assertEqual(Spread.of(range(1, count + 1)).interval, (place, count + 1 - place), count)
-
-    def test_fewer_than_five_rounds_have_no_such_interval(self):
+            self.assertEqual(interval(range(1, count + 1)), (place, count + 1 - place), count)
         for count in range(1, 5):
-            self.assertIsNone(Spread.of(range(count)).interval)
-        self.assertEqual(verdict(0.5, 0.5, 0.5, 0.5), "held (not certain)")
+            self.assertIsNone(interval(range(count)))
 
-    def test_a_verdict_is_the_medians(self):
-        self.assertEqual(verdict(0.9, 1.0, 1.0, 1.0, 1.04), "held")
-        self.assertEqual(verdict(1.06, 1.1, 1.1, 1.1, 1.2), "not held")
-
-    def test_a_verdict_is_not_certain_where_the_interval_reaches_over_the_goal(self):
-        self.assertEqual(verdict(0.9, 1.0, 1.0, 1.0, 1.06), "held (not certain)")
-        self.assertEqual(verdict(1.04, 1.1, 1.1, 1.1, 1.2), "not held (not certain)")
-
-    def test_with_eight_rounds_one_on_the_other_side_does_not_count(self):
-        self.assertEqual(verdict(*[1.0] * 7, 9.0), "held")
-        self.assertEqual(verdict(*[1.0] * 6, 9.0, 9.0), "held (not certain)")
+    def test_a_verdict_is_the_medians_and_certain_where_the_interval_does_not_reach_over_the_goal(self):
+        for ratios, expected in [
+            ([0.5] * 4, "held (not certain)"),
+            ([0.9, 1.0, 1.0, 1.0, 1.04], "held"),
+            ([0.9, 1.0, 1.0, 1.0, 1.06], "held (not certain)"),
+            ([1.06, 1.1, 1.1, 1.1, 1.2], "not held"),
+            ([1.04, 1.1, 1.1, 1.1, 1.2], "not held (not certain)"),
+            ([1.0] * 7 + [9.0], "held"),
+            ([1.0] * 6 + [9.0, 9.0], "held (not certain)"),
+            ([], "not measured"),
+        ]:
+            self.assertEqual(verdict(ratios, "at most", 1.05), expected, ratios)
 
     def test_goals_are_counted(self):
-        spreads = [[1.0] * 5, [1.0] * 4 + [2.0], [2.0] * 5, [1.0] + [2.0] * 4, []]
-        judgements = [Judgement(GOAL, "connect", Spread.of(values)) for values in spreads]
+        verdicts = ["held", "held (not certain)", "not held", "not held (not certain)", "not measured"]
         expected = "2 of 5 goals are held, 1 of these not certain; 2 are not held, 1 of these not certain; "
-        self.assertEqual(summary(judgements), expected + "1 were not measured")
-        self.assertEqual(summary(judgements[:1]), "1 of 1 goals are held")
+        self.assertEqual(summary(verdicts), expected + "1 were not measured")
+        self.assertEqual(summary(verdicts[:1]), "1 of 1 goals are held")
 
     def test_check_fails_for_what_is_not_held_alone(self):
-        small = comparison.Comparison("small", "make small", "Small", [], TLS.workloads, [GOAL])
-        small.goals[0] = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NullRelay.name)
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            check(small, results_of("both-connect", (1, 1), (1, 1), (2, 1)))
+            check(SMALL, results_of(both_connect=[(1, 1), (1, 1), (2, 1)]))
             self.assertIn("held (not certain)", output.getvalue())
             with self.assertRaises(SystemExit) as end:
-                check(small, results_of("both-connect", (1, 1), (2, 1), (2, 1)))
+                check(SMALL, results_of(both_connect=[(1, 1), (2, 1), (2, 1)]))
         self.assertIn("0 of 1 goals are held; 1 are not held, 1 of these not certain", str(end.exception))
 
+    def test_check_says_what_measures_where_nothing_was(self):
+        with self.assertRaisesRegex(SystemExit, "there is no /nowhere/small.csv.* `make small` measures"):
+            read(SMALL, pathlib.Path("/nowhere/small.csv"))
+
     def test_a_figure_that_was_measured_once_has_no_doubt(self):
-        self.assertEqual(Figure("", "", (1.0,), at_most=1.1).verdict, "held")
-        self.assertEqual(Figure("", "", (1.0,) * 5, at_most=1.1).verdict, "held")
-        self.assertEqual(Figure("", "", (1.0,) * 4 + (1.2,), at_most=1.1).verdict, "held (not certain)")
-        self.assertEqual(Figure("", "", (1.0,) + (1.2,) * 4, at_most=1.1).verdict, "**not held** (not certain)")
+        for values, expected in [
+            ([1.0], "held"),
+            ([1.0] * 5, "held"),
+            ([1.0] * 4 + [1.2], "held (not certain)"),
+            ([1.0] + [1.2] * 4, "**not held** (not certain)"),
+        ]:
+            self.assertEqual(cells(Figure("", "", values, ("at most", 1.1)))[-1], expected)
 
 
 class Transactions(unittest.TestCase):
@@ -106,67 +100,54 @@ class Transactions(unittest.TestCase):
 
 class Tables(unittest.TestCase):
     def test_a_single_round_has_no_range(self):
-        self.assertEqual(cell(Spread.of([2])), "2.00")
-        self.assertEqual(cell(Spread.of([1, 2, 4])), "2.00 (1.00–4.00)")
+        self.assertEqual(cell([2]), "2.00")
+        self.assertEqual(cell([1, 4, 2]), "2.00 (1.00–4.00)")
 
     def test_the_head_counts_rounds_and_names_the_target(self):
-        once, twice = ("\n".join(document(SMALL, results_of("both-connect", *[(1, 1)] * n))) for n in (1, 2))
-        self.assertIn("What a single round gave. `make small` writes this", once)
-        self.assertIn("Medians of 2 rounds", twice)
-        results = results_of("both-connect", (1, 1))
-        results.values |= results_of("both-copy-in", *[(1, 1)] * 3).values
-        self.assertIn("Medians of 1 to 3 rounds", "\n".join(document(SMALL, results)))
+        for rounds, expected in [
+            ({"both_connect": [(1, 1)]}, "What a single round gave. `make small` writes this"),
+            ({"both_connect": [(1, 1)] * 2}, "Medians of 2 rounds"),
+            ({"both_connect": [(1, 1)], "both_copy_in": [(1, 1)] * 3}, "Medians of 1 to 3 rounds"),
+        ]:
+            self.assertIn(expected, "\n".join(document(SMALL, results_of(**rounds))))
 
     def test_ratios_end_with_how_far_they_reach(self):
-        results = results_of("both-connect", (1, 2), (2, 2), (3, 2))
-        results.values |= results_of("both-simple-8", (3, 2), (3, 2), (3, 2)).values
-        results.values |= results_of("both-copy-in", (9, 2), (9, 2), (9, 2)).values
-        row = "| least and most of the transactions' medians | 1.00–1.50 |"
-        self.assertIn(row, "\n".join(document(SMALL, results)))
+        results = results_of(
+            both_connect=[(1, 2), (2, 2), (3, 2)], both_simple_8=[(3, 2)] * 3, both_copy_in=[(9, 2)] * 3
+        )
+        self.assertIn("| least and most of the transactions' medians | 1.00–1.50 |", document(SMALL, results))
 
 
 class Choice(unittest.TestCase):
-    def names(self, *patterns):
-        return [workload.name for workload in chosen(TLS.workloads, patterns, lambda workload: workload.names)]
-
-    def test_a_pattern_may_leave_out_what_says_where_there_is_tls(self):
-        self.assertEqual(self.names("connect"), ["server-connect", "both-connect"])
-        self.assertEqual(self.names("simple-8", "both-idle"), ["server-simple-8", "both-simple-8", "both-idle"])
-        self.assertEqual(self.names("server-copy-*"), ["server-copy-out", "server-copy-in"])
-
-    def test_a_pattern_that_fits_nothing_is_an_error_with_the_names(self):
-        with self.assertRaises(SystemExit) as end:
-            self.names("simple-7")
-        self.assertIn("simple-7 is none of: server-simple-8,", str(end.exception))
+    def test_a_pattern_may_leave_out_what_says_where_there_is_tls_and_has_to_fit_something(self):
+        for patterns, expected in [
+            (["connect"], ["server-connect", "both-connect"]),
+            (["simple-8", "both-idle"], ["server-simple-8", "both-simple-8", "both-idle"]),
+            (["server-copy-*"], ["server-copy-out", "server-copy-in"]),
+        ]:
+            self.assertEqual([workload.name for workload in chosen(TLS.workloads, patterns)], expected)
+        with self.assertRaisesRegex(SystemExit, "simple-7 is none of: server-simple-8,"):
+            chosen(TLS.workloads, ["simple-7"])
 
 
 class Slopes(unittest.TestCase):
-    growth = GROWTHS[0]
-
     def results(self, *slopes):
         """Rounds in which a transaction costs 10 µs and so much more for each session, for both contenders."""
-        results = Results("note")
-        for level in self.growth.levels:
-            rounds = [[10 + slope * level for slope in pair] for pair in slopes]
-            results.values |= results_of(self.growth.workload(level).name, *rounds).values
-        return results
+        levels = GROWTHS[0].levels
+        return results_of(**{f"simple_{n}": [[10 + slope * n for slope in pair] for pair in slopes] for n in levels})
 
-    def test_a_line_is_found(self):
-        slope, constant = fit([(level, 10 + 0.5 * level) for level in (1, 8, 256)])
-        self.assertAlmostEqual(slope, 0.5)
-        self.assertAlmostEqual(constant, 10)
-
-    def test_each_round_has_a_line(self):
-        slope, constant = self.growth.line(self.results((0.1, 1), (0.3, 1), (0.2, 1)), Pgleash.name)
-        for value, expected in zip((*slope.values, constant.median), (0.1, 0.2, 0.3, 10)):
-            self.assertAlmostEqual(value, expected)
+    def test_a_line_is_found_in_each_round(self):
+        lines = GROWTHS[0].lines(self.results((0.1, 1), (0.3, 1), (0.2, 1)), "pgleash")
+        for line, slope in zip([fit([(n, 10 + 0.5 * n) for n in (1, 8, 256)]), *lines.values()], (0.5, 0.1, 0.3, 0.2)):
+            self.assertAlmostEqual(line[0], slope)
+            self.assertAlmostEqual(line[1], 10)
 
     def test_slopes_are_compared_where_it_is_certain_which_is_steeper(self):
-        self.assertIsNone(self.growth.difference(self.results(*[(0.1, 0.2)] * 4, (0.4, 0.3))))
+        self.assertEqual(GROWTHS[0].difference(self.results(*[(0.1, 0.2)] * 4, (0.4, 0.3))), [])
         apart = self.results(*[(0.1, 0.2)] * 4, (0.3, 0.4))
-        self.assertAlmostEqual(self.growth.difference(apart).most, 0.75)
-        self.assertIn("| 0.50 (0.50–0.75) |", "\n".join(growth_document(apart)))
-        self.assertIn("| no difference shown |", "\n".join(growth_document(self.results((0.1, 0.1)))))
+        self.assertAlmostEqual(max(GROWTHS[0].difference(apart)), 0.75)
+        self.assertIn("| 0.50 (0.50–0.75) |", "\n".join(growth_document(GROWTH, apart)))
+        self.assertIn("| no difference shown |", "\n".join(growth_document(GROWTH, self.results((0.1, 0.1)))))
 
 
 class Rates(unittest.TestCase):
@@ -179,22 +160,16 @@ class Rates(unittest.TestCase):
 
 class Notes(unittest.TestCase):
     def test_the_commit_is_named_and_whether_something_but_results_was_changed(self):
-        with tempfile.TemporaryDirectory() as name, mock.patch.object(machine, "ROOT", pathlib.Path(name)):
-            self.assertEqual(machine.commit(), [])
-            results = pathlib.Path(name, "Benchmarks/results")
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(programs, "ROOT", pathlib.Path(name)):
+            self.assertEqual(programs.commit(), [])
+            source, results = pathlib.Path(name, "source"), pathlib.Path(name, "Benchmarks/results")
             results.mkdir(parents=True)
-            files = [results / "bench.md", pathlib.Path(name, "source")]
-            for file in files:
-                file.write_text("")
+            source.touch()
+            (results / "bench.md").touch()
             identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
             for words in (["init"], ["add", "."], [*identity, "commit", "--message", "First"]):
                 subprocess.run(["git", "-C", name, *words], check=True, capture_output=True)
-            self.assertRegex(" ".join(machine.commit()), "^commit [0-9a-f]{7,}$")
-            files[0].write_text("changed")
-            self.assertRegex(" ".join(machine.commit()), "^commit [0-9a-f]{7,}$")
-            files[1].write_text("changed")
-            self.assertRegex(" ".join(machine.commit()), "^commit [0-9a-f]{7,}-dirty$")
-
-
-if __name__ == "__main__":
-    unittest.main()
+            (results / "bench.md").write_text("changed")
+            self.assertRegex(" ".join(programs.commit()), "^commit [0-9a-f]{7,}$")
+            source.write_text("changed")
+            self.assertRegex(" ".join(programs.commit()), "^commit [0-9a-f]{7,}-dirty$")

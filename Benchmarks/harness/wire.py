@@ -18,34 +18,25 @@ def message(kind, body):
     return kind + struct.pack("!i", 4 + len(body)) + body
 
 
-def tls_context():
-    """TLS that believes whatever certificate it is shown, as libpq does with sslmode=require."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 class Session:
     """A session of the user postgres, encrypted where PGSSLMODE=require, as psql and pgbench are, and else not."""
 
-    context = tls_context()
+    # It believes whatever certificate it is shown, as libpq does with sslmode=require.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     buffer = bytearray(1 << 20)  # one for all, since nothing stays in it
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if os.environ.get("PGSSLMODE") == "require":
-            self.encrypt()
+            self.socket.sendall(SSL_REQUEST)
+            if self.socket.recv(1) != b"S":
+                raise ConnectionError("no TLS is spoken there")
+            self.socket = self.context.wrap_socket(self.socket)
         parameters = b"user\0postgres\0database\0postgres\0\0"
         self.socket.sendall(struct.pack("!ii", 8 + len(parameters), PROTOCOL) + parameters)
         self.discard(b"R")
-
-    def encrypt(self):
-        self.socket.sendall(SSL_REQUEST)
-        if self.socket.recv(1) != b"S":
-            raise ConnectionError("no TLS is spoken there")
-        self.socket = self.context.wrap_socket(self.socket)
 
     def query(self, text):
         """Runs a query with a result, and returns how many bytes it brought."""
@@ -69,22 +60,6 @@ class Session:
             tail = (tail + bytes(self.buffer[max(0, received - len(READY)) : received]))[-len(READY) :]
         return count
 
-    def has_ended(self):
-        """Whether an idle session's other end has closed it."""
-        self.socket.setblocking(False)
-        try:
-            return self.socket.recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except ConnectionError:
-            return True
-
     def close(self):
         self.socket.sendall(TERMINATE)
         self.socket.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()

@@ -1,85 +1,64 @@
-"""What the contenders have to carry: pgbench's transactions, and bulk in both directions."""
+"""What the contenders have to carry: pgbench's transactions, bulk in both directions, and sessions that do nothing."""
 
 import contextlib
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from harness import pgbench
-from harness.encryption import PLAIN, Encryption
-from harness.programs import fail, run
+from harness.contenders import PLAIN, Encryption
+from harness.programs import fail, memory_kib, run
 from harness.wire import Session
 
 # Of the server: room for all sessions, and nothing that it does at times of its own choice.
 SETTINGS = ("max_connections=2600", "autovacuum=off", "checkpoint_timeout=1h", "jit=off")
-MODES = ("simple", "extended", "prepared")
-ROUNDS = 6  # in a pass, of what takes no longer than a second
-CLIENTS = {1: ROUNDS, 8: ROUNDS, 64: ROUNDS, 256: ROUNDS // 2}  # with their rounds: so many sessions open slowly
-BATCH = 500  # queries
-IDLE_SESSIONS = 1000
 COPY_BYTES = 400_000_000
-VALUE_BYTES = 1_000_000_000
-SMALL_ROWS = 10_000_000
 ROW = b"x" * 999 + b"\n"
-ROWS_AT_ONCE = 1000
+SETTLE_SECONDS = 1.0  # until memory is what it stays
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Something to carry; `name` is for the command line and the data, `title` for the reader."""
+    """Something to carry; `name` is for the command line and the data, `title` for the reader.
+
+    Transactions are pgbench's, with so many clients and these options; `script` replaces its SELECT of a row. What is
+    bulk or idle is carried by a call, which returns figures by their names."""
 
     name: str
     title: str
-    _: KW_ONLY
+    kind: str = "transactions"
+    carry: Callable = None
+    clients: int = 8
+    options: tuple = ()
+    script: str = None
+    idle_sessions: int = 0
+    rounds: int = 6  # in a pass; fewer of what takes longer than a second
     encryption: Encryption = PLAIN
-    rounds: int = 1  # in a pass; more where nothing is left of one
+    plain_name: str = ""  # that of the same without TLS
 
     def encrypted(self, encryption):
         """The same with TLS."""
         name, title = f"{encryption.name}-{self.name}", f"{self.title}, {encryption.title}"
-        return replace(self, name=name, title=title, encryption=encryption)
-
-    @property
-    def names(self):
-        """What it can be chosen by: its name, and that of the same without TLS."""
-        return [self.name, self.name.removeprefix(f"{self.encryption.name}-")]
+        return replace(self, name=name, plain_name=self.name, title=title, encryption=encryption)
 
     def is_fair_to(self, contender):
-        return True
+        is_reusing = "--connect" in self.options and contender.reuses_server_connections
+        return not (is_reusing or contender.is_for_bulk_only and self.kind != "bulk")
 
     def amount(self, contender, server, folder, seconds):
-        """How much to carry at a time so that it takes about so many seconds; None for what is always the same."""
-        return None
+        """How many transactions of each client take about so many seconds."""
+        if self.carry is None:
+            return pgbench.pace(contender, server, folder, seconds, self.clients, *self.all_options(folder))
 
     def run(self, contender, server, folder, amount):
         """Has it carried by a contender that has been started, and returns figures by their names."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Transactions(Workload):
-    """pgbench with so many clients and these options; `script` replaces its SELECT of a row."""
-
-    clients: int
-    options: tuple
-    script: str = None
-    idle_sessions: int = 0
-    is_connecting: bool = False
-    _: KW_ONLY
-    rounds: int = ROUNDS
-
-    def is_fair_to(self, contender):
-        is_reusing = self.is_connecting and contender.reuses_server_connections
-        return not (is_reusing or contender.is_for_bulk_only)
-
-    def amount(self, contender, server, folder, seconds):
-        return pgbench.pace(contender, server, folder, seconds, self.clients, *self.all_options(folder))
-
-    def run(self, contender, server, folder, amount):
+        if self.carry is not None:
+            return self.carry(contender, server)
         with contextlib.ExitStack() as idle:
             for _ in range(self.idle_sessions):
-                idle.enter_context(Session(contender.port))
+                idle.callback(Session(contender.port).close)
             return pgbench.run(contender, server, folder, amount, self.clients, *self.all_options(folder))
 
     def all_options(self, folder):
@@ -90,22 +69,17 @@ class Transactions(Workload):
         return [*self.options, "--file", path]
 
 
-@dataclass(frozen=True)
-class Bulk(Workload):
-    """A call that carries many bytes through a port and returns how many; they are what the figures refer to."""
+def bulk(name, title, carry, rounds=6):
+    """What a call carries through a port; it returns how many bytes, which the figures refer to."""
 
-    carry: Callable
-    _: KW_ONLY
-    rounds: int = ROUNDS
-
-    def run(self, contender, server, folder, amount):
+    def measure(contender, server):
         Session(contender.port).close()  # what is done once is not part of the figures
-        before = contender.cpu_seconds()
-        start = time.monotonic()
-        count = self.carry(server, contender.port)
-        elapsed = time.monotonic() - start
-        spent = contender.cpu_seconds() - before
+        cpu, start = contender.cpu_seconds(), time.monotonic()
+        count = carry(server, contender.port)
+        elapsed, spent = time.monotonic() - start, contender.cpu_seconds() - cpu
         return {"MB/s": count / 1e6 / elapsed, "cpu": spent * 1000 / (count / 1e8)}
+
+    return Workload(name, title, "bulk", measure, rounds=rounds)
 
 
 def copy_out(server, port):
@@ -117,72 +91,79 @@ def copy_out(server, port):
 
 def copy_in(server, port):
     """COPY from psql into a table that takes none of it."""
-    rows = ROW * ROWS_AT_ONCE
+    rows = ROW * 1000
     command = server.client("psql", port, "--no-psqlrc", "--quiet", "--command", "COPY sink FROM STDIN WHERE false")
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         with contextlib.suppress(BrokenPipeError):  # psql says what is wrong
             for _ in range(COPY_BYTES // len(rows)):
                 process.stdin.write(rows)
             process.stdin.close()
-        if process.wait() != 0:
-            fail("COPY FROM STDIN failed")
-    return COPY_BYTES
+    return COPY_BYTES if process.returncode == 0 else fail("COPY FROM STDIN failed")
 
 
-def discard(query):
-    """What runs the query and throws its result away."""
-
-    def carry(_, port):
-        with Session(port) as session:
-            return session.query(query)
-
-    return carry
+def discard(query, _, port):
+    """The result of a query, which is thrown away."""
+    with contextlib.closing(Session(port)) as session:
+        return session.query(query)
 
 
-def select_row(mode, clients, rounds=ROUNDS):
-    name, title = f"{mode}-{clients}", f"{mode}, {of(clients)}"
-    return Transactions(name, title, clients, ("--protocol", mode), rounds=rounds)
+def idle(contender, _):
+    """1,000 sessions that ask once and then do nothing. Before that PgBouncer has no server connection for them."""
+    return {"memory": kib for _, kib in idle_growths(contender, [1000], lambda session: session.query("SELECT 1"))}
 
 
-def of(clients):
-    return "1 client" if clients == 1 else f"{clients} clients"
+def idle_growths(contender, counts, begin=lambda _: None):
+    """Each of the counts, which grow, and by how much memory has grown for each of so many sessions, in KiB; `begin` is
+    called with each."""
+    opened = 0
+    with contextlib.ExitStack() as sessions:
+        Session(contender.port).close()  # what is done once is not part of the figures
+        time.sleep(SETTLE_SECONDS)
+        before = memory_kib(contender.pid)
+        for count in counts:
+            for opened in range(opened + 1, count + 1):
+                begin(sessions.enter_context(contextlib.closing(Session(contender.port))))
+            time.sleep(SETTLE_SECONDS)
+            yield count, (memory_kib(contender.pid) - before) / count
 
 
-def pipeline(depth, clients):
+def select_row(mode, clients, rounds=6):
+    """Transactions of one row each, in a mode of the protocol."""
+    title = f"{mode}, {clients} client{'s' if clients > 1 else ''}"
+    return Workload(f"{mode}-{clients}", title, clients=clients, options=("--protocol", mode), rounds=rounds)
+
+
+def pipeline(depth):
     """Transactions of so many queries, all of which are sent before the first answer is read."""
     query = "SELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n"
     script = "\\set aid random(1, 100000)\n\\startpipeline\n" + query * depth + "\\endpipeline\n"
-    title = f"batch of {depth} queries, {of(clients)}"
-    return Transactions(f"pipeline-{depth}", title, clients, ("--protocol", "extended"), script)
+    title = f"batch of {depth} queries, 8 clients"
+    return Workload(f"pipeline-{depth}", title, options=("--protocol", "extended"), script=script)
 
 
-def result(size, clients):
+def result(size):
     """Transactions with a result of so many bytes."""
-    script = f"SELECT repeat('x', {size});\n"
-    return Transactions(f"result-{size}", f"result of {size} bytes, {of(clients)}", clients, (), script)
+    return Workload(f"result-{size}", f"result of {size} bytes, 8 clients", script=f"SELECT repeat('x', {size});\n")
 
 
 WORKLOADS = [
-    *[select_row(mode, clients, rounds) for mode in MODES for clients, rounds in CLIENTS.items()],
-    pipeline(BATCH, clients=8),
-    Transactions("connect", "connect for each, 8 clients", 8, ("--connect",), is_connecting=True),
-    Transactions(
-        "idle-1000",
-        f"simple, 8 clients beside {IDLE_SESSIONS:,} idle ones",
-        8,
-        (),
-        idle_sessions=IDLE_SESSIONS,
-        rounds=2,
-    ),
-    Bulk("copy-out", f"{COPY_BYTES // 10**6} MB of COPY out", copy_out),
-    Bulk("copy-in", f"{COPY_BYTES // 10**6} MB of COPY in", copy_in),
+    *[
+        select_row(mode, clients, rounds=3 if clients == 256 else 6)  # so many sessions open slowly
+        for mode in ("simple", "extended", "prepared")
+        for clients in (1, 8, 64, 256)
+    ],
+    pipeline(500),
+    Workload("connect", "connect for each, 8 clients", options=("--connect",)),
+    Workload("idle-1000", "simple, 8 clients beside 1,000 idle ones", idle_sessions=1000, rounds=2),
+    bulk("copy-out", "400 MB of COPY out", copy_out),
+    bulk("copy-in", "400 MB of COPY in", copy_in),
     # The server repeats a long text faster than a short one.
-    Bulk("value", "1 GB in one value", discard(f"SELECT repeat(repeat('x', 1000), {VALUE_BYTES // 1000})"), rounds=2),
-    Bulk("small-rows", f"{SMALL_ROWS:,} small rows", discard(f"SELECT generate_series(1, {SMALL_ROWS})")),
+    bulk("value", "1 GB in one value", partial(discard, "SELECT repeat(repeat('x', 1000), 1000000)"), rounds=2),
+    bulk("small-rows", "10,000,000 small rows", partial(discard, "SELECT generate_series(1, 10000000)")),
 ]
 
 
 def prepare(server):
     """Makes the tables the workloads need."""
     run(server.client("pgbench", server.port, "--initialize", "--quiet"))
-    run(server.client("psql", server.port, "--no-psqlrc", "--command", "CREATE TABLE sink (line text)"))
+    server.psql(server.port, "CREATE TABLE sink (line text)")

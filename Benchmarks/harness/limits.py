@@ -1,0 +1,262 @@
+"""What pgleash takes of a machine. Each measure yields figures; more sessions or transactions than PostgreSQL has time
+for go to the stand-in."""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import resource
+import select
+import shutil
+import subprocess
+import time
+from collections import namedtuple
+
+from harness import pgbench
+from harness.contenders import HAPROXY, NULL_RELAY, Pgleash, stand_in
+from harness.programs import ROOT, PrivatePostgres, Program, fail, measurement, memory_kib, note
+from harness.results import BRACKETS, bold, cell, short, table, verdict, write_csv
+from harness.wire import Session, message
+from harness.workloads import SETTLE_SECONDS, idle_growths
+
+ACTIVE_SESSIONS = 8
+STALLED_SESSIONS = 64
+KEPT_KIB = 128  # in each direction, of what the other side does not take: one receive's worth
+ALLOCATOR_SHARE = 1.04  # 33 pages for an array of 32, which has a header, and its books
+# A stalled session asks for 1 GB, and goes on to send requests of 1 MiB.
+RESULT = message(b"Q", b"SELECT repeat('x', 1000) FROM generate_series(1, 1000000)\0")
+REQUEST = message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0")
+
+HEAD = f"""# What pgleash takes of a machine
+
+{{}}
+
+Medians, and in brackets {BRACKETS}, where there were several
+rounds. `make limits` writes this file. How it is measured, and how to read it: [README](../README.md).
+
+"""
+# Something measured, once or in several rounds; a goal is a relation and a limit that the median is held to.
+Figure = namedtuple("Figure", "title unit values goal", defaults=[None])
+
+
+def main(description):
+    """The command line of `limits`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15, help="of ratios (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement in a round (%(default)s)")
+    only = f"of {', '.join(MEASURES)}"
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, metavar="NAME", help=only)
+    parser.add_argument("--pgleash", default=ROOT / ".build/release/pgleash", help="the program to measure")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", help="the files' folder")
+    parser.add_argument("--check", action="store_true", help="end with status 1 when a goal is not held")
+    run, figures = parser.parse_args(), []  # the arguments, and what else the measures have in common
+    with measurement() as run.folder, PrivatePostgres(run.folder, "max_connections=200") as run.postgres:
+        with stand_in(run.postgres).start(0, run.folder) as run.stand_in:
+            where = note(run.postgres, [Pgleash(run.pgleash), HAPROXY])
+            for figure in (figure for name in run.only for figure in MEASURES[name](run)):
+                figures.append(figure)
+                title, unit, measured, _, judged = cells(figure)
+                print(" ".join([f"{title}: {measured}", unit, judged]).rstrip(), flush=True)
+    run.output.mkdir(parents=True, exist_ok=True)
+    rounds = [(figure, *numbered) for figure in figures for numbered in enumerate(figure.values, 1)]
+    rows = [[figure.title, figure.unit, number, f"{value:.6g}"] for figure, number, value in rounds]
+    write_csv(run.output / "limits.csv", where, ["figure", "unit", "round", "value"], rows)
+    head, ruler = ["figure", "unit", "measured", "goal", ""], ["---", "---", "---:", "---:", "---"]
+    lines = "\n".join(table(head, map(cells, figures), ruler))
+    (run.output / "limits.md").write_text(f"{HEAD.format(where)}{lines}\n")
+    print(f"{run.output}/limits.md has the table, limits.csv the data")
+    broken = [figure.title for figure in figures if "not held" in cells(figure)[-1]]
+    if run.check and broken:
+        fail("not held: " + "; ".join(broken))
+
+
+def cells(figure):
+    """Of a line in the table."""
+    goal = judged = ""
+    if figure.goal:
+        relation, limit = figure.goal
+        goal = f"{relation} {short(limit)}"
+        # What is measured once has no rounds that could differ.
+        judged = bold(verdict(figure.values, relation, limit, has_rounds=len(figure.values) > 1))
+    return [figure.title, figure.unit, cell(figure.values), goal, judged]
+
+
+def started(run, server, **options):
+    """pgleash in front of a server."""
+    return Pgleash(run.pgleash, **options).start(server.port, run.folder)
+
+
+def idle_counts():
+    """1,000 sessions, and 10,000 or as many as the limit of open files allows: a proxy needs two for each."""
+    # Active sessions, libraries, listeners and event loops have 200.
+    most = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200) // 2
+    if most < 1000:
+        fail("the limit of open files does not allow 1,000 sessions; ulimit -n shows and sets it")
+    return sorted({1000, min(10000, most // 100 * 100)})
+
+
+def base(run):
+    """Pss with one worker, before the first session."""
+    # A file of its own: another pgleash on this machine would take half of what the program counts for.
+    pgleash = Pgleash(shutil.copy(run.pgleash, run.folder / "pgleash"))
+    values = []
+    for _ in range(5):
+        with pgleash.start(run.stand_in.port, run.folder):
+            time.sleep(SETTLE_SECONDS)
+            values.append(memory_kib(pgleash.pid, "Pss") / 1024)
+    yield Figure("pgleash: memory with no session and one worker", "MiB", values, ("at most", 10))
+
+
+def idle(run):
+    """By how much memory grows with each idle session."""
+    counts = idle_counts()
+    # With pipes to splice through, HAProxy's descriptors don't suffice for more.
+    for contender, counts in ((Pgleash(run.pgleash), counts), (NULL_RELAY, counts), (HAPROXY, counts[:1])):
+        goal = ("at most", 1.0) if contender.name == "pgleash" else None
+        with contender.start(run.stand_in.port, run.folder):
+            for count, kib in idle_growths(contender, counts):
+                yield Figure(f"{contender.name}: memory of an idle session, of {count:,}", "KiB", [kib], goal)
+
+
+def stalled(run):
+    """By how much memory grows at most while neither clients nor servers of many sessions read, and others work: some
+    beside them, as many through a second pgleash, so that it shows what is the machine's part in their rates."""
+    for read_ahead_mib in (64, 0):  # the default, and none
+        settings = f"[cancel]\nread_ahead = {read_ahead_mib}MB\n"
+        with contextlib.ExitStack() as stack:
+            both = [stack.enter_context(started(run, run.postgres, settings=settings)) for _ in range(2)]
+            sockets = [stack.enter_context(Session(both[0].port).socket) for _ in range(STALLED_SESSIONS)]
+            begin = time.monotonic()
+            options = ["--no-vacuum", "--client", str(ACTIVE_SESSIONS), "--file", pgbench.one_row(run.folder)]
+            options += ["--time", "600", "--progress", "1"]  # until it is stopped
+            commands = [run.postgres.client("pgbench", pgleash.port, *options) for pgleash in both]
+            loads = [stack.enter_context(Program(run.folder, *command)) for command in commands]
+            time.sleep(5)  # others work before sessions stall
+            before = memory_kib(both[0].pid)
+            moment = time.monotonic() - begin
+            sent, highest = stall(sockets, both[0].pid)
+            for program in loads:
+                if program.has_ended():
+                    fail(f"pgbench failed beside stalled sessions\n{program.log.read_text()}")
+        bound = (read_ahead_mib + STALLED_SESSIONS * 2 * KEPT_KIB / 1024) * ALLOCATOR_SHARE
+        title = f"pgleash: memory for {STALLED_SESSIONS} stalled sessions, read_ahead = {read_ahead_mib}MB"
+        yield Figure(title, "MiB", [(highest - before) / 1024], ("at most", bound))
+        yield Figure("– what each of their clients could send", "MB", [sent / 1e6 / STALLED_SESSIONS])
+        for program, which in zip(loads, ("others beside them", "of another pgleash")):
+            rates = worst_seconds(program.log.read_text().splitlines(), moment)
+            for rate, when in zip(rates, ("before they stall", "while they do")):
+                yield Figure(f"– {ACTIVE_SESSIONS} {which}, {when}, worst second", "transactions/s", [rate])
+
+
+def stall(sockets, pid):
+    """Lets clients send until nothing moves: how much they sent, and the highest memory in samples 50 ms apart."""
+    poll = select.poll()
+    unsent = {}
+    for socket in sockets:
+        socket.sendall(RESULT)
+        socket.setblocking(False)
+        poll.register(socket, select.POLLOUT)
+        unsent[socket.fileno()] = socket, memoryview(REQUEST)
+    sent = highest = 0
+    start = moved_at = sampled_at = time.monotonic()
+    while time.monotonic() < moved_at + 2:  # when nothing has moved for so long, all is stalled that can be
+        if time.monotonic() > start + 60:
+            fail("clients that read nothing could still send after 60 s")
+        for descriptor, _ in poll.poll(100):
+            socket, rest = unsent[descriptor]
+            with contextlib.suppress(BlockingIOError):
+                count = socket.send(rest)
+                sent += count
+                unsent[descriptor] = socket, rest[count:] or memoryview(REQUEST)
+                moved_at = time.monotonic()
+        if time.monotonic() > sampled_at + 0.05:
+            highest = max(highest, memory_kib(pid))
+            sampled_at = time.monotonic()
+    return sent, highest
+
+
+def worst_seconds(lines, moment):
+    """The least rate that pgbench tells of before so many seconds of its life, and the least behind them."""
+    words = [line.split() for line in lines if line.startswith("progress:")]  # 1.0 s, 2345.6 tps, lat ...
+    seconds = [(float(end), float(rate)) for _, end, _, rate, *_ in words]
+    before = [rate for end, rate in seconds if end <= moment - 0.5]  # pgbench's clock may start so late
+    behind = [rate for end, rate in seconds if end > moment]
+    return min(before, default=0.0), min(behind, default=0.0)
+
+
+def beside_idle(run):
+    """What active sessions see and cost beside idle ones, relative to that without them."""
+    count = idle_counts()[-1]
+    # More than the default of 10,000, since the active ones need a place as well.
+    settings = "[listen]\nmax_sessions = 20000\n"
+    with contextlib.ExitStack() as stack:
+        crowded, empty = (stack.enter_context(started(run, run.stand_in, settings=settings)) for _ in range(2))
+        poll = select.poll()
+        for _ in range(count):
+            poll.register(stack.enter_context(Session(crowded.port).socket), select.POLLIN)
+        ratios = in_turns(run, run.stand_in, (crowded, ACTIVE_SESSIONS), (empty, ACTIVE_SESSIONS), threads=1)
+        lost = len(poll.poll(0))  # nobody sends them anything
+    title, unit = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones", "× the same without them"
+    yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.10))
+    yield Figure(f"– median latency {title}", unit, ratios["p50"])
+    yield Figure(f"– CPU per transaction {title}", unit, ratios["cpu"])
+    yield Figure("– idle sessions that were lost meanwhile", "", [lost], ("at most", 0))
+
+
+def workers(run):
+    """Rate and cost of two workers, relative to one. Which of them has a goal depends on the machine."""
+    processors = len(os.sched_getaffinity(0))
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(stand_in(run.postgres, threads=2).start(0, run.folder))
+        one, two = (stack.enter_context(started(run, server, options=("--workers", count))) for count in ("1", "2"))
+        # As many sessions for each worker: what it costs to wake up is shared by those that are ready.
+        ratios = in_turns(run, server, (two, 2 * ACTIVE_SESSIONS), (one, ACTIVE_SESSIONS), threads=2)
+    # With fewer than 6 there is none free for two threads each of pgbench, the stand-in and pgleash.
+    rate, cost = (("at least", 1.80), None) if processors >= 6 else (None, ("at most", 1.05))
+    unit = f"× one worker, on {processors} processors"
+    yield Figure("pgleash: transactions/s of two workers", unit, ratios["transactions/s"], rate)
+    yield Figure("pgleash: CPU per transaction of two workers", unit, ratios["cpu"], cost)
+
+
+def in_turns(run, server, ours, base, threads):
+    """The ratios of each figure of a process with so many sessions to another one's, measured one after the other;
+    which comes first changes from round to round."""
+    # More threads than processors would fight for them, and latency tell of that fight.
+    options = ["--file", pgbench.one_row(run.folder), "--jobs", str(threads)]
+    amount = pgbench.pace(base[0], server, run.folder, run.seconds, base[1], *options)
+    ratios = {}
+    for number in range(run.rounds):
+        figures = {}
+        for pair in (ours, base) if number % 2 == 0 else (base, ours):
+            figures[pair] = pgbench.run(pair[0], server, run.folder, amount, pair[1], *options)
+        for name, value in figures[ours].items():
+            ratios.setdefault(name, []).append(value / figures[base][name])
+    return ratios
+
+
+def start(run):
+    """From the start of the process to the first session's ReadyForQuery."""
+    pgleash, times = Pgleash(run.pgleash), []
+    for _ in range(20):
+        command = pgleash.filled_command(run.stand_in.port, run.folder)
+        begin = time.monotonic()
+        with Program(run.folder, *command) as program:
+            while True:
+                with contextlib.suppress(ConnectionRefusedError):
+                    Session(pgleash.port).close()
+                    break
+                if program.has_ended() or time.monotonic() > begin + 10:
+                    fail(f"pgleash did not start\n{program.log.read_text()}")
+                time.sleep(0.0002)
+            times.append((time.monotonic() - begin) * 1000)
+    yield Figure("pgleash: start to first session", "ms", times, ("at most", 50))
+
+
+def size(run):
+    """What `make install` installs."""
+    stripped = run.folder / "stripped"
+    subprocess.run(["strip", "-o", stripped, run.pgleash], check=True)
+    yield Figure("pgleash: program, stripped", "bytes", [stripped.stat().st_size], ("at most", 15_000_000))
+
+
+MEASURES = {call.__name__.replace("_", "-"): call for call in (base, idle, stalled, beside_idle, workers, start, size)}
