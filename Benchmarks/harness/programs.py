@@ -165,8 +165,8 @@ def note(server, contenders):
 
 
 def commit():
-    """What is checked out, as a list of one; of none without git, as in a tarball. Results alone don't make it dirty:
-    the measurement before this one has just written its own."""
+    """What is checked out, as a list of one; of none without a repository, as in a tarball. Results alone don't make
+    it dirty: the measurement before this one has just written its own."""
     # git shall not find a repository around a tarball's folder.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
     status = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)Benchmarks/results")
