@@ -129,7 +129,8 @@ def chosen(things, patterns):
 def measure(results, number, workload, contenders, server, folder, seconds):
     """A pass's rounds of one workload with all contenders, started for it. Who comes first changes from round to
     round."""
-    contenders = [contender for contender in contenders if workload.is_fair_to(contender)]
+    kinds = (workload.kind, workload.name.split("-")[-1])
+    contenders = [contender for contender in contenders if contender.unfit_for not in kinds]
     # psql, pgbench and `Session` insist on what is theirs of TLS, or leave it to the server.
     os.environ.pop("PGSSLMODE", None)
     if workload.encryption != PLAIN:

@@ -62,8 +62,7 @@ class Contender:
     command: list
     version_option: str = None
     settings: dict = field(default_factory=dict)  # for the configuration
-    reuses_server_connections: bool = False
-    is_for_bulk_only: bool = False
+    unfit_for: str = None  # a kind of workloads, or the end of their names, where it would show something else
     port = pid = None  # pid stays None for one that is no program
 
     @contextlib.contextmanager
@@ -123,17 +122,15 @@ class Pgleash(Contender):
 
 DIRECT = Contender("direct", [])
 NULL_RELAY = Contender("null relay", ["null-relay.c", "$port", "$server"])  # the floor
-# In session mode. It runs as nobody where we are root, since it refuses to be root.
+# In session mode: it reuses server connections. It runs as nobody where we are root, since it refuses to be root.
 IDENTITY = ["-u", "nobody"] if os.geteuid() == 0 else []
-PGBOUNCER = Contender(
-    "PgBouncer", ["pgbouncer", *IDENTITY, "pgbouncer.ini"], "--version", reuses_server_connections=True
-)
+PGBOUNCER = Contender("PgBouncer", ["pgbouncer", *IDENTITY, "pgbouncer.ini"], "--version", unfit_for="connect")
 # With a thread for each session, as Debian builds it. Without TLS it is no contender.
 STUNNEL = Contender("stunnel", ["stunnel4", "stunnel-$name.conf"], "-version")
 HAPROXY = Contender("HAProxy", ["haproxy", "-db", "-f", "haproxy.cfg"], "-v", {"splice": "option splice-auto"})
 # The same with splice() for every byte, since splice-auto hardly uses it. What is small takes more system calls so.
 ALWAYS = {"splice": "option splice-request\n    option splice-response"}
-SPLICING_HAPROXY = Contender("HAProxy splicing", HAPROXY.command, "-v", ALWAYS, is_for_bulk_only=True)
+SPLICING_HAPROXY = Contender("HAProxy splicing", HAPROXY.command, None, ALWAYS, unfit_for="transactions")
 
 
 def stand_in(postgres, threads=1):

@@ -156,8 +156,7 @@ def note(server, contenders):
     """Date, commit, versions, machine and load, in a line."""
     postgres = version(server.bin / "postgres", "--version")
     words = [datetime.date.today().isoformat(), *commit(), f"PostgreSQL {postgres}"]
-    programs = [one for one in contenders if one.version_option and not one.is_for_bulk_only]
-    words += [f"{one.name} {version(one.find(), one.version_option)}" for one in programs]
+    words += [f"{one.name} {version(one.find(), one.version_option)}" for one in contenders if one.version_option]
     model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     processors = f"{os.cpu_count()} × {model[1] if model else platform.machine()}"
     load = f"load average before {os.getloadavg()[0]:.1f}"

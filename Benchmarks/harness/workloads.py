@@ -43,10 +43,6 @@ class Workload:
         name, title = f"{encryption.name}-{self.name}", f"{self.title}, {encryption.title}"
         return replace(self, name=name, plain_name=self.name, title=title, encryption=encryption)
 
-    def is_fair_to(self, contender):
-        is_reusing = "--connect" in self.options and contender.reuses_server_connections
-        return not (is_reusing or contender.is_for_bulk_only and self.kind != "bulk")
-
     def amount(self, contender, server, folder, seconds):
         """How many transactions of each client take about so many seconds."""
         if self.carry is None:
