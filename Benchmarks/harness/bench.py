@@ -3,8 +3,17 @@
 import statistics
 
 from harness.comparison import Comparison, Goal
-from harness.contenders import DIRECT, HAPROXY, NULL_RELAY, ON_BOTH_SIDES, PGBOUNCER, SPLICING_HAPROXY, STUNNEL
-from harness.contenders import TO_SERVER, Pgleash
+from harness.contenders import (
+    DIRECT,
+    HAPROXY,
+    NULL_RELAY,
+    ON_BOTH_SIDES,
+    PGBOUNCER,
+    SPLICING_HAPROXY,
+    STUNNEL,
+    TO_SERVER,
+    Pgleash,
+)
 from harness.results import BRACKETS, bold, cell, row, short, summary, table
 from harness.workloads import WORKLOADS, Workload, idle
 

@@ -14,7 +14,6 @@ from harness.programs import ROOT, PrivatePostgres, fail, measurement, note
 from harness.results import Results, cell, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
 
-
 # What the ratio of pgleash's figure to another contender's has to be with each of the workloads.
 Goal = namedtuple("Goal", "title figure workloads relation limit other")
 
@@ -88,10 +87,10 @@ def read(comparison, path):
 def check(comparison, results):
     """Fails if a goal is not held, certainly or not, or was not measured."""
     judged = comparison.judge(results)
-    for title, workload, goal, measured, verdict in judged:
-        print(f"{verdict:<22}  {title}, {workload}: {measured}, {goal}")
+    for title, workload, goal, measured, judgement in judged:
+        print(f"{judgement:<22}  {title}, {workload}: {measured}, {goal}")
     verdicts = [row[-1] for row in judged]
-    if not all(verdict.startswith("held") for verdict in verdicts):
+    if not all(judgement.startswith("held") for judgement in verdicts):
         fail(summary(verdicts))
     print(summary(verdicts))
 

@@ -109,9 +109,9 @@ def base(run):
 
 def idle(run):
     """By how much memory grows with each idle session."""
-    counts = idle_counts()
+    most = idle_counts()
     # With pipes to splice through, HAProxy's descriptors don't suffice for more.
-    for contender, counts in ((Pgleash(run.pgleash), counts), (NULL_RELAY, counts), (HAPROXY, counts[:1])):
+    for contender, counts in ((Pgleash(run.pgleash), most), (NULL_RELAY, most), (HAPROXY, most[:1])):
         goal = ("at most", 1.0) if contender.name == "pgleash" else None
         with contender.start(run.stand_in.port, run.folder):
             for count, kib in idle_growths(contender, counts):

@@ -45,9 +45,10 @@ def execute(contender, server, folder, clients, *options):
         *["--log", "--log-prefix", folder / "transactions", *options],
     )
     samples, transactions = [], []
-    with open(folder / "pgbench.log", "w+") as output, subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-    ) as process:
+    with (
+        open(folder / "pgbench.log", "w+") as output,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
+    ):
         try:
             while process.poll() is None:
                 samples.append((time.time(), contender.cpu_seconds()))

@@ -105,7 +105,8 @@ def discard(query, _, port):
 
 def idle(contender, _):
     """1,000 sessions that ask once and then do nothing. Before that PgBouncer has no server connection for them."""
-    return {"memory": kib for _, kib in idle_growths(contender, [1000], lambda session: session.query("SELECT 1"))}
+    ((_, kib),) = idle_growths(contender, [1000], lambda session: session.query("SELECT 1"))
+    return {"memory": kib}
 
 
 def idle_growths(contender, counts, begin=lambda _: None):
@@ -117,8 +118,9 @@ def idle_growths(contender, counts, begin=lambda _: None):
         time.sleep(SETTLE_SECONDS)
         before = memory_kib(contender.pid)
         for count in counts:
-            for opened in range(opened + 1, count + 1):
+            for _ in range(count - opened):
                 begin(sessions.enter_context(contextlib.closing(Session(contender.port))))
+            opened = count
             time.sleep(SETTLE_SECONDS)
             yield count, (memory_kib(contender.pid) - before) / count
 
