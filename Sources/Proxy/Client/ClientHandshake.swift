@@ -19,6 +19,7 @@ final class ClientHandshake: Stage {
     private var hasSpoken = false
     private var sslAnswered = false
     private var gssAnswered = false
+    private var timer = StageTimer()
 
     init(_ id: SessionID, _ worker: Worker, client accepted: AcceptedSocket) {
         client = worker.loop.adopt(accepted)
@@ -28,7 +29,7 @@ final class ClientHandshake: Stage {
 
     /// Begins to listen to the client, and takes what it has said already; the stage may be over after this.
     func begin() {
-        setTimer(after: worker.configuration.listen.authenticationTimeout) { [unowned self] in
+        timer.set(worker.loop, after: worker.configuration.listen.authenticationTimeout) { [unowned self] in
             let awaited = isEncrypting ? "TLS handshake" : "start-up packet"
             worker.logThrottled(.info, "no \(awaited) in time", logMetadata)
             end(.authenticationTimeout)
@@ -44,6 +45,8 @@ final class ClientHandshake: Stage {
         if isEncrypting { return end(.shutdown) }
         refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
     }
+
+    override func letGo() { timer.cancel() }
 
     override func close() { client.close() }
 

@@ -16,10 +16,12 @@ final class LingeringClose: Stage {
     private let client: any StreamSocket
     private let reason: EndReason
     private var buffer: SendBuffer
+    private var timer = StageTimer()
+    private let key: CancelKey?
 
     /// - Parameter buffer: what is left for the client.
     init(after previous: Stage, _ client: any StreamSocket, _ buffer: SendBuffer, _ reason: EndReason) {
-        (self.client, self.buffer, self.reason) = (client, buffer, reason)
+        (self.client, self.buffer, self.reason, key) = (client, buffer, reason, previous.cancelKey)
         super.init(after: previous)
         client.owner = self
         noteBusy(false)
@@ -34,11 +36,11 @@ final class LingeringClose: Stage {
             if buffer.flush(to: client) != nil { return end(reason) }
             if buffer.isStalled {
                 client.interest = [.close, .write]
-                setTimer(after: Self.stalledTimeout) { [unowned self] in end(reason) }
+                timer.set(worker.loop, after: Self.stalledTimeout) { [unowned self] in end(reason) }
             } else {
                 client.shutdownSending()
                 client.interest = .read
-                setTimer(after: Self.lingerTimeout) { [unowned self] in end(reason) }
+                timer.set(worker.loop, after: Self.lingerTimeout) { [unowned self] in end(reason) }
             }
         }
         if readiness.contains(.closed) { return end(reason) }
@@ -49,7 +51,11 @@ final class LingeringClose: Stage {
         }
     }
 
+    override func letGo() { timer.cancel() }
+
     override func close() { client.close() }
+
+    override var cancelKey: CancelKey? { key }
 
     override var name: String { "closing" }
 

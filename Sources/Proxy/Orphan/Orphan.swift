@@ -15,6 +15,7 @@ final class Orphan: Stage {
     private let cancelRoute: CancelRoute?
     private var filter: LoginFilter?
     private let droppedAt: MonotonicTime
+    private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
     /// Its connection is closed by others.
     private var hasLeftServer = false
@@ -63,6 +64,8 @@ final class Orphan: Stage {
     }
 
     override func shutDown() { perform(conversation.state.graceCutShort(at: sinceDrop)) }
+
+    override func letGo() { timer.cancel() }
 
     override func close() {
         // One that is written goes on; nobody waits for it any more.
@@ -166,7 +169,7 @@ extension Orphan {
     }
 
     private func wake(at time: Duration) {
-        setTimer(after: max(time - sinceDrop, .zero)) { [unowned self] in
+        timer.set(worker.loop, after: max(time - sinceDrop, .zero)) { [unowned self] in
             perform(conversation.state.timePassed(at: sinceDrop))
         }
     }

@@ -28,14 +28,12 @@ class Stage: SocketOwner {
     // What was counted and taken, and is given back once, by the stage at which the connection ends.
     /// Since when the server owes something, which the gauge of busy sessions counts.
     private final var busySince: MonotonicTime?
-    /// By which clients' own cancels find the way to this session's server.
-    private final var listedKey: CancelKey?
+    /// Clients' own cancels find the way to this session's server by `cancelKey`.
+    private final var isListed = false
     /// A place within `max_sessions` is taken.
     private final var hasPlace = false
     /// It has ended, or another stage has taken over, and with it all that is to be given back.
     private(set) final var isOver = false
-    /// The one thing the stage waits for in time.
-    private final var timer: (any ScheduledTimer)?
 
     /// The first stage.
     init(_ id: SessionID, _ worker: Worker, clientAddress: SocketAddress) {
@@ -55,11 +53,11 @@ class Stage: SocketOwner {
         openedAt = previous.openedAt
         identity = previous.identity
         busySince = previous.busySince
-        listedKey = previous.listedKey
+        isListed = previous.isListed
         hasPlace = previous.hasPlace
         precondition(!previous.isOver, "a stage is followed by one other")
         previous.isOver = true
-        previous.cancelTimer()
+        previous.letGo()
         worker.replace(previous, by: self)
     }
 
@@ -67,8 +65,11 @@ class Stage: SocketOwner {
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {}
 
-    /// Closes what the stage owns. It is over.
+    /// Closes what the stage owns. It is over, and `letGo` has been called.
     func close() {}
+
+    /// Waits for nothing any more.
+    func letGo() {}
 
     /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
     func shutDown() {}
@@ -83,7 +84,7 @@ class Stage: SocketOwner {
     var name: String { "" }
 
     /// Of the session's backend, once it is known.
-    var cancelKey: CancelKey? { listedKey }
+    var cancelKey: CancelKey? { nil }
 
     var encryption: SessionSnapshot.Encryption { .none }
 
@@ -97,7 +98,7 @@ class Stage: SocketOwner {
         guard !isOver else { return }
         isOver = true
         worker.log.debug("session ended", metadata: logMetadata(["reason": "\(reason.rawValue)"]))
-        cancelTimer()
+        letGo()
         close()
         giveBack()
         worker.counters.sessionsEnded[reason].add()
@@ -119,7 +120,7 @@ extension Stage {
     /// Lets clients' own cancels find the session.
     final func list(_ key: CancelKey, _ route: CancelRoute) {
         worker.keys.enter(key, route)
-        listedKey = key
+        isListed = true
     }
 
     /// As noted last.
@@ -138,7 +139,7 @@ extension Stage {
     private final func giveBack() {
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
-        if let listedKey { worker.keys.leave(listedKey) }
+        if isListed, let cancelKey { worker.keys.leave(cancelKey) }
         worker.counters.sessionsActive.add(-1)
     }
 }
@@ -182,16 +183,17 @@ extension SessionSnapshot.Encryption {
     }
 }
 
-// MARK: - Time
+/// The one thing that a stage waits for in time.
+struct StageTimer {
+    private var timer: (any ScheduledTimer)?
 
-extension Stage {
-    /// Arms the stage's timer, in place of what it waited for.
-    final func setTimer(after delay: Duration, _ body: @escaping () -> Void) {
+    /// Arms it, in place of what was waited for.
+    mutating func set(_ loop: any EventLoop, after delay: Duration, _ body: @escaping () -> Void) {
         timer?.cancel()
-        timer = worker.loop.schedule(after: delay, body)
+        timer = loop.schedule(after: delay, body)
     }
 
-    final func cancelTimer() {
+    mutating func cancel() {
         timer?.cancel()
         timer = nil
     }
