@@ -29,8 +29,8 @@ unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
 # What is installed names the paths of this installation.
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts matrix places lint format \
-	sanitize fuzz mutants install uninstall dist clean
+.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts reference matrix places lint \
+	format sanitize fuzz mutants install uninstall dist clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -83,6 +83,10 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests 2>&1 | scripts/failures-last
 	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests 2>&1 | scripts/failures-last
+
+reference: ## write conf/pgleash.conf and docs/configuration.md from the table of settings in Sources/Settings
+	$(COMPILE) --build-tests
+	PGLEASH_WRITE_REFERENCE=1 $(SWIFT) test --skip-build --filter 'The reference of settings'
 
 record-counts: build ## count what pgleash costs, and record it in Tests/Recorded
 	@scripts/install-dependencies test

@@ -2,18 +2,6 @@
 
 import PostgresProtocol
 
-func set<Value>(_ place: inout Value, _ value: Value?) -> Bool {
-    guard let value else { return false }
-    place = value
-    return true
-}
-
-func set<Value>(_ place: inout Value?, _ value: Value?) -> Bool {
-    guard let value else { return false }
-    place = value
-    return true
-}
-
 /// Whether it is written as in postgresql.conf, in quotes or with a comment behind it, which would become part of it.
 func isMisread(_ value: String) -> Bool { isQuoted(value) || hasComment(value, marks: ["#"]) }
 

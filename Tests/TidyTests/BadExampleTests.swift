@@ -115,23 +115,6 @@ import Testing
         #expect(try places("there are sources and tests to look at", [:]) == ["Sources:1", "Tests:1"])
     }
 
-    @Test func `finds keys that are not documented, and documented ones that are not there`() throws {
-        var files = [
-            "Sources/Settings/Setting.swift":
-                "Setting(section: \"a\", key: \"x\")\nSetting(section: \"b\", key: \"x\")\n",
-            "conf/pgleash.conf": "[a]\nx = 1\n[b]\n#x = 2\n",
-            "README.md": "| `[a]` | `x` | 1 | what |\n| `[b]` | `x` | 2 | what |\n",
-        ]
-        let rule = "pgleash.conf and README have every key, and no other"
-        #expect(try places(rule, files) == [])
-        files["conf/pgleash.conf"] = "[a]\nx = 1\n# x = 2 in prose\ny = 3\n"
-        #expect(try places(rule, files) == ["Sources/Settings/Setting.swift:2", "conf/pgleash.conf:4"])
-        files["conf/pgleash.conf"] = "[a]\nx = 1\n[b]\n#x = 2\n"
-        files["README.md"] = "| `[a]` | `x` | 1 | what |\n| | `z` | 1 | what |\n"
-        #expect(try places(rule, files) == ["README.md:2", "Sources/Settings/Setting.swift:2"])
-        #expect(try places(rule, [:]) == ["README.md:1", "conf/pgleash.conf:1"])
-    }
-
     @Test func `finds metrics that are not documented, and documented ones that are not there`() throws {
         let files = [
             "Sources/Telemetry/Metrics.swift": "Metric(\"pgleash_a_total\")\n    \"pgleash_b\", .gauge\n",

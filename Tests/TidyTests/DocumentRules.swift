@@ -2,11 +2,6 @@
 // they name nothing else.
 
 let documentRules: [Rule] = [
-    Rule("pgleash.conf and README have every key, and no other") { tree in
-        let settings = named(in: tree, settingsPath) { $0.firstMatch(of: settingPattern).map { "[\($0.1)] \($0.2)" } }
-        return compare(settings, configurationKeys(tree), "key", configurationPath)
-            + compare(settings, documentedKeys(tree), "key", readmePath)
-    },
     Rule("README has every metric, and no other") { tree in
         let metrics = named(in: tree, metricsPath) { $0.firstMatch(of: /"(pgleash_\w+)"/).map { String($0.1) } }
         let documented = named(in: tree, readmePath) { line in
@@ -45,16 +40,12 @@ let documentRules: [Rule] = [
     },
 ]
 
-private let settingsPath = "Sources/Settings/Setting.swift"
 private let metricsPath = "Sources/Telemetry/Metrics.swift"
 private let versionPath = "Sources/Proxy/Process/Version.swift"
-private let configurationPath = "conf/pgleash.conf"
 private let architecturePath = "docs/architecture.md"
 private let readmePath = "README.md"
 private let bugsPath = "Tests/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
-
-nonisolated(unsafe) private let settingPattern = /section: "(\w+)", key: "(\w+)"/
 
 /// Something that has a name, and where it has it.
 private struct Name {
@@ -92,25 +83,6 @@ private func compare(_ sources: [Name], _ documents: [Name], _ kind: String, _ d
         .map { Finding($0.file, $0.line, "\(kind) \($0.name) is not in \(document)") }
         + documents.filter { !inSources.contains($0.name) }
         .map { Finding($0.file, $0.line, "\(kind) \($0.name) is not in the sources") }
-}
-
-/// The keys of the configuration file, those that are commented out included.
-private func configurationKeys(_ tree: Tree) -> [Name] {
-    var section = ""
-    return named(in: tree, configurationPath) { line in
-        if let match = line.firstMatch(of: /^\[(\w+)\]/) { section = String(match.1) }
-        return line.firstMatch(of: /^#?(\w+) *=/).map { "[\(section)] \($0.1)" }
-    }
-}
-
-/// The keys of README's table, whose first column is empty where the section goes on.
-private func documentedKeys(_ tree: Tree) -> [Name] {
-    var section = ""
-    return named(in: tree, readmePath) { line in
-        guard let match = line.firstMatch(of: /^\| (?:`\[(\w+)\]` )?\| `(\w+)` \|/) else { return nil }
-        if let named = match.1 { section = String(named) }
-        return "[\(section)] \(match.2)"
-    }
 }
 
 /// The folders of the architecture's table.

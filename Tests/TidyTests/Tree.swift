@@ -14,7 +14,7 @@ struct Tree: Sendable {
             .deletingLastPathComponent()
         var files: [String: String] = [:]
         for path in [
-            "README.md", "CHANGELOG.md", "conf/pgleash.conf", "docs/architecture.md", "Package.swift",
+            "README.md", "CHANGELOG.md", "docs/architecture.md", "Package.swift",
             "Tests/Mutants/seeded-bugs.txt",
         ] {
             files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)

@@ -1,0 +1,92 @@
+// Writes conf/pgleash.conf and docs/configuration.md from the table of settings; `make reference` updates the files.
+
+extension Configuration {
+    /// conf/pgleash.conf: every key with its default.
+    package static var exampleFile: String {
+        let heading = comment(
+            """
+            pgleash.conf: every key with its default. pgleash reads the file at start; `pgleash --check-config` says \
+            what is wrong with it. Times take a unit of postgresql.conf: us, ms, s, min, h, d; without one they are \
+            seconds, where nothing else is said. A comment has a line of its own, and values stand without quotes. \
+            Several values are separated by commas.
+            """
+        )
+        return heading
+            + bySection.map { name, settings in
+                "\n[\(name)]\n" + settings.map(\.fileEntry).joined(separator: "\n")
+            }.joined()
+    }
+
+    /// docs/configuration.md.
+    package static var reference: String {
+        """
+        # Configuration
+
+        [conf/pgleash.conf](../conf/pgleash.conf) has the same keys with their defaults, as a file to begin with.
+        Command-line options override the configuration file, which overrides the defaults.
+
+        - A key stands in the section that is named here. A key that stands twice counts where it stands last.
+        - Values stand without quotes, and a comment has a line of its own. Several values are separated by commas.
+        - Times take a unit of `postgresql.conf`: `us`, `ms`, `s`, `min`, `h`, `d`. Without a unit they are seconds,
+          where nothing else is said. Sizes take one of `B`, `kB`, `MB`, `GB`, `TB`.
+        - A change takes effect at a restart. Where SIGHUP is named, pgleash also reads the file again that the key
+          names, for the connections to come.
+
+        """
+            + bySection.map { name, settings in
+                "\n## [\(name)]\n\n" + settings.map(\.documentEntry).joined(separator: "\n")
+            }.joined()
+    }
+
+    private static var bySection: [(name: String, settings: [Setting])] {
+        Setting.all.reduce(into: []) { sections, setting in
+            if sections.last?.name != setting.section { sections.append((setting.section, [])) }
+            sections[sections.count - 1].settings.append(setting)
+        }
+    }
+}
+
+extension Setting {
+    private var value: String? { defaultWords == nil ? text(Configuration()) : nil }
+
+    fileprivate var fileEntry: String {
+        let words = defaultWords.map { " The default is \($0)." } ?? ""
+        let line = value.map { "\(key) = \($0)" } ?? "#\(key) = \(example ?? "")"
+        return comment("\(meaning)\(words) Allowed: \(allowed).") + line + "\n"
+    }
+
+    fileprivate var documentEntry: String {
+        let standard = value.map { "`\($0)`" } ?? defaultWords ?? "none"
+        let effect = isReread ? "restart; SIGHUP for the contents of the file" : "restart"
+        return """
+            ### `\(key)`
+
+            \(wrapped(meaning))
+
+            - Default: \(standard)
+            - Allowed: \(allowed)
+            - Takes effect: \(effect)
+
+            """
+    }
+}
+
+private let lineLength = 118
+
+private func comment(_ text: String) -> String { lines(of: text).map { "# \($0)\n" }.joined() }
+
+private func wrapped(_ text: String) -> String { lines(of: text).joined(separator: "\n") }
+
+/// The words of `text` in lines that a comment or a paragraph has room for.
+private func lines(of text: String) -> [String] {
+    text.split(separator: " ").reduce(into: [""]) { lines, word in
+        let line = lines[lines.count - 1]
+        if line.isEmpty {
+            lines[lines.count - 1] = String(word)
+        } else if line.count + 1 + word.count <= lineLength {
+            lines[lines.count - 1] = "\(line) \(word)"
+        } else {
+            lines.append(String(word))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// The keys of [cancel], [metrics] and [pgleash].
+
+extension Setting {
+    static let cancel: [Setting] = [
+        Setting(
+            "cancel", "timeout", \.cancel.timeout, .duration(.seconds(1)...(.seconds(3600))),
+            """
+            The time from a client's disconnect during which its query is cancelled again and again before pgleash \
+            gives up.
+            """
+        ),
+        Setting(
+            "cancel", "attempt_timeout", \.cancel.attemptTimeout, .duration(.milliseconds(100)...(.seconds(60))),
+            "The maximum time for one CancelRequest to reach the server."
+        ),
+        Setting(
+            "cancel", "max_concurrent", \.cancel.maxConcurrent, .integer(1...1000),
+            """
+            The number of CancelRequests that are on their way to one address of the server at the same time, as the \
+            server starts a process for each. The others wait.
+            """
+        ),
+        Setting(
+            "cancel", "grace", \.cancel.grace, .duration(.zero...(.seconds(3600))),
+            allowed: "0 to 1h, less than timeout",
+            """
+            The time from a client's disconnect before the first CancelRequest. A query that ends within it is not \
+            cancelled.
+            """
+        ),
+        Setting(
+            "cancel", "exclude_user", \.cancel.exclusion.users, .names, example: "etl",
+            """
+            Users in whose sessions nothing is cancelled, as the client gives the name when it connects. Of longer \
+            names the 63 bytes that PostgreSQL keeps are compared. A client can exclude its own session with -c \
+            pgleash.cancel=off in its options.
+            """
+        ),
+        Setting(
+            "cancel", "exclude_database", \.cancel.exclusion.databases, .names, example: "archive",
+            "Databases in whose sessions nothing is cancelled."
+        ),
+        Setting(
+            "cancel", "exclude_application_name", \.cancel.exclusion.applicationNames, .names, example: "nightly",
+            "Application names in whose sessions nothing is cancelled, as given when the client connects."
+        ),
+        Setting(
+            "cancel", "read_ahead", \.cancel.readAhead, .size(0...(1 << 40)),
+            """
+            The memory, for all sessions together, for what clients send while their servers don't read. Only after \
+            these bytes can the end of such a client be seen. One session may take all of it; 0 turns it off.
+            """
+        ),
+    ]
+
+    static let process: [Setting] = [
+        Setting(
+            "metrics", "file", \.metricsFile, .path, example: "/run/pgleash/pgleash.prom",
+            """
+            The file that SIGUSR1 writes the report to, in place of standard error. It is replaced in one step and \
+            keeps its mode and owner. What is not a regular file is left alone.
+            """
+        ),
+        Setting(
+            "pgleash", "workers", \.workers, .integer(Configuration.workerBounds),
+            defaultWords: "the number of processors, at most 4", example: "4",
+            "The number of threads that relay."
+        ),
+        Setting(
+            "pgleash", "log_level", \.logLevel, .level,
+            "The least severe level that is logged to standard error."
+        ),
+    ]
+}

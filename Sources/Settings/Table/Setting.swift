@@ -1,0 +1,81 @@
+// One key of the configuration file: what it means, what is allowed, and where its value goes. The table of all keys is
+// in the files beside this one; parsing, error messages, conf/pgleash.conf and docs/configuration.md come from it.
+
+/// One key of the configuration file. Names and units are those of libpq and postgresql.conf where these have one.
+package struct Setting: Sendable {
+    let section: String
+    let key: String
+    /// What is allowed, as error messages and the reference say it.
+    let allowed: String
+    /// The value is a time, with a unit.
+    let isTime: Bool
+    /// What the setting does, in whole sentences.
+    let meaning: String
+    /// The default in words, where it depends on the machine.
+    let defaultWords: String?
+    /// What pgleash.conf shows, commented out, where there is no default value.
+    let example: String?
+    /// The value names a file that is read again at SIGHUP.
+    let isReread: Bool
+    /// Sets the value; false when it is not allowed.
+    let apply: @Sendable (inout Configuration, String) -> Bool
+    /// The value as it stands in the file; nil where there is none.
+    let text: @Sendable (Configuration) -> String?
+
+    init<Value: Sendable>(
+        _ section: String,
+        _ key: String,
+        _ place: any WritableKeyPath<Configuration, Value> & Sendable,
+        _ kind: Kind<Value>,
+        allowed: String? = nil,
+        defaultWords: String? = nil,
+        example: String? = nil,
+        isReread: Bool = false,
+        _ meaning: String
+    ) {
+        self.section = section
+        self.key = key
+        self.allowed = allowed ?? kind.allowed
+        self.meaning = meaning
+        self.defaultWords = defaultWords
+        self.example = example
+        self.isReread = isReread
+        isTime = kind.isTime
+        apply = { configuration, text in
+            guard let value = kind.parse(text) else { return false }
+            configuration[keyPath: place] = value
+            return true
+        }
+        text = { kind.text($0[keyPath: place]) }
+    }
+
+    /// All keys, in the order of the file.
+    static let all = listen + server + cancel + process
+
+    /// What else an error may say of a value that is not allowed; nil where `allowed` says it all.
+    func hint(for value: String) -> String? {
+        if hasComment(value, marks: ["#", ";"]) { return "a comment needs a line of its own" }
+        if value.contains(where: isQuote) { return "values stand without quotes" }
+        return isTime && !hasTimeUnit(value) ? "a time is a whole number with us, ms, s, min, h or d" : nil
+    }
+}
+
+extension Setting {
+    /// How values of one kind are read and written.
+    struct Kind<Value: Sendable>: Sendable {
+        let allowed: String
+        var isTime = false
+        /// Nil for what is not allowed.
+        let parse: @Sendable (String) -> Value?
+        /// Nil where there is no value.
+        let text: @Sendable (Value) -> String?
+    }
+}
+
+extension Configuration {
+    /// Sets a key to what a command-line option says; false when that is not allowed.
+    package mutating func apply(_ value: String, to key: String, in section: String) -> Bool {
+        guard let setting = Setting.all.first(where: { $0.section == section && $0.key == key }) else { return false }
+        return setting.apply(&self, value)
+    }
+}

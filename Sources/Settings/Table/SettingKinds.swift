@@ -1,0 +1,139 @@
+// The kinds of values that settings have, with their bounds and units.
+
+import Logging
+import PostgresProtocol
+import TLS
+
+extension Setting.Kind where Value: FixedWidthInteger {
+    static func integer(_ bounds: ClosedRange<Value>) -> Self {
+        Self(
+            allowed: "\(bounds.lowerBound) to \(bounds.upperBound)",
+            parse: { Settings.integer($0, bounds) },
+            text: { "\($0)" }
+        )
+    }
+}
+
+extension Setting.Kind where Value == Int {
+    /// Bytes.
+    static func size(_ bounds: ClosedRange<Int>) -> Self {
+        Self(
+            allowed: "\(sizeText(bounds.lowerBound)) to \(sizeText(bounds.upperBound)), with a unit: B, kB, MB, GB, TB",
+            parse: { Settings.size($0, bounds) },
+            text: { sizeText($0) }
+        )
+    }
+}
+
+extension Setting.Kind where Value == Duration {
+    static func duration(_ bounds: ClosedRange<Duration>) -> Self {
+        Self(
+            allowed: "\(durationText(bounds.lowerBound)) to \(durationText(bounds.upperBound))",
+            isTime: true,
+            parse: { Settings.duration($0, bounds) },
+            text: { durationText($0) }
+        )
+    }
+
+    /// What the kernel counts in whole seconds.
+    static let wholeSeconds = Self(
+        allowed: "0 to 32767s, whole seconds", isTime: true, parse: { seconds($0) }, text: { durationText($0) }
+    )
+
+    /// What postgresql.conf counts in milliseconds.
+    static let milliseconds = Self(
+        allowed: "0 to 1d", isTime: true, parse: { Settings.milliseconds($0) }, text: { durationText($0) }
+    )
+}
+
+extension Setting.Kind where Value: CaseIterable & RawRepresentable<String> {
+    /// A word of an enumeration.
+    static var choice: Self {
+        Self(allowed: choices(of: Value.self), parse: { Value(rawValue: $0) }, text: { $0.rawValue })
+    }
+}
+
+extension Setting.Kind where Value == TLSVersion? {
+    static let version = Self(
+        allowed: choices(of: TLSVersion.self),
+        parse: { text in TLSVersion(rawValue: text).map { Optional($0) } },
+        text: { $0?.rawValue }
+    )
+}
+
+extension Setting.Kind where Value == Bool {
+    /// libpq's way to write it.
+    static let flag = Self(allowed: "0 or 1", parse: { ["0": false, "1": true][$0] }, text: { $0 ? "1" : "0" })
+}
+
+extension Setting.Kind where Value == String {
+    static let ciphers = Self(
+        allowed: "a list of OpenSSL's ciphers", parse: { $0.isEmpty ? nil : $0 }, text: { $0 }
+    )
+}
+
+extension Setting.Kind where Value == String? {
+    static let path = Self(
+        allowed: absolutePath, parse: { value in Settings.path(value).map { Optional($0) } }, text: { $0 }
+    )
+}
+
+extension Setting.Kind where Value == TLSClientOptions.Authorities? {
+    static let authorities = Self(
+        allowed: absolutePath + ", or \"system\"",
+        parse: { $0 == "system" ? .some(.system) : Settings.path($0).map { .file($0) } },
+        text: { authorities in
+            switch authorities {
+            case .system: "system"
+            case .file(let path): path
+            case nil: nil
+            }
+        }
+    )
+}
+
+extension Setting.Kind where Value == [String] {
+    static let hosts = Self(
+        allowed: hostList,
+        parse: { $0.contains("*") ? nil : Settings.hosts($0) },
+        text: { $0.joined(separator: ",") }
+    )
+    static let hostsOrAll = Self(
+        allowed: hostList + ", or \"*\"", parse: { Settings.hosts($0) }, text: { $0.joined(separator: ",") }
+    )
+}
+
+extension Setting.Kind where Value == Set<Identifier> {
+    /// There is no default, and no way back from an identifier to its text.
+    static let names = Self(
+        allowed: "names separated by commas, without quotes", parse: { Settings.names($0) }, text: { _ in nil }
+    )
+}
+
+extension Setting.Kind where Value == Logger.Level {
+    static let level = Self(
+        allowed: Logger.Level.allCases.map(\.rawValue).joined(separator: ", "),
+        parse: { Logger.Level(rawValue: $0.lowercased()) },
+        text: { $0.rawValue }
+    )
+}
+
+private let absolutePath = "an absolute path"
+private let hostList =
+    "addresses, host names or socket directories, separated by commas; the port has a key of its own"
+
+/// A time with the largest of the units d, h, s and ms that it is a whole number of.
+func durationText(_ duration: Duration) -> String {
+    if duration == .zero { return "0" }
+    let units: [(Duration, String)] = [(.seconds(86_400), "d"), (.seconds(3600), "h"), (.seconds(1), "s")]
+    let (unit, name) = units.first { duration / $0.0 == (duration / $0.0).rounded() } ?? (.milliseconds(1), "ms")
+    return "\(Int((duration / unit).rounded()))\(name)"
+}
+
+/// Bytes with the largest unit that they are a whole number of.
+func sizeText(_ bytes: Int) -> String {
+    if bytes == 0 { return "0" }
+    let units = [(1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")]
+    let (unit, name) = units.first { bytes % $0.0 == 0 } ?? (1, "B")
+    return "\(bytes / unit)\(name)"
+}

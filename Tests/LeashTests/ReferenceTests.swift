@@ -1,0 +1,32 @@
+// The files that are written from the table of settings.
+
+import Foundation
+import Settings
+import Testing
+
+@Suite struct `The reference of settings` {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// With `PGLEASH_WRITE_REFERENCE` set it writes the files instead: `make reference`.
+    @Test(arguments: [
+        ("conf/pgleash.conf", Configuration.exampleFile), ("docs/configuration.md", Configuration.reference),
+    ])
+    func `is up to date`(path: String, text: String) throws {
+        let file = Self.root.appending(path: path)
+        if ProcessInfo.processInfo.environment["PGLEASH_WRITE_REFERENCE"] != nil {
+            try text.write(to: file, atomically: true, encoding: .utf8)
+        }
+        let written = try String(contentsOf: file, encoding: .utf8)
+        #expect(written == text, "`make reference` brings \(path) up to date")
+    }
+
+    @Test func `gives the defaults as a file that changes nothing`() throws {
+        let read = try Configuration(parsing: Configuration.exampleFile, file: "pgleash.conf")
+        let again = try Configuration(parsing: "", file: "pgleash.conf")
+        #expect("\(read.listen)" == "\(again.listen)")
+        #expect("\(read.server)" == "\(again.server)")
+        #expect("\(read.cancel)" == "\(again.cancel)")
+        #expect(read.logLevel == again.logLevel)
+    }
+}
