@@ -16,14 +16,16 @@ extension SessionState {
     /// The server closed its side, or the connection to it broke.
     ///
     /// Of a client that is still there, what runs may go on for the grace from now, which the caller knows.
+    ///
+    /// - Parameter now: since the drop; it counts for nothing while the client is there.
     package func serverClosed(at now: Duration) -> Action {
         guard mayRunUnseen else {
             if let reaper { return .reap(reaper.serverClosed()) }
             return .end(tracker.hasTerminated ? .clientTerminated : .serverClosed)
         }
-        if tracker.cancelKey == nil { return orphan == nil ? .end(.serverClosed) : .reap(.end(.noKey)) }
+        if tracker.cancelKey == nil { return drop == nil ? .end(.serverClosed) : .reap(.end(.noKey)) }
         // A pooler forgets the key at the end of the stream.
-        if orphan?.hasEndedStream == true { return .reap(.end(.unconfirmed)) }
+        if drop?.hasEndedStream == true { return .reap(.end(.unconfirmed)) }
         return .lose(loss(after: reaper?.graceLeft(at: now) ?? .zero))
     }
 

@@ -13,9 +13,9 @@ extension SessionState {
 
     /// To be asked after each event of a session that is being reaped.
     package mutating func nextEnding(at now: Duration) -> Ending {
-        guard let orphan, !orphan.hasEndedStream, !tracker.isAtRest, !tracker.hasSentTerminate else { return .nothing }
-        if mustEndStream(orphan) { return endStream(at: now) }
-        guard !orphan.isCut, !tracker.owed.isStartingUp else { return .nothing }
+        guard let drop, !drop.hasEndedStream, !tracker.isAtRest, !tracker.hasSentTerminate else { return .nothing }
+        if mustEndStream(drop) { return endStream(at: now) }
+        guard !drop.isCut, !tracker.owed.isStartingUp else { return .nothing }
         let bytes = tracker.conclude()
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
@@ -25,33 +25,34 @@ extension SessionState {
     /// Where the record is sure that something runs, nothing is asked: a Query may yet become a copy, and PgBouncer
     /// loses count of the answers to what is sent before its end. Another client would get the answer to the probe.
     package mutating func probe(at now: Duration) -> Ending {
-        let owed = tracker.owed
-        guard let orphan, !orphan.hasEndedStream, !owed.isStartingUp, !tracker.hasSentTerminate, !tracker.isCopyingOut
+        guard let drop, !drop.hasEndedStream, !tracker.owed.isStartingUp, !tracker.isCopyingOut,
+            !tracker.hasSentTerminate
         else { return .nothing }
-        if orphan.isCut { return owed.awaitsClient || owed.isDoubtful ? endStream(at: now) : .nothing }
-        return owed.isDoubtful ? .send(tracker.probe()) : .nothing
+        let isDoubtful = tracker.owed.isDoubtful
+        if drop.isCut { return tracker.owed.awaitsClient || isDoubtful ? endStream(at: now) : .nothing }
+        return isDoubtful ? .send(tracker.probe()) : .nothing
     }
 
     private mutating func endStream(at now: Duration) -> Ending {
-        orphan?.hasEndedStream = true
-        orphan?.reaper.streamEnded(at: now)
+        drop?.hasEndedStream = true
+        drop?.reaper.streamEnded(at: now)
         return .endStream
     }
 
     /// The server can be told of the session's end by Terminate: it has whole messages only.
     package var canTerminate: Bool {
-        guard let orphan else { return false }
-        return !orphan.isCut && !orphan.hasEndedStream && !tracker.hasSentTerminate
+        guard let drop else { return false }
+        return !drop.isCut && !drop.hasEndedStream && !tracker.hasSentTerminate
     }
 
-    private func mustEndStream(_ orphan: Orphan) -> Bool {
+    private func mustEndStream(_ drop: Drop) -> Bool {
         // The server waits for a password that nobody will send, or has one and goes on.
         if tracker.owed.isStartingUp { return tracker.isAskedForPassword }
         // Requests that it has as a whole it answers.
-        guard orphan.isCut, tracker.owed.awaitsClient else { return false }
+        guard drop.isCut, tracker.owed.awaitsClient else { return false }
         // What runs is cancelled first, as a pooler would let it run on; the reaper's probe ends the stream where
         // nothing shows that. Where nothing runs, or what runs may go on, the server learns of the client's end as
         // early as it would without pgleash.
-        return tracker.isWaitingForClient || orphan.reaper.hasGrace || cancelTiming == .never
+        return tracker.isWaitingForClient || drop.reaper.hasGrace || cancelTiming == .never
     }
 }

@@ -16,7 +16,7 @@ package struct SessionState: Hashable, Sendable {
     }
 
     /// What is known of a session whose client is gone.
-    struct Orphan: Hashable, Sendable {
+    struct Drop: Hashable, Sendable {
         var reaper: Reaper
         /// The client left within a message, so nothing can be said after it.
         let isCut: Bool
@@ -28,7 +28,7 @@ package struct SessionState: Hashable, Sendable {
     /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
     private indirect enum Reaping: Hashable, Sendable {
         case none
-        case begun(Orphan)
+        case begun(Drop)
     }
 
     /// What is known from the messages that passed.
@@ -62,10 +62,10 @@ package struct SessionState: Hashable, Sendable {
     }
 
     /// Set at the drop.
-    package var reaper: Reaper? { orphan?.reaper }
+    package var reaper: Reaper? { drop?.reaper }
 
-    var orphan: Orphan? {
-        get { if case .begun(let orphan) = reaping { orphan } else { nil } }
+    var drop: Drop? {
+        get { if case .begun(let drop) = reaping { drop } else { nil } }
         set { reaping = newValue.map { .begun($0) } ?? .none }
     }
 
@@ -74,8 +74,8 @@ package struct SessionState: Hashable, Sendable {
 
     /// What the server warned of since it was sent a cancel: most often that a commit did not wait for its standby.
     package mutating func takeWarning() -> ServerMessage? {
-        guard let warning = orphan?.warning else { return nil }
-        orphan?.warning = nil
+        guard let warning = drop?.warning else { return nil }
+        drop?.warning = nil
         return warning
     }
 }
@@ -96,7 +96,7 @@ extension SessionState {
         timeout: Duration,
         grace: Duration = .zero
     ) -> Action {
-        precondition(orphan == nil, "a client drops once")
+        precondition(drop == nil, "a client drops once")
         let kind = tracker.hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
         dropKind = kind
         if tracker.isAtRest || onlyStreams { return .end(kind.idleEnd) }
@@ -107,47 +107,47 @@ extension SessionState {
         if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
         tracker.observe()
         let step = cancelKey?.processID ?? 0
-        var orphan = Orphan(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
+        var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
         // The server waits for its client alone, and `nextEnding` ends that.
-        if tracker.isWaitingForClient { orphan.reaper.restIsNear(at: .zero) }
-        defer { self.orphan = orphan }
+        if tracker.isWaitingForClient { drop.reaper.restIsNear(at: .zero) }
+        defer { self.drop = drop }
         if isExcluded { return .reap(.end(.excluded)) }
-        if cancelKey != nil { return .reap(orphan.reaper.begin(cancelTiming, at: .zero)) }
-        return .reap(owed.isStartingUp ? orphan.reaper.beginWithoutKey() : .end(.noKey))
+        if cancelKey != nil { return .reap(drop.reaper.begin(cancelTiming, at: .zero)) }
+        return .reap(owed.isStartingUp ? drop.reaper.beginWithoutKey() : .end(.noKey))
     }
 
     /// Bytes of the server were scanned while the session is being reaped.
     ///
     /// - Parameter now: since the drop, as in all that follows.
     package mutating func serverAnsweredWhileReaping(at now: Duration) -> Reaper.Action {
-        guard var orphan else { return .none }
-        defer { self.orphan = orphan }
+        guard var drop else { return .none }
+        defer { self.drop = drop }
         let seen = tracker.takeObservation()
-        if seen.hasFailed { orphan.reaper.serverFailed(isOfCancel: seen.hasCancelled) }
-        if orphan.reaper.hasCancelled, let warning = seen.warning { orphan.warning = warning }
+        if seen.hasFailed { drop.reaper.serverFailed(isOfCancel: seen.isOfCancel) }
+        if drop.reaper.hasCancelled, let warning = seen.warning { drop.warning = warning }
         let (isAtRest, timing) = (tracker.isAtRest, cancelTiming)
-        if !orphan.reaper.hasBegun {
+        if !drop.reaper.hasBegun {
             // The key comes only to who is authenticated, and before the first ReadyForQuery or never.
             if isAtRest { return .end(.finished) }
             if tracker.cancelKey == nil { return tracker.owed.isStartingUp ? .none : .end(.noKey) }
-            return orphan.reaper.begin(timing, at: now)
+            return drop.reaper.begin(timing, at: now)
         }
-        if seen.hasAnswered || isAtRest { return orphan.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }
+        if seen.hasAnswered || isAtRest { return drop.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }
         // Any message may change it, as it depends on what the record knows and on the transaction status.
-        return timing == orphan.reaper.timing ? .none : orphan.reaper.retimed(timing, at: now)
+        return timing == drop.reaper.timing ? .none : drop.reaper.retimed(timing, at: now)
     }
 
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: Duration) -> Reaper.Action {
         let timing = cancelTiming
-        return orphan?.reaper.cancelConcluded(result, timing, at: now) ?? .none
+        return drop?.reaper.cancelConcluded(result, timing, at: now) ?? .none
     }
 
     package mutating func graceCutShort(at now: Duration) -> Reaper.Action {
-        orphan?.reaper.graceCutShort(at: now) ?? .none
+        drop?.reaper.graceCutShort(at: now) ?? .none
     }
 
     package mutating func timePassed(at now: Duration) -> Reaper.Action {
         let timing = cancelTiming
-        return orphan?.reaper.timePassed(timing, at: now) ?? .none
+        return drop?.reaper.timePassed(timing, at: now) ?? .none
     }
 }

@@ -75,6 +75,22 @@ struct SessionSilenceTests {
         #expect(client.paces.last == .probes(idle: keepalive.idle, count: keepalive.count + 1))
     }
 
+    @Test("The kernel's pace towards the server is as it was when the client has left")
+    func pacesRestoredAtDrop() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        server.isUnanswered = true
+        world.loop.advance(by: .seconds(42))
+        #expect(server.paces.contains(.userTimeout(AttemptPacing.never)))
+        client.isEnded = true
+        world.loop.settle()
+        let keepalive = Configuration().server.keepalive
+        #expect(server.paces.last { if case .userTimeout = $0 { true } else { false } } == .userTimeout(.zero))
+        #expect(server.paces.last == .probes(idle: keepalive.idle, count: keepalive.count + 1))
+    }
+
     @Test("An idle one is left to the kernel")
     func idle() throws {
         let world = try SimulatedSession()

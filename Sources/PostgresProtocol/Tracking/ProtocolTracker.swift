@@ -10,12 +10,12 @@ package struct ProtocolTracker: Hashable, Sendable {
         /// An error came.
         package fileprivate(set) var hasFailed = false
         /// One came as a cancelled statement ends.
-        package fileprivate(set) var hasCancelled = false
+        package fileprivate(set) var isOfCancel = false
         /// The last warning without a class of its own (SQLSTATE 01000).
         package fileprivate(set) var warning: ServerMessage?
     }
 
-    /// What a session weighs.
+    /// How much is owed.
     package struct Load: Sendable {
         package let isBusy: Bool
         /// The client had better wait, as `Owed.isFull`.
@@ -141,7 +141,7 @@ extension ProtocolTracker {
         let message = ServerMessage(body: body)
         if kind == BackendKind.errorResponse {
             observation.hasFailed = true
-            if message.sqlState == ServerMessage.queryCanceled { observation.hasCancelled = true }
+            if message.sqlState == ServerMessage.queryCanceled { observation.isOfCancel = true }
             if LastMessages.isAnswered(by: message) { isProbeAnswered = true }
         } else if message.sqlState == ServerMessage.warning {
             observation.warning = message

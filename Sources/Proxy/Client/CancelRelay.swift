@@ -3,6 +3,7 @@
 import CancelPolicy
 import PostgresProtocol
 import Reactor
+import Telemetry
 import Upstream
 
 /// A client that wants something cancelled, and waits to see that it is.
@@ -12,7 +13,7 @@ final class CancelRelay: Stage {
     /// So many cancels are on their way; nil while the server's addresses are looked up.
     private var underWay: Int?
     private var isSent = false
-    /// A cancel is delivered even if its client doesn't wait to see it.
+    /// The client left during the lookup. Its cancel is delivered all the same.
     private var hasClientLeft = false
 
     init(after previous: Stage, _ client: any StreamSocket, _ key: CancelKey) {
@@ -69,4 +70,6 @@ final class CancelRelay: Stage {
     override func close() { client.close() }
 
     override var name: String { "relaying cancel" }
+
+    override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 }

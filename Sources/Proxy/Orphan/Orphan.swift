@@ -17,7 +17,7 @@ final class Orphan: Stage {
     private let droppedAt: MonotonicTime
     private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
-    /// Its connection is closed by others.
+    /// `Departures` closes its connection.
     private var hasLeftServer = false
 
     init(

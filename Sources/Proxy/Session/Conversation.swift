@@ -31,7 +31,7 @@ struct Conversation {
     }
 
     var state: SessionState
-    /// The server has not told its cancel key yet.
+    /// The server may yet tell its cancel key.
     private var isKeyAwaited = true
     var end = StreamEnd()
     var toServer = Pipe(.frontend)

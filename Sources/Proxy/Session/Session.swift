@@ -1,4 +1,4 @@
-// The stage a client spends its life in: what one side sends is followed and goes to the other, until one of them goes.
+// The stage of a client with a server: what one side sends is followed and passed to the other, until one of them goes.
 
 import CancelPolicy
 import Logging
@@ -204,8 +204,8 @@ extension Session {
         case .end(let reason) where kind.leavesClient: linger(reason)
         case .end(let reason): end(reason)
         case .reap(let action):
-            client.close()
             leaveRelay()
+            client.close()
             let conversation = exchange(&conversation, with: Conversation())
             Orphan(after: self, server, conversation, cancelRoute, filter).begin(action)
         }
@@ -218,12 +218,13 @@ extension Session {
     }
 
     private func closeServer() {
-        server.close()
         leaveRelay()
+        server.close()
     }
 
-    /// Nothing of the client's waits any more for the server.
+    /// Nothing of the client's waits any more for the server, and the kernel's pace is as it was.
     private func leaveRelay() {
+        liveness.end(client, server)
         conversation.toServer.discard()
         readAhead?.end()
         readAhead = nil
@@ -289,9 +290,8 @@ extension Session {
         serverIsGone(.serverClosed)
     }
 
-    /// The client has said goodbye and what it left doesn't end, or it is gone and nobody could see that for the bytes
-    /// before its end; asked every `PeerLiveness.lookPause`. Not of one that is read, nor of one that is left out: what
-    /// that sent is to run.
+    /// The client has sent Terminate and what it left doesn't end; or it is gone, and that could not be seen, as the
+    /// bytes before its end are not read. Asked every `PeerLiveness.lookPause`.
     func isClientGoneUnseen() -> Bool {
         if conversation.isTerminateOverdue() { return true }
         guard let readAhead, readAhead.isWaiting, !readAhead.isOn else { return false }

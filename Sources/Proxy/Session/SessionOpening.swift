@@ -17,10 +17,13 @@ final class SessionOpening: Stage {
         (self.client, self.state, self.startupPacket) = (client, state, startupPacket)
         super.init(after: previous)
         client.owner = self
-        client.interest = .close
     }
 
-    func begin() { worker.findServer(for: self) }
+    func begin() {
+        worker.findServer(for: self)
+        // Most often there is an address and a connection at once, and the interest need not change.
+        if !isOver { client.interest = .close }
+    }
 
     override func serverResolved(_ answer: NameResolver.Answer) {
         guard connector == nil else { return }
@@ -70,10 +73,9 @@ final class SessionOpening: Stage {
         refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
     }
 
-    override func close() {
-        connector = nil
-        client.close()
-    }
+    override func letGo() { connector = nil }
+
+    override func close() { client.close() }
 
     override var name: String { "connecting" }
 

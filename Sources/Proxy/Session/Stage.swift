@@ -14,13 +14,15 @@ package typealias SessionID = UInt64
 /// that takes over; it is not used any more after either.
 ///
 /// ```
-///                     ┌─ CancelRelay
-///     ClientHandshake ┼─ SessionOpening ─ Session ─┬─ Orphan
-///                     └────────┴─────────────┴─────┴─ LingeringClose
+///     ClientHandshake ─┬─ CancelRelay
+///                      └─ SessionOpening ─── Session ─── Orphan
+///
+///     ClientHandshake, SessionOpening, Session ─── LingeringClose
 /// ```
 class Stage: SocketOwner {
     final let id: SessionID
-    /// A strong reference, as that costs less than to check an unowned one each time; `end` breaks the cycle.
+    /// A strong reference, as that costs less than to check an unowned one each time; `end` and the next stage break
+    /// the cycle.
     final let worker: Worker
     final let clientAddress: SocketAddress
     private final let openedAt: MonotonicTime
@@ -97,16 +99,16 @@ class Stage: SocketOwner {
     final func end(_ reason: EndReason) {
         guard !isOver else { return }
         isOver = true
-        worker.log.debug("session ended", metadata: logMetadata(["reason": "\(reason.rawValue)"]))
         letGo()
         close()
         giveBack()
         worker.counters.sessionsEnded[reason].add()
+        worker.log.debug("session ended", metadata: logMetadata(["reason": "\(reason.rawValue)"]))
         worker.forget(self)
     }
 }
 
-// MARK: - The books
+// MARK: - What is taken and given back
 
 extension Stage {
     final func identify(_ message: StartupMessage) { identity = message }

@@ -230,8 +230,8 @@ package final class Worker {
 
     /// The client of `previous` is at another stage.
     func replace(_ previous: Stage, by next: Stage) {
-        // Still running its own code: it must outlive this call.
-        withExtendedLifetime(previous) { stages[next.id] = next }
+        // Who calls holds `previous`, which still runs its own code.
+        stages[next.id] = next
     }
 
     /// A client's connection has ended.
