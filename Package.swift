@@ -97,9 +97,22 @@ let package = Package(
             swiftSettings: fast
         ),
         .testTarget(
-            name: "LeashTests",
+            name: "CancelPolicyTests",
+            dependencies: ["CancelPolicy", "FuzzTargets", "PostgresProtocol"]
+        ),
+        .testTarget(name: "SettingsTests", dependencies: modules + ["Simulation"]),
+        .testTarget(
+            name: "UpstreamTests",
             dependencies: modules + [
-                "FuzzTargets", "Simulation",
+                "Simulation",
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        .testTarget(
+            name: "ProxyTests",
+            dependencies: modules + [
+                "Simulation",
                 .product(name: "InMemoryLogging", package: "swift-log"),
                 .product(name: "Logging", package: "swift-log"),
             ]

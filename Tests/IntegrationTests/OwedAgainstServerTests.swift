@@ -7,8 +7,7 @@ import PostgresProtocol
 import Testing
 
 extension IntegrationTests {
-    @Suite("What is owed, against the server's own word")
-    struct OwedAgainstServerTests {
+    @Suite struct `What is owed, against the server's own word` {
         private static let sequences = Int(ProcessInfo.processInfo.environment["PGLEASH_SEQUENCES"] ?? "") ?? 2000
         /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
         private static let seed: UInt64 = {
@@ -16,8 +15,7 @@ extension IntegrationTests {
             return UInt64(word) ?? UInt64.random(in: 0 ... .max)
         }()
 
-        @Test("Random conversations: once quiet, busy is what pg_stat_activity says")
-        func agrees() throws {
+        @Test func `Random conversations: once quiet, busy is what pg_stat_activity says`() throws {
             print("random conversations: PGLEASH_SEED=\(Self.seed) PGLEASH_SEQUENCES=\(Self.sequences)")
             let postgres = PrivatePostgres.shared
             try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
@@ -57,8 +55,8 @@ extension IntegrationTests {
             Move(name: "Query(pg_sleep)", bytes: Frontend.query("SELECT pg_sleep(0.3)")),
         ]
 
-        @Test("A copy broken off by other messages, cut anywhere", arguments: 1...8)
-        func brokenOffCopy(length: Int) throws {
+        @Test(arguments: 1...8)
+        func `A copy broken off by other messages, cut anywhere`(length: Int) throws {
             try expectAgreement(after: Self.brokenCopy[..<length])
         }
 
@@ -74,8 +72,8 @@ extension IntegrationTests {
             Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
         ]
 
-        @Test("A copy that fails before a Sync within it, cut anywhere", arguments: 1...4)
-        func syncInFailedCopy(length: Int) throws {
+        @Test(arguments: 1...4)
+        func `A copy that fails before a Sync within it, cut anywhere`(length: Int) throws {
             try expectAgreement(after: Self.syncInFailedCopy[..<length])
         }
     }

@@ -19,16 +19,13 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
     return reaper
 }
 
-@Suite("The reaper")
-struct ReaperTests {
-    @Test("It cancels at once what nothing follows")
-    func begins() {
+@Suite struct `The reaper` {
+    @Test func `It cancels at once what nothing follows`() {
         var reaper = newReaper()
         #expect(reaper.begin(.atOnce, at: at(0)) == .cancel)
     }
 
-    @Test("An error and an answer to all that is owed after a cancel was sent: cancelled")
-    func cancelled() {
+    @Test func `An error and an answer to all that is owed after a cancel was sent: cancelled`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(1)) == .wake(at: at(3)))
@@ -37,8 +34,7 @@ struct ReaperTests {
         #expect(reaper.stoppedAt == at(2))
     }
 
-    @Test("A change of the transaction status is heeded though it answers nothing")
-    func retimed() {
+    @Test func `A change of the transaction status is heeded though it answers nothing`() {
         var waiting = newReaper()
         _ = waiting.begin(.never, at: at(0))
         #expect(waiting.retimed(.whenSlow, at: at(10)) == .wake(at: at(40)))
@@ -47,22 +43,19 @@ struct ReaperTests {
         #expect(waiting.retimed(.never, at: at(22)) == .withdrawCancel)
     }
 
-    @Test("The same without an error: it ended by itself")
-    func finishedAfterCancel() {
+    @Test func `The same without an error: it ended by itself`() {
         var reaper = cancelling()
         #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .end(.finished))
     }
 
-    @Test("An error that came before the first cancel is not its doing")
-    func failedBefore() {
+    @Test func `An error that came before the first cancel is not its doing`() {
         var reaper = newReaper()
         _ = reaper.begin(.whenSlow, at: at(0))
         reaper.serverFailed(isOfCancel: true)
         #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .end(.finished))
     }
 
-    @Test("The answer crosses the cancel: its conclusion is waited for, so that the backend outlives it")
-    func answerCrossesCancel() {
+    @Test func `The answer crosses the cancel: its conclusion is waited for, so that the backend outlives it`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .withdrawCancel)
@@ -71,8 +64,7 @@ struct ReaperTests {
         #expect(reaper.stoppedAt == at(2), "the time that counts is the answer's")
     }
 
-    @Test("The error of a cancelled statement shows that the only cancel there was has arrived")
-    func arrived() {
+    @Test func `The error of a cancelled statement shows that the only cancel there was has arrived`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         reaper.serverFailed(isOfCancel: true)
@@ -91,16 +83,14 @@ struct ReaperTests {
         #expect(!second.hasCancelArrived, "it may have been the first")
     }
 
-    @Test("The answer comes while the cancel still waits for its turn: finished, and none is sent")
-    func finished() {
+    @Test func `The answer comes while the cancel still waits for its turn: finished, and none is sent`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.serverAnswered(isBusy: false, .atOnce, at: at(2)) == .withdrawCancel)
         #expect(reaper.cancelConcluded(.withdrawn, .atOnce, at: at(2)) == .end(.finished))
     }
 
-    @Test("Without an answer it tries again: a few times soon, then with pauses that double up to 1 s")
-    func backsOff() {
+    @Test func `Without an answer it tries again: a few times soon, then with pauses that double up to 1 s`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         var now = 0
@@ -119,8 +109,7 @@ struct ReaperTests {
         #expect(reaper.cancelsSent == 13)
     }
 
-    @Test("Orphans don't keep step with each other")
-    func steps() {
+    @Test func `Orphans don't keep step with each other`() {
         let pauses = (UInt32(0)..<32).map { step in
             var reaper = Reaper(timeout: .seconds(30), step: step)
             _ = reaper.begin(.never, at: at(0))
@@ -132,8 +121,7 @@ struct ReaperTests {
         #expect(pauses.allSatisfy { (752...1000).contains($0) })
     }
 
-    @Test("A cancel that was not sent is tried again later")
-    func notSent() {
+    @Test func `A cancel that was not sent is tried again later`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.cancelConcluded(.notSent, .atOnce, at: at(0)) == .wake(at: at(25)))
@@ -143,18 +131,15 @@ struct ReaperTests {
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(81)) == .wake(at: at(181)))
     }
 
-    @Test("An answer after which only the last request is owed brings the next cancel at once")
-    func pipeline() {
+    @Test func `An answer after which only the last request is owed brings the next cancel at once`() {
         var reaper = cancelling(.whenSlow)
         #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(1)) == .cancel)
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(5)) == .wake(at: at(7)))
     }
 
-    @Test(
-        "What others follow is cancelled when it is slow, each request anew",
-        arguments: [(CancelTiming.whenSlow, 40), (.whenVerySlow, 1000)]
+    @Test(arguments: [(CancelTiming.whenSlow, 40), (.whenVerySlow, 1000)]
     )
-    func slow(timing: CancelTiming, delay: Int) {
+    func `What others follow is cancelled when it is slow, each request anew`(timing: CancelTiming, delay: Int) {
         var reaper = newReaper()
         #expect(reaper.begin(timing, at: at(0)) == .wake(at: at(delay)))
         #expect(reaper.timePassed(timing, at: at(delay - 1)) == .wake(at: at(delay)))
@@ -165,8 +150,7 @@ struct ReaperTests {
         #expect(reaper.timePassed(timing, at: at(3000 + delay)) == .cancel)
     }
 
-    @Test("What is never cancelled is waited for, until the next request or the deadline")
-    func never() {
+    @Test func `What is never cancelled is waited for, until the next request or the deadline`() {
         var reaper = newReaper()
         #expect(reaper.begin(.never, at: at(0)) == .wake(at: at(30_000)))
         #expect(reaper.timePassed(.never, at: at(1000)) == .wake(at: at(30_000)))
@@ -175,8 +159,7 @@ struct ReaperTests {
         #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(2000)) == .cancel)
     }
 
-    @Test("A cancel that would reach the next request is withdrawn, and one that may reach the last is not")
-    func answeredWhileCancelling() {
+    @Test func `A cancel that would reach the next request is withdrawn, and one that may reach the last is not`() {
         for timing in [CancelTiming.never, .whenSlow, .whenVerySlow] {
             var reaper = newReaper()
             _ = reaper.begin(.atOnce, at: at(0))
@@ -189,8 +172,7 @@ struct ReaperTests {
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(2)) == .cancel)
     }
 
-    @Test("However fast answers come, cancels of a session have some time between them after the first eight")
-    func bounded() {
+    @Test func `However fast answers come, cancels of a session have some time between them after the first eight`() {
         var reaper = newReaper()
         var action = reaper.begin(.atOnce, at: at(0))
         for time in 1...8 {
@@ -201,8 +183,7 @@ struct ReaperTests {
         #expect(action == .wake(at: at(27)), "20 ms after the eighth was asked for")
     }
 
-    @Test("The server is probed when cancels have gone without an answer for 250 ms, and for 2 s")
-    func probes() {
+    @Test func `The server is probed when cancels have gone without an answer for 250 ms, and for 2 s`() {
         var reaper = cancelling(.whenVerySlow)
         #expect(reaper.timePassed(.whenVerySlow, at: at(249)) == .wake(at: at(250)))
         #expect(reaper.timePassed(.whenVerySlow, at: at(250)) == .probe(wakeAt: at(1000)))
@@ -213,16 +194,14 @@ struct ReaperTests {
         #expect(reaper.timePassed(.never, at: at(2001)) == .wake(at: at(30_000)))
     }
 
-    @Test("At the end of the stream the backend gets time to leave")
-    func endOfStream() {
+    @Test func `At the end of the stream the backend gets time to leave`() {
         var reaper = cancelling()
         reaper.streamEnded(at: at(1))
         #expect(reaper.timePassed(.atOnce, at: at(2)) == .wake(at: at(51)))
         #expect(reaper.timePassed(.atOnce, at: at(51)) == .cancel)
     }
 
-    @Test("With a grace nothing is cancelled before it is over, whatever is answered meanwhile")
-    func grace() {
+    @Test func `With a grace nothing is cancelled before it is over, whatever is answered meanwhile`() {
         var reaper = Reaper(timeout: .seconds(30), grace: .milliseconds(100))
         #expect(reaper.begin(.atOnce, at: at(0)) == .wake(at: at(100)))
         #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(50)) == .wake(at: at(100)))
@@ -232,8 +211,7 @@ struct ReaperTests {
         #expect(reaper.timePassed(.atOnce, at: at(100)) == .cancel)
     }
 
-    @Test("A grace that is cut short is over at once, and only once")
-    func graceCutShort() {
+    @Test func `A grace that is cut short is over at once, and only once`() {
         var reaper = Reaper(timeout: .seconds(30), grace: .milliseconds(100))
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.graceCutShort(at: at(50)) == .cancel)
@@ -246,22 +224,19 @@ struct ReaperTests {
         #expect(keyless.begin(.atOnce, at: at(60)) == .cancel)
     }
 
-    @Test("A wake-up that comes early asks to be woken again")
-    func earlyWakeup() {
+    @Test func `A wake-up that comes early asks to be woken again`() {
         var reaper = cancelling()
         #expect(reaper.timePassed(.atOnce, at: at(1)) == .wake(at: at(2)))
     }
 
-    @Test("At the deadline it gives up, whatever it is doing")
-    func givesUp() {
+    @Test func `At the deadline it gives up, whatever it is doing`() {
         var reaper = newReaper(timeout: .seconds(1))
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.wakeTime == at(1000))
         #expect(reaper.timePassed(.atOnce, at: at(1000)) == .end(.gaveUp))
     }
 
-    @Test("The server closes: over, and told apart from an answer that came before")
-    func serverCloses() {
+    @Test func `The server closes: over, and told apart from an answer that came before`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.serverClosed() == .end(.serverClosed))

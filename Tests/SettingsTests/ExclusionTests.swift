@@ -12,16 +12,13 @@ private func isCovered(by exclusion: Exclusion, _ parameters: [(name: String, va
     return exclusion.covers(message, in: packet.span)
 }
 
-@Suite("Who is left out")
-struct ExclusionTests {
-    @Test(
-        "A client with exactly a name that is left out",
-        arguments: [
-            "plain", "tab\there", "\u{1}", "Zo\u{eb}", String(repeating: "x", count: 70),
-            String(repeating: "ж", count: 34),
-        ]
+@Suite struct `Who is left out` {
+    @Test(arguments: [
+        "plain", "tab\there", "\u{1}", "Zo\u{eb}", String(repeating: "x", count: 70),
+        String(repeating: "ж", count: 34),
+    ]
     )
-    func same(name: String) throws {
+    func `A client with exactly a name that is left out`(name: String) throws {
         let identifier = Identifier(name)
         #expect(try isCovered(by: Exclusion(users: [identifier]), [("user", name)]))
         #expect(try isCovered(by: Exclusion(databases: [identifier]), [("user", "u"), ("database", name)]))
@@ -31,23 +28,20 @@ struct ExclusionTests {
         #expect(try !isCovered(by: Exclusion(users: [identifier], databases: [identifier]), parameters))
     }
 
-    @Test("The cut of a name stands for all that PostgreSQL cuts to it, and for no other")
-    func cut() throws {
+    @Test func `The cut of a name stands for all that PostgreSQL cuts to it, and for no other`() throws {
         let exclusion = Exclusion(users: [Identifier(String(repeating: "x", count: 63))])
         #expect(try isCovered(by: exclusion, [("user", String(repeating: "x", count: 64))]))
         #expect(try !isCovered(by: exclusion, [("user", String(repeating: "x", count: 62))]))
         #expect(try !isCovered(by: exclusion, [("user", "y" + String(repeating: "x", count: 63))]))
     }
 
-    @Test("Not a client whose name only looks the same")
-    func lookalikes() throws {
+    @Test func `Not a client whose name only looks the same`() throws {
         #expect(try !isCovered(by: Exclusion(users: ["a?b"]), [("user", "a\tb")]))
         #expect(try !isCovered(by: Exclusion(users: ["Zo\u{eb}"]), [("user", "Zoe\u{308}")]))
         #expect(try !isCovered(by: Exclusion(users: ["plain"]), [("user", "Plain")]))
     }
 
-    @Test("Nobody, where nobody is named")
-    func nobody() throws {
+    @Test func `Nobody, where nobody is named`() throws {
         #expect(try !isCovered(by: Exclusion(), [("user", "u"), ("application_name", "")]))
     }
 }

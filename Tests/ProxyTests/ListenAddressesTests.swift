@@ -12,10 +12,8 @@ private let wildcard6 = SocketAddress.ipv6(high: 0, low: 0, port: 6432, scope: 0
 private let other = SocketAddress.ipv4(0x0a00_0001, port: 6432)
 private let unix = SocketAddress.unix(path: "/run/.s.PGSQL.6432")
 
-@Suite("The addresses that are listened on")
-struct ListenAddressesTests {
+@Suite struct `The addresses that are listened on` {
     @Test(
-        "Each once, and none that a wildcard of its family covers",
         arguments: [
             ([[loopback]], [[loopback]]),
             ([[loopback, loopback6], [other], [unix]], [[loopback, loopback6], [other], [unix]]),
@@ -29,7 +27,9 @@ struct ListenAddressesTests {
             ([[unix], [unix], [wildcard]], [[unix], [], [wildcard]]),
         ] as [([[SocketAddress]], [[SocketAddress]])]
     )
-    func table(hosts: [[SocketAddress]], expected: [[SocketAddress]]) {
+    func `Each once, and none that a wildcard of its family covers`(
+        hosts: [[SocketAddress]], expected: [[SocketAddress]]
+    ) {
         let listening = ListenAddresses(hosts)
         #expect(listening.hosts.map(\.addresses) == expected)
         let dropped = zip(hosts, expected).map { $0.count - $1.count }
@@ -37,8 +37,7 @@ struct ListenAddressesTests {
         #expect(listening.redundant.count == dropped.reduce(0, +))
     }
 
-    @Test("Each that is dropped is named, with the one that gets its clients")
-    func names() {
+    @Test func `Each that is dropped is named, with the one that gets its clients`() {
         let listening = ListenAddresses([[loopback], [wildcard, wildcard6], [loopback]])
         #expect(
             listening.redundant == [
@@ -47,8 +46,7 @@ struct ListenAddressesTests {
         )
     }
 
-    @Test("Another port is another address")
-    func ports() {
+    @Test func `Another port is another address`() {
         #expect(!wildcard.covers(.ipv4(0x7f00_0001, port: 6433)))
         #expect(!wildcard.covers(loopback6) && !wildcard6.covers(loopback) && !wildcard.covers(unix))
         #expect(!loopback.covers(wildcard) && wildcard.covers(loopback) && wildcard6.covers(loopback6))

@@ -7,10 +7,8 @@ import Testing
 @testable import Proxy
 @testable import Settings
 
-@Suite("A session whose peer's host is silent")
-struct SessionSilenceTests {
-    @Test("A busy client that answers nothing for as long as keepalive would wait is gone")
-    func clientLost() throws {
+@Suite struct `A session whose peer's host is silent` {
+    @Test func `A busy client that answers nothing for as long as keepalive would wait is gone`() throws {
         let world = try SimulatedSession()
         let (client, _) = world.logIn()
         client.inbox += Bytes.query
@@ -22,8 +20,7 @@ struct SessionSilenceTests {
         #expect(world.counters.drops[.timeout].value == 1 && world.cancels.count == 1)
     }
 
-    @Test("One that answers now and then is there")
-    func clientSlow() throws {
+    @Test func `One that answers now and then is there`() throws {
         let world = try SimulatedSession()
         let (client, _) = world.logIn()
         client.inbox += Bytes.query
@@ -35,8 +32,7 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
-    @Test("What was seen before an idle time is no part of the next silence")
-    func interrupted() throws {
+    @Test func `What was seen before an idle time is no part of the next silence`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -54,8 +50,7 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
-    @Test("The kernel's pace is as it was when the session is idle again")
-    func pacesRestored() throws {
+    @Test func `The kernel's pace is as it was when the session is idle again`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -75,8 +70,7 @@ struct SessionSilenceTests {
         #expect(client.paces.last == .probes(idle: keepalive.idle, count: keepalive.count + 1))
     }
 
-    @Test("The kernel's pace towards the server is as it was when the client has left")
-    func pacesRestoredAtDrop() throws {
+    @Test func `The kernel's pace towards the server is as it was when the client has left`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -91,8 +85,7 @@ struct SessionSilenceTests {
         #expect(server.paces.last == .probes(idle: keepalive.idle, count: keepalive.count + 1))
     }
 
-    @Test("An idle one is left to the kernel")
-    func idle() throws {
+    @Test func `An idle one is left to the kernel`() throws {
         let world = try SimulatedSession()
         let (client, _) = world.logIn()
         client.isUnanswered = true
@@ -100,8 +93,9 @@ struct SessionSilenceTests {
         #expect(!client.isClosed)
     }
 
-    @Test("A server that answers nothing ends the session, and what it runs is cancelled by another connection")
-    func serverLost() throws {
+    @Test func `A server that answers nothing ends the session, and what it runs is cancelled by another connection`()
+        throws
+    {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query

@@ -5,8 +5,7 @@ import Testing
 
 @testable import Settings
 
-@Suite("The end of a client that nobody can see")
-struct SessionUnseenEndTests {
+@Suite struct `The end of a client that nobody can see` {
     private static let pipeline = (1...2000).flatMap { _ in Bytes.query }
 
     /// A session whose server takes nothing, with a client that has said more than is read ahead.
@@ -26,8 +25,8 @@ struct SessionUnseenEndTests {
         return (world, client, server)
     }
 
-    @Test("Is noticed within a second, and what it left is cancelled", arguments: [0, 10_000])
-    func noticed(readAhead: Int) throws {
+    @Test(arguments: [0, 10_000])
+    func `Is noticed within a second, and what it left is cancelled`(readAhead: Int) throws {
         let (world, client, server) = try Self.stalled(readAhead: readAhead)
         world.loop.advance(by: .seconds(60))
         #expect(!client.isClosed && !client.inbox.isEmpty)
@@ -43,15 +42,13 @@ struct SessionUnseenEndTests {
         #expect(world.isOverAndBalanced)
     }
 
-    @Test("Is asked about once a second")
-    func pace() throws {
+    @Test func `Is asked about once a second`() throws {
         let (world, client, _) = try Self.stalled()
         world.loop.advance(by: .seconds(100))
         #expect((99...101).contains(client.questionCount))
     }
 
-    @Test("Is unknown on another machine: the client is left alone until its server reads on")
-    func unknown() throws {
+    @Test func `Is unknown on another machine: the client is left alone until its server reads on`() throws {
         let (world, client, server) = try Self.stalled()
         client.isPeerKnown = false
         client.isEnded = true
@@ -62,8 +59,7 @@ struct SessionUnseenEndTests {
         #expect(client.isClosed && world.counters.drops[.fin].value == 1)
     }
 
-    @Test("Is not asked about while the client is read, before it waits or when it waits no more")
-    func notAsked() throws {
+    @Test func `Is not asked about while the client is read, before it waits or when it waits no more`() throws {
         let (world, client, server) = try Self.stalled(readAhead: 1 << 20)
         world.loop.advance(by: .milliseconds(60))
         #expect(client.inbox.isEmpty)
@@ -83,8 +79,7 @@ struct SessionUnseenEndTests {
         #expect(idle.questionCount == 0)
     }
 
-    @Test("Is not asked about where all that was sent is to run")
-    func excluded() throws {
+    @Test func `Is not asked about where all that was sent is to run`() throws {
         var exclusion = Exclusion()
         exclusion.users = ["app"]
         let (world, client, server) = try Self.stalled(exclusion)

@@ -7,10 +7,8 @@ import Testing
 
 private let now = Duration.zero
 
-@Suite("A probe")
-struct ProbeTests {
-    @Test("A server that sends a copy is probed when it has sent it")
-    func probeAfterCopy() {
+@Suite struct `A probe` {
+    @Test func `A server that sends a copy is probed when it has sent it`() {
         var state = session(
             .authenticated, .key, .ready, .query, .ready, Step(answers: [(BackendKind.copyOutResponse, [])])
         )
@@ -20,15 +18,13 @@ struct ProbeTests {
         #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
     }
 
-    @Test("A server that surely runs something is not asked: PgBouncer would give the answer to another client")
-    func sure() {
+    @Test func `A server that surely runs something is not asked: PgBouncer would give the answer to another client`() {
         var state = session(.authenticated, .key, .ready, .query)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.probe(at: now) == .nothing)
     }
 
-    @Test("A Sync within a copy, or before one, leaves it open what is answered, until all is")
-    func doubt() {
+    @Test func `A Sync within a copy, or before one, leaves it open what is answered, until all is`() {
         let copyIn = Step(answers: [(BackendKind.copyInResponse, [])])
         let batch = Step(requests: [FrontendKind.parse, FrontendKind.bind, FrontendKind.execute, FrontendKind.sync])
         let bound = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.bindComplete, [])])

@@ -3,11 +3,10 @@
 import PostgresProtocol
 import Testing
 
-@Suite("What is owed around a copy from the client")
-struct OwedCopyTests {
-    @Test("A simple copy is owed one ReadyForQuery, however it ends", arguments: ["d d c", "d f", "c"])
-    func simpleCopy(copy: String) {
-        var transcript = Transcript()
+@Suite struct `What is owed around a copy from the client` {
+    @Test(arguments: ["d d c", "d f", "c"])
+    func `A simple copy is owed one ReadyForQuery, however it ends`(copy: String) {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client(copy)
@@ -16,9 +15,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Sync and Flush within a copy are ignored by the server")
-    func syncWithinCopy() {
-        var transcript = Transcript()
+    @Test func `Sync and Flush within a copy are ignored by the server`() {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d S H d S c")
@@ -26,9 +24,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Syncs sent before the server said it wants a copy, and before its end, are not answered")
-    func syncBeforeCopyBegan() {
-        var transcript = Transcript()
+    @Test func `Syncs sent before the server said it wants a copy, and before its end, are not answered`() {
+        var transcript = OwedTranscript()
         transcript.client("Q d S d c S")
         transcript.server("G C Z")
         #expect(transcript.isBusy, "the Sync behind the copy is answered")
@@ -36,9 +33,9 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered")
-    func extendedCopy() {
-        var transcript = Transcript()
+    @Test
+    func `libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered`() {
+        var transcript = OwedTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
         transcript.client("d d c S")
@@ -48,9 +45,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("The same, when the copy fails: what follows is skipped up to the Sync behind it")
-    func failedExtendedCopy() {
-        var transcript = Transcript()
+    @Test func `The same, when the copy fails: what follows is skipped up to the Sync behind it`() {
+        var transcript = OwedTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
         transcript.client("d d")
@@ -62,17 +58,15 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("A copy sent as a whole before the server said a word")
-    func optimisticExtendedCopy() {
-        var transcript = Transcript()
+    @Test func `A copy sent as a whole before the server said a word`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E d d c S")
         transcript.server("1 2 G C Z")
         #expect(!transcript.isBusy)
     }
 
-    @Test("After an error in a simple copy the rest of it is thrown away without an answer")
-    func failedSimpleCopy() {
-        var transcript = Transcript()
+    @Test func `After an error in a simple copy the rest of it is thrown away without an answer`() {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d d")
@@ -85,9 +79,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("An end of a copy that never began answers nothing and hides nothing")
-    func copyThatNeverBegan() {
-        var transcript = Transcript()
+    @Test func `An end of a copy that never began answers nothing and hides nothing`() {
+        var transcript = OwedTranscript()
         transcript.client("Q d c Q")
         transcript.server("E Z")
         #expect(transcript.isBusy)
@@ -95,9 +88,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("An end of a copy that never began leaves the batch it stands in open")
-    func strayEndWithinBatch() {
-        var transcript = Transcript()
+    @Test func `An end of a copy that never began leaves the batch it stands in open`() {
+        var transcript = OwedTranscript()
         transcript.client("P c H")
         transcript.server("1")
         #expect(transcript.isBusy)
@@ -106,17 +98,16 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("So do several")
-    func strayEndsWithinBatch() {
-        var transcript = Transcript()
+    @Test func `So do several`() {
+        var transcript = OwedTranscript()
         transcript.client("P f c")
         transcript.server("1")
         #expect(transcript.isBusy)
     }
 
-    @Test("A copy ended again leaves its batch open: the Sync was ignored", arguments: ["c c", "c f c", "c d f"])
-    func copyEndedAgain(ends: String) {
-        var transcript = Transcript()
+    @Test(arguments: ["c c", "c f c", "c d f"])
+    func `A copy ended again leaves its batch open: the Sync was ignored`(ends: String) {
+        var transcript = OwedTranscript()
         transcript.client("P B E S")
         transcript.client(ends)
         transcript.server("1 2 G C")
@@ -126,9 +117,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("A batch sent behind a copy that fails is answered: it can't have been part of the copy")
-    func batchBehindFailedCopy() {
-        var transcript = Transcript()
+    @Test func `A batch sent behind a copy that fails is answered: it can't have been part of the copy`() {
+        var transcript = OwedTranscript()
         transcript.client("Q d B P S")
         transcript.server("G E Z E")
         #expect(transcript.isBusy)
@@ -136,9 +126,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("A Sync right behind bad data ends the batch, though it was thought ignored")
-    func syncBehindBadData() {
-        var transcript = Transcript()
+    @Test func `A Sync right behind bad data ends the batch, though it was thought ignored`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E H")
         transcript.server("1 2 G")
         transcript.client("d S")
@@ -149,9 +138,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Two copies in one Query")
-    func twoCopies() {
-        var transcript = Transcript()
+    @Test func `Two copies in one Query`() {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d c")
@@ -163,9 +151,9 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("The end of a copy that never was, sent when all of its batch is answered", arguments: ["c", "f"])
-    func endWithoutCopy(end: String) {
-        var transcript = Transcript()
+    @Test(arguments: ["c", "f"])
+    func `The end of a copy that never was, sent when all of its batch is answered`(end: String) {
+        var transcript = OwedTranscript()
         transcript.client("P B")
         transcript.server("1 2")
         transcript.client(end)
@@ -177,9 +165,8 @@ struct OwedCopyTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query")
-    func bareReadyForQuery() {
-        var transcript = Transcript()
+    @Test func `An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query`() {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         transcript.server("Z")
         #expect(transcript.isBusy)

@@ -7,10 +7,8 @@ import Testing
 @testable import PostgresProtocol
 @testable import Settings
 
-@Suite("A session")
-struct SessionTests {
-    @Test("Bytes pass unchanged, both ways")
-    func relays() throws {
+@Suite struct `A session` {
+    @Test func `Bytes pass unchanged, both ways`() throws {
         let world = try SimulatedSession()
         let client = world.accept()
         client.inbox += Bytes.startup
@@ -30,8 +28,10 @@ struct SessionTests {
         #expect(world.counters.sessionsBusy.value == 0)
     }
 
-    @Test("The client drops mid-query: one cancel with its key to its server's address, and the end when it is idle")
-    func dropMidQuery() throws {
+    @Test
+    func `The client drops mid-query: one cancel with its key to its server's address, and the end when it is idle`()
+        throws
+    {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -54,8 +54,7 @@ struct SessionTests {
         #expect(world.load.count == 0 && world.isOverAndBalanced)
     }
 
-    @Test("The answer crosses the cancel: the server's side stays open until the cancel has arrived")
-    func answerCrossesCancel() throws {
+    @Test func `The answer crosses the cancel: the server's side stays open until the cancel has arrived`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -71,8 +70,7 @@ struct SessionTests {
         #expect(server.takeOutbox() == Bytes.query + LastMessages.terminate)
     }
 
-    @Test("The server doesn't stop: cancelled again and again, then given up")
-    func stubborn() throws {
+    @Test func `The server doesn't stop: cancelled again and again, then given up`() throws {
         var configuration = Configuration()
         configuration.cancel.timeout = .seconds(2)
         let world = try SimulatedSession(configuration)
@@ -94,8 +92,7 @@ struct SessionTests {
         #expect(server.isClosed && world.outcomes(.gaveUp) == 1 && world.isOverAndBalanced)
     }
 
-    @Test("The cancel connection is refused, or hangs: tried again until the server can be reached")
-    func unreachableForCancels() throws {
+    @Test func `The cancel connection is refused, or hangs: tried again until the server can be reached`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -117,8 +114,7 @@ struct SessionTests {
         #expect(world.outcomes(.cancelled) == 1)
     }
 
-    @Test("The server closes while the cancel waits for its turn: it is never sent")
-    func waitingCancelOfTheEnded() throws {
+    @Test func `The server closes while the cancel waits for its turn: it is never sent`() throws {
         var configuration = Configuration()
         configuration.cancel.maxConcurrent = 1
         let world = try SimulatedSession(configuration)
@@ -140,8 +136,8 @@ struct SessionTests {
         #expect(world.loop.connections.count == 3, "two sessions and one cancel")
     }
 
-    @Test("An idle client's drop closes the server's side at once and cancels nothing", arguments: [true, false])
-    func idleDrop(says goodbye: Bool) throws {
+    @Test(arguments: [true, false])
+    func `An idle client's drop closes the server's side at once and cancels nothing`(says goodbye: Bool) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         if goodbye { client.inbox += Bytes.terminate }
@@ -153,8 +149,7 @@ struct SessionTests {
         #expect(world.isOverAndBalanced)
     }
 
-    @Test("Terminate alone cancels nothing: the client gets the answer it waits for")
-    func terminateAlone() throws {
+    @Test func `Terminate alone cancels nothing: the client gets the answer it waits for`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query + Bytes.terminate
@@ -170,8 +165,7 @@ struct SessionTests {
         #expect(world.ended(.clientTerminated) == 1)
     }
 
-    @Test("The client is gone before it had a server")
-    func dropWhileConnecting() throws {
+    @Test func `The client is gone before it had a server`() throws {
         let world = try SimulatedSession()
         world.loop.network = .hangs
         let client = world.accept()
@@ -183,8 +177,7 @@ struct SessionTests {
         #expect(world.loop.connections[0].isClosed)
     }
 
-    @Test("The server's last words reach a client that is slow to read them")
-    func lastWords() throws {
+    @Test func `The server's last words reach a client that is slow to read them`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.room = 3
@@ -200,8 +193,7 @@ struct SessionTests {
         #expect(world.ended(.serverClosed) == 1)
     }
 
-    @Test("SIGTERM: an idle client is told, a busy one's query is cancelled")
-    func drains() throws {
+    @Test func `SIGTERM: an idle client is told, a busy one's query is cancelled`() throws {
         let world = try SimulatedSession()
         let (idle, _) = world.logIn()
         let (busy, server) = world.logIn()

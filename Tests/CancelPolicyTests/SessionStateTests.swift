@@ -40,49 +40,43 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
     return state.clientDropped(kind, timeout: .seconds(30))
 }
 
-@Suite("What a drop leads to")
-struct SessionStateTests {
-    @Test("A busy session is reaped, whichever way the client went", arguments: DropKind.allCases)
-    func busy(kind: DropKind) {
+@Suite struct `What a drop leads to` {
+    @Test(arguments: DropKind.allCases)
+    func `A busy session is reaped, whichever way the client went`(kind: DropKind) {
         #expect(drop(session(.authenticated, .key, .ready, .query), kind) == .reap(.cancel))
     }
 
     @Test(
-        "An idle session ends, and how says the reason",
         arguments: zip(
             [DropKind.fin, .reset, .timeout, .shutdown, .protocolError],
             [EndReason.clientClosed, .clientReset, .clientTimedOut, .shutdown, .protocolError]
         )
     )
-    func idle(kind: DropKind, reason: EndReason) {
+    func `An idle session ends, and how says the reason`(kind: DropKind, reason: EndReason) {
         #expect(drop(session(.authenticated, .key, .ready), kind) == .end(reason))
     }
 
-    @Test("Idle in transaction ends too: closing is enough, the server rolls back")
-    func idleInTransaction() {
+    @Test func `Idle in transaction ends too: closing is enough, the server rolls back`() {
         let state = session(.authenticated, .key, .ready, .query, .completed, .readyInTransaction)
         #expect(state.tracker.isInTransaction)
         #expect(drop(state) == .end(.clientClosed))
     }
 
-    @Test(
-        "Terminate, then the end of the stream: an idle session ends, a busy one is reaped",
-        arguments: [DropKind.fin, .reset])
-    func terminate(kind: DropKind) {
+    @Test(arguments: [DropKind.fin, .reset])
+    func `Terminate, then the end of the stream: an idle session ends, a busy one is reaped`(kind: DropKind) {
         #expect(drop(session(.authenticated, .key, .ready, .terminate), kind) == .end(.clientTerminated))
         var busy = session(.authenticated, .key, .ready, .query, .terminate)
         #expect(busy.clientDropped(kind, timeout: .seconds(1)) == .reap(.cancel))
         #expect(busy.dropKind == .terminate)
     }
 
-    @Test("Nothing is cancelled before the client is authenticated")
-    func unauthenticated() {
+    @Test func `Nothing is cancelled before the client is authenticated`() {
         #expect(drop(session()) == .end(.clientClosed))
         #expect(drop(session(.askedForPassword)) == .end(.clientClosed))
     }
 
-    @Test("Requests sent ahead of the start-up are reaped once the key has come, which is never without a login")
-    func pipelinedStartup() {
+    @Test func `Requests sent ahead of the start-up are reaped once the key has come, which is never without a login`()
+    {
         var state = session(.query)
         let deadline = now + .seconds(30)
         #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.wake(at: deadline)))
@@ -96,8 +90,8 @@ struct SessionStateTests {
         #expect(state.serverAnsweredWhileReaping(at: now) == .cancel)
     }
 
-    @Test("A server that asks for a password sees that there is nobody to give one", arguments: [true, false])
-    func password(isAskedBefore: Bool) {
+    @Test(arguments: [true, false])
+    func `A server that asks for a password sees that there is nobody to give one`(isAskedBefore: Bool) {
         var state = session(.query)
         let asks = { state.tracker.serverAnswered(BackendKind.authentication, ([0, 0, 0, 3] as [UInt8]).span) }
         if isAskedBefore { asks() }
@@ -110,32 +104,27 @@ struct SessionStateTests {
         #expect(state.nextEnding(at: now) == .nothing, "once is enough")
     }
 
-    @Test("The same at a server that gives no key")
-    func pipelinedStartupWithoutKey() {
+    @Test func `The same at a server that gives no key`() {
         var state = session(.query)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
         state.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(state.serverAnsweredWhileReaping(at: now) == .end(.noKey))
     }
 
-    @Test("Between authentication and the first ReadyForQuery there is a key or nothing to do")
-    func starting() {
+    @Test func `Between authentication and the first ReadyForQuery there is a key or nothing to do`() {
         #expect(drop(session(.authenticated)) == .end(.clientClosed))
         let slow = now + .milliseconds(40)
         #expect(drop(session(.authenticated, .key, .query)) == .reap(.wake(at: slow)), "not while it still starts up")
     }
 
-    @Test("A server that gives no key leaves nothing to cancel with")
-    func noKey() {
+    @Test func `A server that gives no key leaves nothing to cancel with`() {
         #expect(drop(session(.authenticated, .ready, .query)) == .reap(.end(.noKey)))
     }
 
-    @Test(
-        "What a walsender runs is cancelled, but not what it streams",
-        arguments: [
-            BackendKind.copyBothResponse, BackendKind.copyOutResponse,
-        ])
-    func replication(response: UInt8) {
+    @Test(arguments: [
+        BackendKind.copyBothResponse, BackendKind.copyOutResponse,
+    ])
+    func `What a walsender runs is cancelled, but not what it streams`(response: UInt8) {
         let streams = Step(answers: [(response, [])])
         #expect(drop(session(.authenticated, .key, .ready, .query, isReplication: true)) == .reap(.cancel))
         let state = session(.authenticated, .key, .ready, .query, streams, isReplication: true)
@@ -147,8 +136,7 @@ struct SessionStateTests {
         #expect(drop(session(.authenticated, .key, .ready, .query, streams)) == .reap(.cancel), "COPY TO is no stream")
     }
 
-    @Test("A session that is left out ends with its client, and is counted when it was busy")
-    func excluded() {
+    @Test func `A session that is left out ends with its client, and is counted when it was busy`() {
         var busy = SessionState(isReplication: false, isExcluded: true)
         for (kind, body) in Step.key.answers + Step.ready.answers { busy.tracker.serverAnswered(kind, body.span) }
         #expect(drop(busy) == .end(.clientClosed))
@@ -156,8 +144,7 @@ struct SessionStateTests {
         #expect(drop(busy) == .reap(.end(.excluded)))
     }
 
-    @Test("What waits for its client is ended by messages at the drop, and the rest of a stream needs none")
-    func endings() {
+    @Test func `What waits for its client is ended by messages at the drop, and the rest of a stream needs none`() {
         let execute = LastMessages.failingExecute + LastMessages.sync
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
@@ -177,8 +164,7 @@ struct SessionStateTests {
         }
     }
 
-    @Test("A server that waits for its client alone is told so, and is not cancelled at once")
-    func waitingServer() {
+    @Test func `A server that waits for its client alone is told so, and is not cancelled at once`() {
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
         let rest = now + .milliseconds(50)
         #expect(drop(session(.authenticated, .key, .ready, .query, copy)) == .reap(.wake(at: rest)))
@@ -188,8 +174,7 @@ struct SessionStateTests {
         #expect(drop(session(.authenticated, .key, .ready, open)) == .reap(.cancel))
     }
 
-    @Test("A copy that begins after the drop is ended then")
-    func lateCopy() {
+    @Test func `A copy that begins after the drop is ended then`() {
         var state = session(.authenticated, .key, .ready, .query)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.nextEnding(at: now) == .nothing)
@@ -197,8 +182,8 @@ struct SessionStateTests {
         #expect(state.nextEnding(at: now) == .send(LastMessages.copyFail))
     }
 
-    @Test("Where no message can follow the stream ends: when nothing runs, or when cancels went without an answer")
-    func cutOff() {
+    @Test
+    func `Where no message can follow the stream ends: when nothing runs, or when cancels went without an answer`() {
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
         let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
@@ -223,8 +208,7 @@ struct SessionStateTests {
         }
     }
 
-    @Test("The answer to a probe settles what the record could not tell")
-    func probe() {
+    @Test func `The answer to a probe settles what the record could not tell`() {
         // Nothing but a ReadyForQuery is no answer to a Query.
         var state = session(.authenticated, .key, .ready, .query, .ready)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
@@ -237,8 +221,7 @@ struct SessionStateTests {
         #expect(state.serverAnsweredWhileReaping(at: now) == .withdrawCancel)
     }
 
-    @Test("Where no message can follow, the end of the stream takes the place of a probe")
-    func probeAfterPartOfMessage() {
+    @Test func `Where no message can follow, the end of the stream takes the place of a probe`() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
         _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
@@ -251,8 +234,7 @@ struct SessionStateTests {
         #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
     }
 
-    @Test("A warning after a cancel is kept to be told, one before it is not")
-    func warning() {
+    @Test func `A warning after a cancel is kept to be told, one before it is not`() {
         let notice = Array("SWARNING\0C01000\0Mcanceling wait\0\0".utf8)
         var state = session(.authenticated, .key, .ready, .query)
         state.tracker.serverAnswered(BackendKind.noticeResponse, notice.span)
@@ -264,8 +246,7 @@ struct SessionStateTests {
         #expect(state.takeWarning() == nil)
     }
 
-    @Test("A batch that failed and has no Sync runs nothing: its client may go, and a cancel needs no other")
-    func halted() {
+    @Test func `A batch that failed and has no Sync runs nothing: its client may go, and a cancel needs no other`() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse]))
         var left = state
         state.tracker.serverAnswered(BackendKind.errorResponse, Span())
@@ -277,8 +258,7 @@ struct SessionStateTests {
         #expect(drop(state) == .reap(.cancel), "now there is something to be answered")
     }
 
-    @Test("While reaping, bytes without a ReadyForQuery change nothing")
-    func reapingNeedsReady() {
+    @Test func `While reaping, bytes without a ReadyForQuery change nothing`() {
         var state = session(.authenticated, .key, .ready, .query)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
         state.tracker.serverAnswered(BackendKind.rowDescription, Span())

@@ -6,14 +6,12 @@ import Testing
 
 @testable import Reactor
 
-@Suite("A question about a socket")
-struct SocketQuestionTests {
+@Suite struct `A question about a socket` {
     private static let client = SocketAddress.ipv4(0x7f00_0001, port: 0x1234)
     private static let own = SocketAddress.ipv4(0x0a01_0203, port: 6432)
     private static let question = SocketQuestion(about: client, to: own, number: 7)
 
-    @Test("Is packed as the kernel wants it, for IPv4")
-    func ipv4() throws {
+    @Test func `Is packed as the kernel wants it, for IPv4`() throws {
         let question = try #require(Self.question)
         let addresses: [UInt8] =
             [0x12, 0x34, 0x19, 0x20, 127, 0, 0, 1] + [UInt8](repeating: 0, count: 12)
@@ -22,8 +20,7 @@ struct SocketQuestionTests {
         #expect(question.bytes == expected + native(0) + [UInt8](repeating: 255, count: 8))
     }
 
-    @Test("The same for IPv6, with the interface of a link's address")
-    func ipv6() throws {
+    @Test func `The same for IPv6, with the interface of a link's address`() throws {
         let client = SocketAddress.ipv6(high: 0xfe80 << 48, low: 0x1_0203, port: 1, scope: 3)
         let own = SocketAddress.ipv6(high: 0xfe80 << 48, low: 9, port: 2, scope: 3)
         let question = try #require(SocketQuestion(about: client, to: own, number: 1))
@@ -32,22 +29,19 @@ struct SocketQuestionTests {
         #expect(question.bytes[28..<44] == (link + [0, 0, 0, 0, 0, 1, 2, 3])[...])
     }
 
-    @Test("Mapped addresses are those of IPv4")
-    func mapped() throws {
+    @Test func `Mapped addresses are those of IPv4`() throws {
         let mapped = try #require(SocketQuestion(about: Self.client.mapped, to: Self.own.mapped, number: 7))
         #expect(mapped.bytes == Self.question?.bytes)
         let answer = Answer(Self.client, Self.own, family: 2).bytes
         #expect(mapped.report(in: answer) == SocketReport(state: 1, inode: 99))
     }
 
-    @Test("There is none about a Unix socket")
-    func unix() {
+    @Test func `There is none about a Unix socket`() {
         #expect(SocketQuestion(about: .unix(path: ""), to: Self.own, number: 1) == nil)
         #expect(SocketQuestion(about: Self.own, to: .unix(path: "/s"), number: 1) == nil)
     }
 
-    @Test("Its answer is read, whichever family the client's socket has")
-    func answer() throws {
+    @Test func `Its answer is read, whichever family the client's socket has`() throws {
         let question = try #require(Self.question)
         let right = SocketReport(state: 1, inode: 99)
         #expect(question.report(in: Answer(Self.client, Self.own, family: 2).bytes) == right)
@@ -59,8 +53,7 @@ struct SocketQuestionTests {
         #expect(question.report(in: long.bytes) == right)
     }
 
-    @Test("What is about another socket, or another question, is no answer")
-    func otherSocket() throws {
+    @Test func `What is about another socket, or another question, is no answer`() throws {
         let question = try #require(Self.question)
         let others: [SocketAddress] = [
             .ipv4(0x7f00_0002, port: 0x1234), .ipv4(0x7f00_0001, port: 0x1235), .ipv4(0, port: 0),
@@ -78,8 +71,7 @@ struct SocketQuestionTests {
         #expect(question.report(in: Answer(Self.client, Self.own, family: 1).bytes) == nil)
     }
 
-    @Test("An error, the end of a list and a message cut short are none")
-    func noAnswer() throws {
+    @Test func `An error, the end of a list and a message cut short are none`() throws {
         let question = try #require(Self.question)
         let right = Answer(Self.client, Self.own, family: 2)
         for kind in [0, 1, 2, 3, 19, 21] as [UInt16] {
@@ -94,8 +86,7 @@ struct SocketQuestionTests {
         }
     }
 
-    @Test("Nothing that comes in its place traps")
-    func hostile() throws {
+    @Test func `Nothing that comes in its place traps`() throws {
         let question = try #require(Self.question)
         let right = Answer(Self.client, Self.own, family: 2, extra: 24).bytes
         var generator = SystemRandomNumberGenerator()
@@ -109,8 +100,7 @@ struct SocketQuestionTests {
         }
     }
 
-    @Test("A socket has ended when nobody has it, or when its stream has ended")
-    func ends() {
+    @Test func `A socket has ended when nobody has it, or when its stream has ended`() {
         func hasEnded(_ state: UInt8, _ inode: UInt32) -> Bool { SocketReport(state: state, inode: inode).hasEnded }
         #expect(!hasEnded(SocketReport.State.established, 1))
         #expect(hasEnded(SocketReport.State.established, 0))
@@ -185,8 +175,7 @@ extension SocketAddress {
     }
 }
 
-@Suite("A kernel that knows nothing")
-struct SocketDiagnosisTests {
+@Suite struct `A kernel that knows nothing` {
     /// A connection of ours with ourselves.
     private static func withConnection(_ body: (_ client: SocketAddress, _ own: SocketAddress) -> Void) throws {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
@@ -201,8 +190,7 @@ struct SocketDiagnosisTests {
         body(try #require(SocketAddress { getsockname(client, $0, $1) }), own)
     }
 
-    @Test("Not even our own end is asked no more")
-    func untrusted() throws {
+    @Test func `Not even our own end is asked no more`() throws {
         let nowhere = SocketAddress.ipv4(0x7f00_0001, port: 1)
         try Self.withConnection { client, own in
             let diagnosis = SocketDiagnosis()
@@ -211,8 +199,7 @@ struct SocketDiagnosisTests {
         }
     }
 
-    @Test("Once it has known one, it is asked about any number of others")
-    func trusted() throws {
+    @Test func `Once it has known one, it is asked about any number of others`() throws {
         let nowhere = SocketAddress.ipv4(0x7f00_0001, port: 1)
         try Self.withConnection { client, own in
             let diagnosis = SocketDiagnosis()

@@ -4,8 +4,7 @@ import Testing
 
 @testable import Settings
 
-@Suite("Warnings of a configuration")
-struct ConfigurationWarningsTests {
+@Suite struct `Warnings of a configuration` {
     private func warnings(_ text: String) throws -> [String] {
         try Configuration(parsing: text, file: "test.conf").warnings.map(\.description)
     }
@@ -14,7 +13,6 @@ struct ConfigurationWarningsTests {
     private static let unverified = "not used: sslmode is prefer, and nothing is verified"
 
     @Test(
-        "Each names the file, the line and the key",
         arguments: [
             ("[server]\nsslrootcert = /a", ["test.conf:2: [server] sslrootcert: \(unverified)"]),
             (
@@ -49,26 +47,23 @@ struct ConfigurationWarningsTests {
             ),
         ] as [(String, [String])]
     )
-    func table(text: String, expected: [String]) throws {
+    func `Each names the file, the line and the key`(text: String, expected: [String]) throws {
         #expect(try warnings(text) == expected)
     }
 
-    @Test(
-        "There is none where all is used",
-        arguments: [
-            "", "[listen]\nsslmode = allow\nssl_cert_file = /a\nssl_key_file = /b",
-            "[listen]\nsslmode = require\nssl_cert_file = /a\nssl_key_file = /b\nssl_ca_file = /c",
-            "[server]\nsslcert = /a\nsslkey = /b", "[server]\nsslmode = require\nsslrootcert = /a\nsslcrl = /b",
-            "[server]\nsslmode = verify-ca\nsslrootcert = /a\nsslcrl = /b\nsslcert = /c\nsslkey = /d",
-            "[server]\nsslmode = verify-full\nsslrootcert = system",
-        ]
+    @Test(arguments: [
+        "", "[listen]\nsslmode = allow\nssl_cert_file = /a\nssl_key_file = /b",
+        "[listen]\nsslmode = require\nssl_cert_file = /a\nssl_key_file = /b\nssl_ca_file = /c",
+        "[server]\nsslcert = /a\nsslkey = /b", "[server]\nsslmode = require\nsslrootcert = /a\nsslcrl = /b",
+        "[server]\nsslmode = verify-ca\nsslrootcert = /a\nsslcrl = /b\nsslcert = /c\nsslkey = /d",
+        "[server]\nsslmode = verify-full\nsslrootcert = system",
+    ]
     )
-    func none(text: String) throws {
+    func `There is none where all is used`(text: String) throws {
         #expect(try warnings(text) == [])
     }
 
-    @Test("The last line of a key that stands twice is the one that is named")
-    func twice() throws {
+    @Test func `The last line of a key that stands twice is the one that is named`() throws {
         let told = try warnings("[server]\nsslrootcert = /a\nsslrootcert = /b\n")
         #expect(told == ["test.conf:3: [server] sslrootcert: \(Self.unverified)"])
     }

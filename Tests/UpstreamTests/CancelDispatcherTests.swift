@@ -17,8 +17,7 @@ private func key(_ number: Int) -> CancelKey? {
     return CancelKey(backendKeyData: body.span)
 }
 
-@Suite("The cancel dispatcher")
-struct CancelDispatcherTests {
+@Suite struct `The cancel dispatcher` {
     let loop = SimulatedLoop()
     let replies = Locked<[Int: Reaper.CancelResult]>([:])
     let logged = InMemoryLogHandler()
@@ -42,8 +41,7 @@ struct CancelDispatcherTests {
             log: Logger(label: "") { [logged] _ in logged })
     }
 
-    @Test("Never more than max_concurrent at a time, in the order they came, each answered once")
-    func limit() throws {
+    @Test func `Never more than max_concurrent at a time, in the order they came, each answered once`() throws {
         let dispatcher = dispatcher()
         for number in 0..<100 { dispatcher.receive(.order(try order(number))) }
         loop.settle()
@@ -60,8 +58,7 @@ struct CancelDispatcherTests {
         #expect(replies.withLock { $0.count } == 100)
     }
 
-    @Test("Clients' own cancels, which need no login, hold up no orphan's, nor the other way round")
-    func turns() throws {
+    @Test func `Clients' own cancels, which need no login, hold up no orphan's, nor the other way round`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -80,8 +77,7 @@ struct CancelDispatcherTests {
         #expect(processes.prefix(9).count { $0 >= 10 } == 4)
     }
 
-    @Test("Of clients' own cancels no more wait than the first 1024; the others are told at once")
-    func crowd() throws {
+    @Test func `Of clients' own cancels no more wait than the first 1024; the others are told at once`() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
         for number in 0..<1100 { dispatcher.receive(.order(try order(number, .client))) }
@@ -91,8 +87,7 @@ struct CancelDispatcherTests {
         #expect(turnedAway == Array((1024 + 16)..<1100))
     }
 
-    @Test("A withdrawn order is never dialled, one under way can't be withdrawn")
-    func withdrawn() throws {
+    @Test func `A withdrawn order is never dialled, one under way can't be withdrawn`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -108,8 +103,7 @@ struct CancelDispatcherTests {
         #expect(replies.withLock { $0[2] } == nil)
     }
 
-    @Test("An order withdrawn while it is dialled is never written, and its place is free at once")
-    func withdrawnWhileDialled() throws {
+    @Test func `An order withdrawn while it is dialled is never written, and its place is free at once`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -130,8 +124,8 @@ struct CancelDispatcherTests {
     }
 
     /// The letter of the withdrawal is still on its way, as between two threads.
-    @Test("A connection that stands after the withdrawal is closed unsent", arguments: [false, true])
-    func withdrawnDirectlyBefore(connectsAtOnce: Bool) throws {
+    @Test(arguments: [false, true])
+    func `A connection that stands after the withdrawal is closed unsent`(connectsAtOnce: Bool) throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -152,8 +146,9 @@ struct CancelDispatcherTests {
         #expect(replies.withLock { $0.isEmpty })
     }
 
-    @Test("A cancel that the session's answer shows to have arrived leaves its place at once, without a reply")
-    func answered() throws {
+    @Test func `A cancel that the session's answer shows to have arrived leaves its place at once, without a reply`()
+        throws
+    {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -173,8 +168,7 @@ struct CancelDispatcherTests {
         #expect(replies.withLock { $0.isEmpty })
     }
 
-    @Test("Of connections whose cancels have arrived no more stay open than there are places")
-    func answeredAndNotClosed() throws {
+    @Test func `Of connections whose cancels have arrived no more stay open than there are places`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 2
         let dispatcher = dispatcher(limits)
@@ -191,8 +185,7 @@ struct CancelDispatcherTests {
         #expect(loop.connections.filter { !$0.isClosed }.isEmpty)
     }
 
-    @Test("What comes first counts, the answer or the conclusion; the session learns of one of them")
-    func answeredAndConcluded() throws {
+    @Test func `What comes first counts, the answer or the conclusion; the session learns of one of them`() throws {
         let dispatcher = dispatcher()
         let (first, second) = (try order(1), try order(2))
         for order in [first, second] { dispatcher.receive(.order(order)) }
@@ -206,8 +199,7 @@ struct CancelDispatcherTests {
         #expect(loop.openSockets == 0 && loop.liveTimers == 0)
     }
 
-    @Test("A long row of orders that fail at once is worked off without a deep stack")
-    func allRefusedAtOnce() throws {
+    @Test func `A long row of orders that fail at once is worked off without a deep stack`() throws {
         let counters = Counters()
         let dispatcher = dispatcher(counting: counters)
         loop.network = .impossible
@@ -220,8 +212,7 @@ struct CancelDispatcherTests {
         #expect(lines.first?.metadata["pid"] == "0")
     }
 
-    @Test("A server that hangs holds a place for attempt_timeout, no longer")
-    func hanging() throws {
+    @Test func `A server that hangs holds a place for attempt_timeout, no longer`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -238,8 +229,10 @@ struct CancelDispatcherTests {
         #expect(logged.entries.first?.metadata["reason"] == "timed out")
     }
 
-    @Test("So does a server that takes the request and then neither answers nor closes; the request counts as sent")
-    func neverClosing() throws {
+    @Test
+    func `So does a server that takes the request and then neither answers nor closes; the request counts as sent`()
+        throws
+    {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -254,10 +247,8 @@ struct CancelDispatcherTests {
     }
 }
 
-@Suite("The connection to the server")
-struct ServerConnectorTests {
-    @Test("Addresses are tried in turn; the first that answers wins")
-    func inTurn() throws {
+@Suite struct `The connection to the server` {
+    @Test func `Addresses are tried in turn; the first that answers wins`() throws {
         let loop = SimulatedLoop()
         let addresses = (1...3).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
         loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]
@@ -275,8 +266,7 @@ struct ServerConnectorTests {
         #expect(loop.connections.map(\.isClosed) == [true, true, false])
     }
 
-    @Test("When none answers, each is named with its reason")
-    func none() {
+    @Test func `When none answers, each is named with its reason`() {
         let loop = SimulatedLoop()
         let addresses = (1...2).map { SocketAddress.ipv4(0x7f00_0000 + UInt32($0), port: 1) }
         loop.networks = [addresses[0]: .refuses, addresses[1]: .hangs]

@@ -21,10 +21,8 @@ private func owed(_ texts: [String], status: Character = "I") -> SessionState {
     return state
 }
 
-@Suite("When a request may be cancelled")
-struct CancelTimingTests {
+@Suite struct `When a request may be cancelled` {
     @Test(
-        "Outside of a transaction block",
         arguments: [
             (["SELECT 1"], CancelTiming.atOnce), (["P SELECT 1"], .atOnce), (["BEGIN; SELECT 1"], .atOnce),
             (["COMMIT"], .never), (["P COMMIT"], .never), (["SET a = 1"], .never), (["DISCARD ALL"], .never),
@@ -35,13 +33,12 @@ struct CancelTimingTests {
             (["UPDATE", "BEGIN; UPDATE; COMMIT"], .whenSlow),
         ] as [([String], CancelTiming)]
     )
-    func outside(texts: [String], timing: CancelTiming) {
+    func `Outside of a transaction block`(texts: [String], timing: CancelTiming) {
         #expect(owed(texts).cancelTiming == timing)
         #expect(owed(texts, status: "E").cancelTiming == timing, "a block that has failed takes nothing along any more")
     }
 
     @Test(
-        "In an open transaction block an error takes along what stands in it",
         arguments: [
             (["UPDATE", "UPDATE"], CancelTiming.atOnce), (["UPDATE", "SAVEPOINT a", "UPDATE"], .atOnce),
             (["UPDATE", "ROLLBACK"], .atOnce), (["P UPDATE", "P UPDATE"], .atOnce),
@@ -53,18 +50,16 @@ struct CancelTimingTests {
             (["UPDATE; COMMIT; UPDATE", "UPDATE"], .whenSlow), (["COMMIT", "UPDATE"], .never),
         ] as [([String], CancelTiming)]
     )
-    func within(texts: [String], timing: CancelTiming) {
+    func `In an open transaction block an error takes along what stands in it`(texts: [String], timing: CancelTiming) {
         #expect(owed(texts, status: "T").cancelTiming == timing)
     }
 
-    @Test("A pipeline that is too long to be looked at is cancelled one by one")
-    func long() {
+    @Test func `A pipeline that is too long to be looked at is cancelled one by one`() {
         #expect(owed([String](repeating: "UPDATE", count: 1024), status: "T").cancelTiming == .atOnce)
         #expect(owed([String](repeating: "UPDATE", count: 1025), status: "T").cancelTiming == .whenSlow)
     }
 
-    @Test("While the backend starts up, what follows is not cancelled in place of it")
-    func startup() {
+    @Test func `While the backend starts up, what follows is not cancelled in place of it`() {
         for (text, timing) in [("BEGIN", CancelTiming.never), ("UPDATE", .whenSlow)] {
             var state = SessionState(isReplication: false)
             state.tracker.clientSent(FrontendKind.query, Array("\(text)\0".utf8).span)
@@ -72,8 +67,7 @@ struct CancelTimingTests {
         }
     }
 
-    @Test("A batch is what it binds; of two statements, none is left alone")
-    func batches() {
+    @Test func `A batch is what it binds; of two statements, none is left alone`() {
         var owed = Owed()
         owed.serverAnswered(BackendKind.readyForQuery)
         owed.clientSent(FrontendKind.bind, .control)

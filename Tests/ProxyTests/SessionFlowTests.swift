@@ -7,10 +7,9 @@ import Testing
 @testable import CancelPolicy
 @testable import PostgresProtocol
 
-@Suite("A session whose peers are slow")
-struct SessionFlowTests {
-    @Test("Nothing is lost or reordered, whatever a send takes", arguments: [1, 2, 3, 7, 100])
-    func shortSends(room: Int) throws {
+@Suite struct `A session whose peers are slow` {
+    @Test(arguments: [1, 2, 3, 7, 100])
+    func `Nothing is lost or reordered, whatever a send takes`(room: Int) throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         let requests = Array(repeating: Bytes.query, count: 30).flatMap { $0 }
@@ -33,8 +32,7 @@ struct SessionFlowTests {
         #expect(world.counters.sessionsBusy.value == 0)
     }
 
-    @Test("While one side takes nothing, the other is not read beyond one receive")
-    func bounded() throws {
+    @Test func `While one side takes nothing, the other is not read beyond one receive`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         client.room = 0
@@ -44,8 +42,7 @@ struct SessionFlowTests {
         #expect(before - server.inbox.count == 64)
     }
 
-    @Test("A client that dies while the server takes nothing is noticed, and its query cancelled")
-    func dropWhileStalled() throws {
+    @Test func `A client that dies while the server takes nothing is noticed, and its query cancelled`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         server.room = 2 * Bytes.query.count
@@ -60,8 +57,7 @@ struct SessionFlowTests {
         #expect(world.counters.drops[.fin].value == 1)
     }
 
-    @Test("Of a client that dies before the server has got a whole request nothing is cancelled")
-    func dropBeforeDelivery() throws {
+    @Test func `Of a client that dies before the server has got a whole request nothing is cancelled`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         server.room = Bytes.query.count - 1
@@ -74,8 +70,7 @@ struct SessionFlowTests {
         #expect(world.cancels.isEmpty && world.isOverAndBalanced)
     }
 
-    @Test("A client that dies while it takes nothing of a big result: the rest is read and thrown away")
-    func dropOfSlowReader() throws {
+    @Test func `A client that dies while it takes nothing of a big result: the rest is read and thrown away`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -89,8 +84,7 @@ struct SessionFlowTests {
         #expect(world.counters.drops[.reset].value == 1)
     }
 
-    @Test("A pipeline longer than the record is read on when answers make room")
-    func longPipeline() throws {
+    @Test func `A pipeline longer than the record is read on when answers make room`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         let sync = Bytes.message("S")
@@ -106,8 +100,7 @@ struct SessionFlowTests {
         #expect(world.counters.sessionsBusy.value == 0)
     }
 
-    @Test("While the record is full, what is left over waits, though the server would take it")
-    func fullRecord() throws {
+    @Test func `While the record is full, what is left over waits, though the server would take it`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         let sync = Bytes.message("S")
@@ -123,8 +116,9 @@ struct SessionFlowTests {
         #expect(server.outbox.count == most + 100 * sync.count)
     }
 
-    @Test("The server breaks off while the client sends: what the server said before still reaches the client")
-    func serverBreaks() throws {
+    @Test func `The server breaks off while the client sends: what the server said before still reaches the client`()
+        throws
+    {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         server.room = 0

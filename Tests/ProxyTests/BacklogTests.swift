@@ -4,8 +4,7 @@ import Testing
 
 @testable import Proxy
 
-@Suite("A backlog")
-struct BacklogTests {
+@Suite struct `A backlog` {
     /// Takes all that is left, `step` bytes at a time.
     private func drain(_ backlog: inout Backlog, by step: Int) -> [UInt8] {
         var drained: [UInt8] = []
@@ -18,8 +17,8 @@ struct BacklogTests {
         return drained
     }
 
-    @Test("It gives what it got, in order, whatever the pieces", arguments: [1, 100, 65_535, 65_536, 65_537, 200_000])
-    func order(size: Int) {
+    @Test(arguments: [1, 100, 65_535, 65_536, 65_537, 200_000])
+    func `It gives what it got, in order, whatever the pieces`(size: Int) {
         var backlog = Backlog()
         var all: [UInt8] = []
         for piece in 0..<max(3, 300_000 / size) {
@@ -32,8 +31,7 @@ struct BacklogTests {
         #expect(backlog.count == 0)
     }
 
-    @Test("Adding and taking in turn")
-    func interleaved() {
+    @Test func `Adding and taking in turn`() {
         var backlog = Backlog()
         var sent: [UInt8] = []
         var all: [UInt8] = []

@@ -10,10 +10,9 @@ import Testing
 
 private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-@Suite("The start of a session")
-struct SessionStartupTests {
-    @Test("SSLRequest and GSSENCRequest are each refused once, in either order", arguments: [true, false])
-    func encryption(sslFirst: Bool) throws {
+@Suite struct `The start of a session` {
+    @Test(arguments: [true, false])
+    func `SSLRequest and GSSENCRequest are each refused once, in either order`(sslFirst: Bool) throws {
         let world = try SimulatedSession()
         let client = world.accept()
         client.inbox += sslFirst ? Bytes.sslRequest + Bytes.gssRequest : Bytes.gssRequest + Bytes.sslRequest
@@ -23,8 +22,7 @@ struct SessionStartupTests {
         #expect(world.loop.connections.count == 1)
     }
 
-    @Test("A second SSLRequest is one too many")
-    func encryptionTwice() throws {
+    @Test func `A second SSLRequest is one too many`() throws {
         let world = try SimulatedSession()
         let client = world.accept()
         client.inbox += Bytes.sslRequest + Bytes.sslRequest
@@ -33,8 +31,8 @@ struct SessionStartupTests {
         #expect(world.counters.protocolErrors[.client].value == 1)
     }
 
-    @Test("What comes behind the start-up packet waits for the server", arguments: 1...20)
-    func bytesBehind(cut: Int) throws {
+    @Test(arguments: 1...20)
+    func `What comes behind the start-up packet waits for the server`(cut: Int) throws {
         let world = try SimulatedSession()
         let client = world.accept()
         let all = Bytes.startup + Bytes.query
@@ -46,14 +44,13 @@ struct SessionStartupTests {
     }
 
     @Test(
-        "A packet that makes no sense is answered, closed and counted",
         arguments: [
             ([0, 0, 0, 7], "08P01"), ([0, 0, 0x27, 0x15], "08P01"), (Array("GET / HTTP/1.1\r\n\r\n".utf8), "08P01"),
             ([0, 0, 0, 8, 0, 2, 0, 0], "0A000"), ([0, 0, 0, 9, 0, 3, 0, 0, 0], "28000"),
             ([0, 0, 0, 9, 0, 3, 0, 0, 1], "08P01"), ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2e], "08P01"),
         ] as [([UInt8], String)]
     )
-    func malformed(packet: [UInt8], sqlState: String) throws {
+    func `A packet that makes no sense is answered, closed and counted`(packet: [UInt8], sqlState: String) throws {
         let world = try SimulatedSession()
         let client = world.accept()
         client.inbox += packet
@@ -65,8 +62,8 @@ struct SessionStartupTests {
         #expect(world.ended(.protocolError) == 1 && world.counters.protocolErrors[.client].value == 1)
     }
 
-    @Test("A message length below 4 ends the session, and cancels what runs", arguments: [true, false])
-    func badLength(isBusy: Bool) throws {
+    @Test(arguments: [true, false])
+    func `A message length below 4 ends the session, and cancels what runs`(isBusy: Bool) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         if isBusy { client.inbox += Bytes.query }
@@ -77,8 +74,7 @@ struct SessionStartupTests {
         #expect(server.isClosed != isBusy && world.cancels.count == (isBusy ? 1 : 0))
     }
 
-    @Test("A bad length from the server ends the session")
-    func badLengthFromServer() throws {
+    @Test func `A bad length from the server ends the session`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         server.inbox += [UInt8(ascii: "Z"), 0xff, 0xff, 0xff, 0xff]
@@ -89,10 +85,10 @@ struct SessionStartupTests {
         #expect(world.counters.protocolErrors[.server].value == 1)
     }
 
-    @Test(
-        "A client that says nothing is closed after authentication_timeout, one that says half of it too",
-        arguments: [0, 6])
-    func silence(bytes: Int) throws {
+    @Test(arguments: [0, 6])
+    func `A client that says nothing is closed after authentication_timeout, one that says half of it too`(bytes: Int)
+        throws
+    {
         let world = try SimulatedSession()
         let client = world.accept()
         client.inbox += Bytes.startup.prefix(bytes)
@@ -103,8 +99,7 @@ struct SessionStartupTests {
         #expect(client.isClosed && world.ended(.authenticationTimeout) == 1)
     }
 
-    @Test("The server refuses or doesn't answer: the client is told the address and the reason")
-    func unreachable() throws {
+    @Test func `The server refuses or doesn't answer: the client is told the address and the reason`() throws {
         for network in [SimulatedLoop.Network.refuses, .hangs] {
             let world = try SimulatedSession()
             world.loop.network = network
@@ -118,8 +113,7 @@ struct SessionStartupTests {
         }
     }
 
-    @Test("A server that has become pgleash itself is not connected to, by sessions and by cancels")
-    func ourselves() throws {
+    @Test func `A server that has become pgleash itself is not connected to, by sessions and by cancels`() throws {
         let world = try SimulatedSession(listeners: [.ipv4(0, port: 5432)])
         let client = world.accept()
         client.inbox += Bytes.startup
@@ -133,8 +127,7 @@ struct SessionStartupTests {
         #expect(world.counters.connectFailures.value == 1)
     }
 
-    @Test("Of several addresses the one that is pgleash's own is passed over")
-    func partlyOurselves() throws {
+    @Test func `Of several addresses the one that is pgleash's own is passed over`() throws {
         let servers = [SimulatedSession.server, .ipv4(0x7f00_0002, port: 5432)]
         let upstream = Upstream.addresses(servers.map { HostAddress($0, foundBy: "") })
         let world = try SimulatedSession(upstream: upstream, listeners: [SimulatedSession.server])
@@ -142,8 +135,7 @@ struct SessionStartupTests {
         #expect(world.loop.connections.map(\.peerAddress) == [servers[1]])
     }
 
-    @Test("A client that comes while pgleash stops is told to try elsewhere")
-    func stopping() throws {
+    @Test func `A client that comes while pgleash stops is told to try elsewhere`() throws {
         let world = try SimulatedSession()
         world.loop.network = .hangs
         let (silent, connecting) = (world.accept(), world.accept())
@@ -157,8 +149,7 @@ struct SessionStartupTests {
         }
     }
 
-    @Test("Above max_sessions a client is told so; a CancelRequest still goes through")
-    func tooMany() throws {
+    @Test func `Above max_sessions a client is told so; a CancelRequest still goes through`() throws {
         var configuration = Configuration()
         configuration.listen.maxSessions = 1
         let world = try SimulatedSession(configuration)
@@ -181,8 +172,7 @@ struct SessionStartupTests {
         #expect(world.loop.connections.count == 3, "the place is free again")
     }
 
-    @Test("A client's cancel is delivered though the client doesn't wait for it")
-    func impatientCancel() throws {
+    @Test func `A client's cancel is delivered though the client doesn't wait for it`() throws {
         let world = try SimulatedSession()
         world.loop.network = .hangs
         let client = world.accept()

@@ -6,10 +6,8 @@ import Testing
 
 @testable import Proxy
 
-@Suite("Clients that go in one instant")
-struct DropTurnsTests {
-    @Test("Are seen to a few in each turn, in the order they went")
-    func turns() {
+@Suite struct `Clients that go in one instant` {
+    @Test func `Are seen to a few in each turn, in the order they went`() {
         let loop = SimulatedLoop()
         let turns = DropTurns(loop: loop)
         var seen: [SessionID] = []
@@ -44,8 +42,7 @@ struct DropTurnsTests {
         return leaving
     }
 
-    @Test("Those that stay are served between, and a server's end is not seen before that of its client")
-    func served() throws {
+    @Test func `Those that stay are served between, and a server's end is not seen before that of its client`() throws {
         let world = try SimulatedSession()
         let staying = world.logIn()
         let leaving = leave(world)
@@ -57,8 +54,7 @@ struct DropTurnsTests {
         #expect(world.counters.drops[.fin].value == 20 && world.counters.drops[.serverLost].value == 0)
     }
 
-    @Test("One whose session has ended meanwhile is passed over")
-    func passedOver() throws {
+    @Test func `One whose session has ended meanwhile is passed over`() throws {
         let world = try SimulatedSession()
         _ = leave(world)
         world.loop.iterate()

@@ -4,8 +4,7 @@ import Reactor
 import Simulation
 import Testing
 
-@Suite("Backends whose clients left all at once")
-struct DeparturesTests {
+@Suite struct `Backends whose clients left all at once` {
     /// So many sessions, all busy, whose clients then drop.
     private func storm(_ count: Int) throws -> (world: SimulatedSession, servers: [SimulatedSocket]) {
         let world = try SimulatedSession()
@@ -26,15 +25,13 @@ struct DeparturesTests {
         world.loop.settle()
     }
 
-    @Test("A few leave at once")
-    func few() throws {
+    @Test func `A few leave at once`() throws {
         let (world, servers) = try storm(3)
         stop(servers[...], in: world)
         #expect(servers.allSatisfy { $0.isClosed })
     }
 
-    @Test("Many are kept until few are left to cancel, and then leave one after another")
-    func many() throws {
+    @Test func `Many are kept until few are left to cancel, and then leave one after another`() throws {
         let (world, servers) = try storm(40)
         stop(servers[..<10], in: world)
         world.loop.advance(by: .milliseconds(100))
@@ -49,8 +46,7 @@ struct DeparturesTests {
         #expect(world.isOverAndBalanced)
     }
 
-    @Test("A storm at one address keeps no backend at another")
-    func otherAddress() throws {
+    @Test func `A storm at one address keeps no backend at another`() throws {
         let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0000 + $0, port: 1), foundBy: "") }
         let world = try SimulatedSession(upstream: .addresses(addresses))
         let stormy = (0..<40).map { _ in world.logIn() }
@@ -66,16 +62,14 @@ struct DeparturesTests {
         #expect(server.isClosed && world.counters.orphansActive.value == 40)
     }
 
-    @Test("None is kept for longer than a second")
-    func bounded() throws {
+    @Test func `None is kept for longer than a second`() throws {
         let (world, servers) = try storm(40)
         stop(servers[..<10], in: world)
         world.loop.advance(by: .milliseconds(1100))
         #expect(servers[..<10].allSatisfy { $0.isClosed })
     }
 
-    @Test("Nor one in a transaction, whose end others may wait for")
-    func inTransaction() throws {
+    @Test func `Nor one in a transaction, whose end others may wait for`() throws {
         let (world, servers) = try storm(40)
         stop(servers[..<10], in: world, status: "E")
         #expect(servers[..<10].allSatisfy { $0.isClosed })

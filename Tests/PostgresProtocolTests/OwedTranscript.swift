@@ -3,7 +3,7 @@
 @testable import PostgresProtocol
 
 /// A conversation that has got past its start-up.
-struct Transcript {
+struct OwedTranscript {
     var owed = Owed()
 
     init() {

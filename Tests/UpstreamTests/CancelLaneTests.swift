@@ -8,7 +8,7 @@ import Testing
 @testable import Telemetry
 @testable import Upstream
 
-extension CancelDispatcherTests {
+extension `The cancel dispatcher` {
     private static let dead = SocketAddress.ipv4(0x7f00_0002, port: 5432)
 
     /// The numbers of the orders that were written, in their order.
@@ -21,8 +21,8 @@ extension CancelDispatcherTests {
         loop.settle()
     }
 
-    @Test("An address that takes no connections holds up no other address, and is held to max_concurrent")
-    func deadAddress() throws {
+    @Test func `An address that takes no connections holds up no other address, and is held to max_concurrent`() throws
+    {
         let dispatcher = dispatcher()
         loop.networks = [Self.dead: .hangs]
         for number in 0..<100 { dispatcher.receive(.order(try order(number, to: Self.dead))) }
@@ -34,8 +34,7 @@ extension CancelDispatcherTests {
         #expect(loop.connections.count { $0.dialledAddress == Self.dead } == 16)
     }
 
-    @Test("Addresses with nothing to do are forgotten")
-    func forgotten() throws {
+    @Test func `Addresses with nothing to do are forgotten`() throws {
         let dispatcher = dispatcher()
         loop.networks = [Self.dead: .hangs]
         dispatcher.receive(.order(try order(1)))
@@ -50,8 +49,10 @@ extension CancelDispatcherTests {
         #expect(dispatcher.lanes.isEmpty)
     }
 
-    @Test("A connection whose order was answered lingers until the server closes it, and gives its place back once")
-    func lingering() throws {
+    @Test
+    func `A connection whose order was answered lingers until the server closes it, and gives its place back once`()
+        throws
+    {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -71,8 +72,7 @@ extension CancelDispatcherTests {
         #expect(loop.connections.count == 3)
     }
 
-    @Test("Strangers go last, after those that come later")
-    func strangersLast() throws {
+    @Test func `Strangers go last, after those that come later`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -84,8 +84,7 @@ extension CancelDispatcherTests {
         #expect(written.first == 0 && Set(written[1...20]) == Set(10..<30) && Array(written[21...]) == Array(1..<10))
     }
 
-    @Test("Strangers get one place in eight, whoever else is there, and get it again")
-    func strangersShare() throws {
+    @Test func `Strangers get one place in eight, whoever else is there, and get it again`() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
         for number in 0..<10 { dispatcher.receive(.order(try order(number, .stranger))) }

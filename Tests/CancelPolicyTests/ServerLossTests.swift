@@ -8,24 +8,20 @@ import Testing
 
 private let now = Duration.zero
 
-@Suite("The end of the connection to the server")
-struct ServerLossTests {
-    @Test("The server closes: the reason depends on whether the client had said goodbye")
-    func serverCloses() {
+@Suite struct `The end of the connection to the server` {
+    @Test func `The server closes: the reason depends on whether the client had said goodbye`() {
         #expect(close(session(.authenticated, .key, .ready)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .key, .ready, .terminate)) == .end(.clientTerminated))
         #expect(close(session(.authenticated, .key, .ready, .query, .fatal)) == .end(.serverClosed))
         #expect(close(dropped(.authenticated, .key, .ready, .query, .fatal)) == .reap(.end(.serverClosed)))
     }
 
-    @Test("A client that leaves after that, but before the connection ends, leaves nothing")
-    func clientLeavesMeanwhile() {
+    @Test func `A client that leaves after that, but before the connection ends, leaves nothing`() {
         var state = session(.authenticated, .key, .ready, .query, .fatal)
         #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .end(.clientClosed))
     }
 
-    @Test("An error that is not fatal, or that the session outlives, is no end of it")
-    func notLeaving() {
+    @Test func `An error that is not fatal, or that the session outlives, is no end of it`() {
         let raised = Step(
             answers: [(BackendKind.errorResponse, Array("SERROR\0VERROR\0C57P01\0Mraised\0\0".utf8))]
         )
@@ -40,8 +36,7 @@ struct ServerLossTests {
         #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.cancel))
     }
 
-    @Test("A pooler says that the connection ends: what runs behind it may run on")
-    func poolerLeaves() {
+    @Test func `A pooler says that the connection ends: what runs behind it may run on`() {
         for code in ["08P01", "08006"] {
             let body = Array("SFATAL\0VFATAL\0C\(code)\0Mquery_timeout\0\0".utf8)
             let lost = session(.authenticated, .key, .ready, .query, Step(answers: [(BackendKind.errorResponse, body)]))
@@ -49,8 +44,7 @@ struct ServerLossTests {
         }
     }
 
-    @Test("PostgreSQL ends a session whose client broke off within a message, and says so in the same class")
-    func serverLosesSynchronization() {
+    @Test func `PostgreSQL ends a session whose client broke off within a message, and says so in the same class`() {
         let body = Array(
             "SFATAL\0VFATAL\0C08P01\0Msynchronization was lost\0Fpostgres.c\0L1\0RPostgresMain\0\0".utf8
         )
@@ -58,8 +52,7 @@ struct ServerLossTests {
         #expect(close(state) == .end(.serverClosed))
     }
 
-    @Test("It closes without a word while something runs: that may run on")
-    func serverLost() {
+    @Test func `It closes without a word while something runs: that may run on`() {
         let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))
         #expect(close(session(.authenticated, .key, .ready, .query)) == atOnce)
         #expect(close(dropped(.authenticated, .key, .ready, .query)) == atOnce)
@@ -84,16 +77,14 @@ struct ServerLossTests {
         #expect(withGrace.serverClosed(at: later) == .lose(left))
     }
 
-    @Test("It closes without a word before it has told the key, when something was sent ahead")
-    func lostWithoutKey() {
+    @Test func `It closes without a word before it has told the key, when something was sent ahead`() {
         #expect(close(dropped(.authenticated, .query)) == .reap(.end(.noKey)))
         #expect(close(session(.authenticated, .query)) == .end(.serverClosed), "its client is there to see it")
         let asked = Step(answers: [(BackendKind.authentication, [0, 0, 0, 3])])
         #expect(close(dropped(asked, .query)) == .reap(.end(.serverClosed)), "nothing runs before the login")
     }
 
-    @Test("It closes without a word where nothing runs, or nothing can be cancelled: that is its end")
-    func serverClosesAtRest() {
+    @Test func `It closes without a word where nothing runs, or nothing can be cancelled: that is its end`() {
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
         let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
@@ -107,8 +98,7 @@ struct ServerLossTests {
         #expect(close(excluded) == .end(.serverClosed))
     }
 
-    @Test("It closes at the end of the stream that it was shown: a pooler has forgotten the key")
-    func serverClosesAtEndOfStream() {
+    @Test func `It closes at the end of the stream that it was shown: a pooler has forgotten the key`() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
         _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)

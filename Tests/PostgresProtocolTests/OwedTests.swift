@@ -4,10 +4,8 @@ import Testing
 
 @testable import PostgresProtocol
 
-@Suite("What is owed")
-struct OwedTests {
-    @Test("A session is busy from its start-up to the first ReadyForQuery")
-    func startup() {
+@Suite struct `What is owed` {
+    @Test func `A session is busy from its start-up to the first ReadyForQuery`() {
         var owed = Owed()
         #expect(owed.isBusy && owed.isStartingUp)
         owed.serverAnswered(BackendKind.authentication)
@@ -17,8 +15,7 @@ struct OwedTests {
         #expect(!owed.isBusy && !owed.isStartingUp)
     }
 
-    @Test("A Query sent before the first ReadyForQuery is owed behind it")
-    func queryDuringStartup() {
+    @Test func `A Query sent before the first ReadyForQuery is owed behind it`() {
         var owed = Owed()
         owed.clientSent(FrontendKind.query)
         owed.serverAnswered(BackendKind.readyForQuery)
@@ -28,20 +25,18 @@ struct OwedTests {
         #expect(!owed.isBusy)
     }
 
-    @Test(
-        "Once all is answered, the session is idle, and busy until then",
-        arguments: [
-            ("Q", "T D D C Z"), ("Q", "E Z"), ("Q", "I Z"), ("Q", "T D C C T D C Z"), ("Q", "H d d c C Z"),
-            ("F", "V Z"), ("F", "E Z"), ("S", "Z"), ("P B D E S", "1 2 T D C Z"), ("P D S", "1 t T Z"),
-            ("P D S", "1 t n Z"), ("B E H E S", "2 D s D C Z"), ("C S", "3 Z"), ("P B E S", "E Z"), ("S S S", "Z Z Z"),
-            ("Q Q Q", "C Z C Z E Z"), ("P B E S P B E S", "1 2 C Z E Z"), ("P B E P B E S", "1 2 C E Z"),
-            ("P B E Q", "1 2 C C Z"), ("P B E Q S", "E Z"), ("P B E Q Q S Q", "1 E Z C Z"),
-            ("P B E S", "1 2 H d c C Z"),
-            ("P B E S", "1 2 I Z"), ("P B E S", "1 2 C E Z"), ("Q", "N S A C Z"),
-        ]
+    @Test(arguments: [
+        ("Q", "T D D C Z"), ("Q", "E Z"), ("Q", "I Z"), ("Q", "T D C C T D C Z"), ("Q", "H d d c C Z"),
+        ("F", "V Z"), ("F", "E Z"), ("S", "Z"), ("P B D E S", "1 2 T D C Z"), ("P D S", "1 t T Z"),
+        ("P D S", "1 t n Z"), ("B E H E S", "2 D s D C Z"), ("C S", "3 Z"), ("P B E S", "E Z"), ("S S S", "Z Z Z"),
+        ("Q Q Q", "C Z C Z E Z"), ("P B E S P B E S", "1 2 C Z E Z"), ("P B E P B E S", "1 2 C E Z"),
+        ("P B E Q", "1 2 C C Z"), ("P B E Q S", "E Z"), ("P B E Q Q S Q", "1 E Z C Z"),
+        ("P B E S", "1 2 H d c C Z"),
+        ("P B E S", "1 2 I Z"), ("P B E S", "1 2 C E Z"), ("Q", "N S A C Z"),
+    ]
     )
-    func conversation(client: String, server: String) {
-        var transcript = Transcript()
+    func `Once all is answered, the session is idle, and busy until then`(client: String, server: String) {
+        var transcript = OwedTranscript()
         transcript.client(client)
         for kind in server.split(separator: " ") {
             #expect(transcript.isBusy, "before \(kind)")
@@ -50,9 +45,8 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Extended messages without Sync keep the session busy, answered or not")
-    func flushWithoutSync() {
-        var transcript = Transcript()
+    @Test func `Extended messages without Sync keep the session busy, answered or not`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E H")
         #expect(transcript.isBusy)
         transcript.server("1 2 D s")
@@ -62,16 +56,14 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Flush, CopyData and Terminate alone are owed nothing")
-    func nothingOwed() {
-        var transcript = Transcript()
+    @Test func `Flush, CopyData and Terminate alone are owed nothing`() {
+        var transcript = OwedTranscript()
         transcript.client("H d c f X p")
         #expect(!transcript.isBusy)
     }
 
-    @Test("After an error in an extended batch everything up to the next Sync is never answered, a Query too")
-    func skipping() {
-        var transcript = Transcript()
+    @Test func `After an error in an extended batch everything up to the next Sync is never answered, a Query too`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E Q F Q S")
         transcript.server("1 E")
         #expect(transcript.isBusy)
@@ -79,9 +71,8 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("What is sent while the server skips is skipped too, until a Sync is sent")
-    func sentWhileSkipping() {
-        var transcript = Transcript()
+    @Test func `What is sent while the server skips is skipped too, until a Sync is sent`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E")
         transcript.server("E")
         transcript.client("Q P B E")
@@ -93,9 +84,8 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("The skipping ends at the first Sync, whatever was sent behind it")
-    func skippingEnds() {
-        var transcript = Transcript()
+    @Test func `The skipping ends at the first Sync, whatever was sent behind it`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E S P B E S Q")
         transcript.server("E Z")
         #expect(transcript.isBusy)
@@ -105,9 +95,8 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("An error of a Query behind answered extended messages skips nothing")
-    func queryFailsBehindBatch() {
-        var transcript = Transcript()
+    @Test func `An error of a Query behind answered extended messages skips nothing`() {
+        var transcript = OwedTranscript()
         transcript.client("P B E Q Q")
         transcript.server("1 2 C E Z")
         #expect(transcript.isBusy)
@@ -115,9 +104,9 @@ struct OwedTests {
         #expect(!transcript.isBusy)
     }
 
-    @Test("Parameter changes, notices and notifications answer nothing", arguments: ["S", "N", "A"])
-    func asynchronous(kind: String) {
-        var transcript = Transcript()
+    @Test(arguments: ["S", "N", "A"])
+    func `Parameter changes, notices and notifications answer nothing`(kind: String) {
+        var transcript = OwedTranscript()
         transcript.server(kind)
         #expect(!transcript.isBusy)
         transcript.client("Q")
@@ -126,11 +115,9 @@ struct OwedTests {
     }
 }
 
-@Suite("How much is remembered")
-struct OwedBoundTests {
-    @Test("A pipeline fills the record, and answers empty it again")
-    func full() {
-        var transcript = Transcript()
+@Suite struct `How much is remembered` {
+    @Test func `A pipeline fills the record, and answers empty it again`() {
+        var transcript = OwedTranscript()
         for _ in 0..<Owed.fullCount - 1 { transcript.client("Q") }
         #expect(!transcript.owed.isFull)
         transcript.client("Q")
@@ -139,9 +126,8 @@ struct OwedBoundTests {
         #expect(!transcript.owed.isFull)
     }
 
-    @Test("A client that is always one query ahead leaves no trail")
-    func endlessPipeline() {
-        var transcript = Transcript()
+    @Test func `A client that is always one query ahead leaves no trail`() {
+        var transcript = OwedTranscript()
         transcript.client("Q")
         for _ in 0..<100_000 {
             transcript.client("Q")
@@ -149,6 +135,6 @@ struct OwedBoundTests {
         }
         transcript.server("C Z")
         #expect(!transcript.isBusy)
-        #expect(transcript.owed == Transcript().owed)
+        #expect(transcript.owed == OwedTranscript().owed)
     }
 }

@@ -6,8 +6,7 @@ import Testing
 
 @testable import Proxy
 
-@Suite("The watch over a peer's host")
-struct SilenceWatchTests {
+@Suite struct `The watch over a peer's host` {
     private static let keepalive = Keepalive(idle: .seconds(30), interval: .seconds(5), count: 3, userTimeout: .zero)
     /// Pauses before the first repetition, milliseconds: a near peer's, and those of farther ones.
     private static let firstPauses = [201, 340, 1500]
@@ -32,7 +31,7 @@ struct SilenceWatchTests {
         /// - Returns: milliseconds from the beginning of the outage until the host is taken for lost, by the watch or
         ///   by the kernel; nil if it never is.
         func run(until end: Int) -> Int? {
-            let keepalive = SilenceWatchTests.keepalive
+            let keepalive = `The watch over a peer's host`.keepalive
             let kernel = KernelModel(
                 traffic, keepalive, knowsPauses: knowsPauses, outage: start..<start + length, firstPause: firstPause)
             var watch: SilenceWatch?
@@ -69,8 +68,8 @@ struct SilenceWatchTests {
 
     private static let starts = [3000, 7450, 12_900, 100_500]
 
-    @Test("No outage within the patience is the end of a connection", arguments: [true, false], [10, 28, 44])
-    func outage(knowsPauses: Bool, seconds: Int) {
+    @Test(arguments: [true, false], [10, 28, 44])
+    func `No outage within the patience is the end of a connection`(knowsPauses: Bool, seconds: Int) {
         var failures: [String] = []
         forEach(KernelModel.Traffic.allCases, starts: Self.starts, length: seconds * 1000, knowsPauses: knowsPauses) {
             guard let time = $0.run(until: $0.start + $0.length + 70_000) else { return }
@@ -81,8 +80,8 @@ struct SilenceWatchTests {
 
     /// A kernel that is asked to probe a closed window each second gives up by itself after 15 probes, when nobody
     /// looks from then on; and a session that nobody has looked at yet has the kernel's keepalive.
-    @Test("A time in which the process is stopped counts for nothing", arguments: [true, false])
-    func stopped(knowsPauses: Bool) {
+    @Test(arguments: [true, false])
+    func `A time in which the process is stopped counts for nothing`(knowsPauses: Bool) {
         var failures: [String] = []
         let traffic: [KernelModel.Traffic] = knowsPauses ? [.rows, .idle] : [.rows, .idle, .unread]
         forEach(traffic, starts: [12_900, 55_000], length: 44_000, knowsPauses: knowsPauses) {
@@ -106,8 +105,8 @@ struct SilenceWatchTests {
         return worst
     }
 
-    @Test("A dead host is noticed within 2 seconds of the patience", arguments: [true, false])
-    func death(knowsPauses: Bool) {
+    @Test(arguments: [true, false])
+    func `A dead host is noticed within 2 seconds of the patience`(knowsPauses: Bool) {
         let idle = worst(.idle, knowsPauses: knowsPauses)
         #expect(idle <= 47_000)
         // The first repetition to a peer far away comes a second later.
@@ -117,8 +116,7 @@ struct SilenceWatchTests {
         #expect(unread <= 48_500)
     }
 
-    @Test("Where pauses can't be shortened, a peer that reads nothing is missed after the next of them")
-    func deathBetweenProbes() {
+    @Test func `Where pauses can't be shortened, a peer that reads nothing is missed after the next of them`() {
         let soon = worst(.unread, starts: [3000, 7450], knowsPauses: false)
         #expect(soon <= 48_500 + 15_000)
         let late = worst(.unread, starts: [100_500], knowsPauses: false)
@@ -139,19 +137,16 @@ struct SilenceWatchTests {
         }
     }
 
-    @Test("One or two packets that are lost at long pauses are no end, however long ago the last one came")
-    func singleLosses() {
+    @Test func `One or two packets that are lost at long pauses are no end, however long ago the last one came`() {
         #expect(!isLost((1...200).map { ($0, $0 > 150 ? 2 : $0 > 50 ? 1 : 0, $0 + 51) }))
         #expect(isLost((1...200).map { ($0, $0 > 190 ? 3 : $0 > 150 ? 2 : $0 > 50 ? 1 : 0, $0 + 51) }))
     }
 
-    @Test("Attempts first seen when the process runs again may be the first of an outage")
-    func attemptsInAPause() {
+    @Test func `Attempts first seen when the process runs again may be the first of an outage`() {
         #expect(!isLost([(1, 0, 10), (61, 3, 70), (62, 4, 71), (63, 4, 72), (64, 5, 73)]))
     }
 
-    @Test("An answer to a late attempt takes away what went before it")
-    func answered() {
+    @Test func `An answer to a late attempt takes away what went before it`() {
         let silence = (1...46).map { ($0, $0, $0) }
         #expect(!isLost(silence + [(47, 0, 0), (48, 3, 1), (49, 4, 2), (50, 5, 3)]))
         #expect(isLost(silence + [(47, 47, 47)]))

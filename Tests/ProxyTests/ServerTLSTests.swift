@@ -4,8 +4,7 @@ import Testing
 
 @testable import Settings
 
-@Suite("TLS to the server, as configured")
-struct ServerTLSTests {
+@Suite struct `TLS to the server, as configured` {
     /// What is wrong with lines of [server]; nil when nothing is.
     private func complaint(_ lines: String) -> String? {
         do throws(ConfigurationError) {
@@ -18,36 +17,34 @@ struct ServerTLSTests {
 
     private static let file = "sslrootcert = /root.crt"
 
-    @Test(
-        "What contradicts each other is refused",
-        arguments: [
-            ("sslmode = verify-ca", "sslmode = verify-ca needs sslrootcert"),
-            ("sslmode = verify-full", "sslmode = verify-full needs sslrootcert"),
-            ("sslcert = /a.crt", "sslcert and sslkey go together"),
-            ("sslkey = /a.key", "sslcert and sslkey go together"),
-            ("sslmode = require\nsslcrl = /a.crl", "sslcrl needs sslrootcert"),
-            (
-                "ssl_min_protocol_version = TLSv1.3\nssl_max_protocol_version = TLSv1.2",
-                "ssl_min_protocol_version is above ssl_max_protocol_version"
-            ),
-            // The lower bound is there by default.
-            ("ssl_max_protocol_version = TLSv1.1", "ssl_min_protocol_version is above ssl_max_protocol_version"),
-        ]
+    @Test(arguments: [
+        ("sslmode = verify-ca", "sslmode = verify-ca needs sslrootcert"),
+        ("sslmode = verify-full", "sslmode = verify-full needs sslrootcert"),
+        ("sslcert = /a.crt", "sslcert and sslkey go together"),
+        ("sslkey = /a.key", "sslcert and sslkey go together"),
+        ("sslmode = require\nsslcrl = /a.crl", "sslcrl needs sslrootcert"),
+        (
+            "ssl_min_protocol_version = TLSv1.3\nssl_max_protocol_version = TLSv1.2",
+            "ssl_min_protocol_version is above ssl_max_protocol_version"
+        ),
+        // The lower bound is there by default.
+        ("ssl_max_protocol_version = TLSv1.1", "ssl_min_protocol_version is above ssl_max_protocol_version"),
+    ]
     )
-    func contradictions(lines: String, expected: String) {
+    func `What contradicts each other is refused`(lines: String, expected: String) {
         #expect(complaint(lines) == "test.conf: [server] \(expected)")
     }
 
-    @Test("The system's authorities, who certify everybody, need the name to be checked", arguments: SSLMode.allCases)
-    func systemAuthorities(mode: SSLMode) {
+    @Test(arguments: SSLMode.allCases)
+    func `The system's authorities, who certify everybody, need the name to be checked`(mode: SSLMode) {
         let expected = "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
         let isFine = mode == .verifyFull
         let complaint = complaint("sslmode = \(mode.rawValue)\nsslrootcert = system")
         #expect(complaint == (isFine ? nil : "test.conf: [server] \(expected)"))
     }
 
-    @Test("TLS from the first byte on leaves no choice of doing without", arguments: SSLMode.allCases)
-    func directNegotiation(mode: SSLMode) {
+    @Test(arguments: SSLMode.allCases)
+    func `TLS from the first byte on leaves no choice of doing without`(mode: SSLMode) {
         let expected = "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
         let isFine = mode != .disable && mode != .prefer
         let complaint = complaint("sslmode = \(mode.rawValue)\nsslnegotiation = direct\n\(Self.file)")
@@ -55,18 +52,16 @@ struct ServerTLSTests {
     }
 
     @Test(
-        "What goes together is taken",
         arguments: SSLMode.allCases.map { "sslmode = \($0.rawValue)\n\(file)\nsslcrl = /a.crl" } + [
             "sslcert = /a.crt\nsslkey = /a.key", "ssl_min_protocol_version = TLSv1\nssl_max_protocol_version = TLSv1",
             "sslmode = require", "sslsni = 0",
         ]
     )
-    func agreements(lines: String) {
+    func `What goes together is taken`(lines: String) {
         #expect(complaint(lines) == nil)
     }
 
-    @Test("Values are libpq's, and others are refused")
-    func values() throws {
+    @Test func `Values are libpq's, and others are refused`() throws {
         let refused = [
             "sslmode = allow": "disable, prefer, require, verify-ca, verify-full",
             "sslnegotiation = tls": "postgres, direct", "sslsni = yes": "0 or 1",
@@ -82,8 +77,7 @@ struct ServerTLSTests {
         }
     }
 
-    @Test("Without a word everything is as libpq has it")
-    func defaults() throws {
+    @Test func `Without a word everything is as libpq has it`() throws {
         let tls = try Configuration(parsing: "", file: "test.conf").server.tls
         #expect(tls == Configuration.ServerTLS())
         #expect(tls.mode == .prefer && tls.negotiation == .postgres && tls.sendsServerName)

@@ -24,12 +24,10 @@ private struct Stalled {
     }
 }
 
-@Suite("Reading ahead of a server that doesn't read")
-struct SessionReadAheadTests {
+@Suite struct `Reading ahead of a server that doesn't read` {
     private static let pipeline = Array((1...2000).map { _ in Bytes.query }.joined())
 
-    @Test("It begins when nothing has moved for a while; then the end behind the bytes is seen")
-    func seesTheEnd() throws {
+    @Test func `It begins when nothing has moved for a while; then the end behind the bytes is seen`() throws {
         let stalled = try Stalled(bytes: Self.pipeline)
         stalled.world.loop.advance(by: .milliseconds(49))
         #expect(stalled.client.inbox.count == Self.pipeline.count - 4096, "one receive")
@@ -48,8 +46,8 @@ struct SessionReadAheadTests {
         #expect(stalled.server.outbox == Array(Self.pipeline.prefix(Bytes.query.count + 10)))
     }
 
-    @Test("When the server reads again it gets everything in order, and nothing is kept", arguments: [1000, 100_000])
-    func delivers(room: Int) throws {
+    @Test(arguments: [1000, 100_000])
+    func `When the server reads again it gets everything in order, and nothing is kept`(room: Int) throws {
         let stalled = try Stalled(bytes: Self.pipeline)
         stalled.world.loop.advance(by: .milliseconds(60))
         let worker = stalled.world.worker
@@ -63,8 +61,7 @@ struct SessionReadAheadTests {
         #expect(worker.readAheadLimit.hasRoom(for: all))
     }
 
-    @Test("A server that takes something now and then is not read ahead of")
-    func progress() throws {
+    @Test func `A server that takes something now and then is not read ahead of`() throws {
         let stalled = try Stalled(bytes: Self.pipeline)
         for _ in 0..<20 {
             stalled.world.loop.advance(by: .milliseconds(49))
@@ -74,8 +71,8 @@ struct SessionReadAheadTests {
         #expect(stalled.client.inbox.count == Self.pipeline.count - 4096)
     }
 
-    @Test("It ends at the limit, and goes on when others have given back", arguments: [0, 10_000])
-    func limit(bytes: Int) throws {
+    @Test(arguments: [0, 10_000])
+    func `It ends at the limit, and goes on when others have given back`(bytes: Int) throws {
         var configuration = Configuration()
         configuration.cancel.readAhead = bytes
         // One message, so that the record doesn't grow.
@@ -95,8 +92,7 @@ struct SessionReadAheadTests {
         #expect(stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_000), "all is given back")
     }
 
-    @Test("A client that pipelines more than the record has room for is read on too, and its end seen")
-    func pipeline() throws {
+    @Test func `A client that pipelines more than the record has room for is read on too, and its end seen`() throws {
         let world = try SimulatedSession(receiveBufferSize: 65_536)
         let (client, server) = world.logIn()
         client.inbox += (0..<3 * Owed.fullCount).flatMap { _ in Bytes.message("S") }
@@ -115,8 +111,7 @@ struct SessionReadAheadTests {
         #expect(world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead), "all is given back")
     }
 
-    @Test("One session may take all of the limit, and no more")
-    func all() throws {
+    @Test func `One session may take all of the limit, and no more`() throws {
         var configuration = Configuration()
         configuration.cancel.readAhead = 40 << 20
         // Type and length of 80 MiB.
@@ -129,8 +124,7 @@ struct SessionReadAheadTests {
         #expect(stalled.world.worker.readAheadLimit.hasRoom(for: 40 << 20), "all is given back")
     }
 
-    @Test("Not for a session that is left out: what its client sent is to run whatever becomes of it")
-    func excluded() throws {
+    @Test func `Not for a session that is left out: what its client sent is to run whatever becomes of it`() throws {
         var configuration = Configuration()
         configuration.cancel.exclusion.users = ["app"]
         let stalled = try Stalled(configuration, bytes: Self.pipeline)

@@ -1,0 +1,56 @@
+// A Sync between the data of a copy: ignored while the copy is alive, answered when the data before it was bad.
+
+import Testing
+
+@testable import PostgresProtocol
+
+@Suite struct `A Sync within a copy over the extended protocol` {
+    /// What is owed when the client (`>`) and the server (`<`) have said these messages, by their types.
+    private func owed(_ transcript: String) -> Owed {
+        var owed = Owed()
+        owed.serverAnswered(UInt8(ascii: "Z"))
+        for word in transcript.split(separator: " ") {
+            for kind in word.utf8.dropFirst() {
+                word.first == ">" ? owed.clientSent(kind) : owed.serverAnswered(kind)
+            }
+        }
+        return owed
+    }
+
+    @Test(arguments: [
+        (">PBEdSQ <12GEZ", true), (">PBEdSQ <12GEZCZ", false),
+        (">PBE <12G >dSQ <EZ", true), (">PBE <12G >dSQ <EZCZ", false),
+        (">PBE <12G >dSPBES <EZ", true), (">PBE <12G >dSPBES <EZ12CZ", false),
+        (">PBEdS <12GEZ", false), (">PBE <12G >dS <EZ", false), (">PBE <12G >dS <E >c <Z", false),
+        (">PBEdSPBES <12GEZ12CZ", false), (">PBEdSPBES <12GEZ12", true),
+    ])
+    func `Behind bad data it is answered, and what was sent behind it is owed yet`(transcript: String, isBusy: Bool) {
+        #expect(owed(transcript).isBusy == isBusy)
+    }
+
+    @Test(arguments: [
+        (">PBES <12G >d <E >cS <Z", false), (">PBE <12G >dScS <CZ", false), (">PBES <12G >dcS <CZ", false),
+        (">PBEdScS <12GCZ", false), (">PBE <12G >dS", true), (">PBE <12G >dSc", true),
+    ])
+    func `Without data before it, or when the copy succeeds, it is ignored`(transcript: String, isBusy: Bool) {
+        #expect(owed(transcript).isBusy == isBusy)
+    }
+
+    @Test(arguments: [
+        (">PBESQ <12GE", false, true), (">PBESQ <12GEZ", false, true), (">PBESQ <12GEZCZ", false, false),
+        (">PBESSQ <12GEZ", false, true), (">PBESPBES <12GEZ", false, true), (">PBES <12GEZ", true, false),
+    ])
+    func `When the copy fails before anything of it was read, as at a cancel, the Sync behind it is answered`(
+        transcript: String, isIdle: Bool, isBusy: Bool
+    ) {
+        let owed = owed(transcript)
+        #expect(!owed.isHalted)
+        if isIdle { #expect(!owed.isBusy) }
+        if isBusy { #expect(owed.isBusy) }
+    }
+
+    @Test func `Where nobody can know, the record leans to busy`() {
+        #expect(owed(">PBE <12G >dSdcS <EZ").isBusy)
+        #expect(!owed(">PBE <12G >dS <E").isHalted)
+    }
+}
