@@ -5,10 +5,10 @@ extension Configuration {
     package static var exampleFile: String {
         let heading = comment(
             """
-            pgleash.conf: every key with its default. pgleash reads the file at start; `pgleash --check-config` says \
-            what is wrong with it. Times take a unit of postgresql.conf: us, ms, s, min, h, d; without one they are \
-            seconds, where nothing else is said. A comment has a line of its own, and values stand without quotes. \
-            Several values are separated by commas.
+            pgleash.conf: every key with its default, written by `make reference`. pgleash reads the file at \
+            start; `pgleash --check-config` says what is wrong with it. Times take a unit of postgresql.conf: us, \
+            ms, s, min, h, d; without one they are seconds, where nothing else is said. A comment has a line of \
+            its own, and values stand without quotes. Several values are separated by commas.
             """
         )
         return heading
@@ -21,6 +21,8 @@ extension Configuration {
     package static var reference: String {
         """
         # Configuration
+
+        <!-- Written by `make reference` from Sources/Settings/Table. -->
 
         [conf/pgleash.conf](../conf/pgleash.conf) has the same keys with their defaults, as a file to begin with.
         Command-line options override the configuration file, which overrides the defaults.

@@ -15,19 +15,22 @@ package struct LogThrottle {
 
     /// Logs what others can cause as often as they like; the next line that is let through says how many were not.
     ///
-    /// - Parameter now: since any one time.
+    /// - Parameters:
+    ///   - now: since any one time.
+    ///   - source: the module that logs.
     package mutating func log(
         _ level: Logger.Level,
         _ message: Logger.Message,
         _ metadata: Logger.Metadata,
         to log: Logger,
-        at now: Duration
+        at now: Duration,
+        source: String
     ) {
         let (isAdmitted, suppressed) = admit(at: now)
         guard isAdmitted else { return }
         var metadata = metadata
         if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
-        log.log(level: level, message, metadata: metadata)
+        log.log(level: level, message, metadata: metadata, source: source)
     }
 
     /// Whether a line may be written now, and how many were not since the last that was.

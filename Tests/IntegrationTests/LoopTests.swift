@@ -59,7 +59,7 @@ extension IntegrationTests {
                 + [Programs.pgleash, "--config", file, "--listen", "0.0.0.0:\(port)", "--server", "db.test:\(port)"]
             let pgleash = try ChildProcess(command[0], Array(command.dropFirst()))
             #expect(try pgleash.wait() == .code(78))
-            #expect(pgleash.errorOutput.contains(" critical pgleash: [Leash] \(Self.complaint)\n"))
+            #expect(pgleash.errorOutput.contains(" critical pgleash: [Proxy] \(Self.complaint)\n"))
         }
 
         @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))

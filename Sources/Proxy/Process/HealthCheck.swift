@@ -7,7 +7,8 @@ import Upstream
 /// Probes the first address pgleash listens on, and, since pgleash takes clients also when the server doesn't, the
 /// server behind it.
 ///
-/// - Returns: what was found, in one line, and pg_isready's exit code for it.
+/// - Returns: what was found, in one line, and pg_isready's exit code for it; 1 where pgleash is there and its server
+///   is not, for whatever reason.
 package func checkHealth(_ configuration: Configuration, _ security: ServerSecurity) -> (line: String, exitCode: Int32)
 {
     // OpenSSL writes without MSG_NOSIGNAL.
@@ -21,5 +22,7 @@ package func checkHealth(_ configuration: Configuration, _ security: ServerSecur
     let servers = configuration.server.endpoints.map { ($0, $0.probe(security)) }
     // Any of several servers will do.
     guard let best = servers.min(by: { $0.1.status.rawValue < $1.1.status.rawValue }) else { return ("no server", 3) }
-    return ("\(door) -> \(best.0) - \(best.1)", best.1.status.rawValue)
+    // 2 would say that pgleash is not there.
+    let status = best.1.status == .accepting ? best.1.status : .rejecting
+    return ("\(door) -> \(best.0) - \(best.1)", status.rawValue)
 }

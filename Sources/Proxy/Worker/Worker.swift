@@ -225,7 +225,7 @@ package final class Worker {
 
     /// Logs what any client can cause, as often as it likes.
     func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
-        throttle.log(level, message, metadata, to: log, at: loop.now.sinceBeginning)
+        throttle.log(level, message, metadata, to: log, at: loop.now.sinceBeginning, source: "Proxy")
     }
 
     /// The client of `previous` is at another stage.

@@ -79,10 +79,11 @@ package final class CancelDispatcher {
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
         let metadata: Logger.Metadata = ["pid": "\(order.key.processID)", "reason": "\(failure)"]
+        let now = loop.now.sinceBeginning
         if order.purpose == .stranger {
-            strangersThrottle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now.sinceBeginning)
+            strangersThrottle.log(.warning, "cancel not sent", metadata, to: log, at: now, source: "Upstream")
         } else {
-            throttle.log(.warning, "cancel not sent", metadata, to: log, at: loop.now.sinceBeginning)
+            throttle.log(.warning, "cancel not sent", metadata, to: log, at: now, source: "Upstream")
         }
     }
 
