@@ -11,7 +11,8 @@ private func kind(_ text: String, isReadWhole: Bool = false) -> StatementKind {
     @Test(arguments: [
         "BEGIN", "begin work", "Begin;", "START TRANSACTION READ ONLY", "SAVEPOINT a", "RELEASE a", "SET a = 1",
         "SET LOCAL a TO 'x;y'", "RESET ALL", "DISCARD ALL", "LISTEN a", "UNLISTEN *", "DEALLOCATE ALL", " \t\r\n BEGIN",
-        "-- a comment\nBEGIN", "/* a /* nested */ comment */ BEGIN", "; ;BEGIN ; ; -- nothing more", "SET a = \"b;c\"",
+        "-- a comment\nBEGIN", "-- a comment\rBEGIN", "/* a /* nested */ comment */ BEGIN",
+        "; ;BEGIN ; ; -- nothing more", "SET a = \"b;c\"",
         "BEGIN/**/", "BEGIN--", "BEGIN -- ; SELECT 1",
     ]) func `is control for what controls a transaction or a session`(text: String) {
         #expect(kind(text) == .control)
@@ -69,47 +70,5 @@ private func kind(_ text: String, isReadWhole: Bool = false) -> StatementKind {
             _ = StatementKind(ofQuery: bytes.span, isReadWhole: true)
             _ = StatementKind(ofParsed: bytes.span)
         }
-    }
-}
-
-@Suite struct `Prepared statements` {
-    private func parse(_ name: String, _ text: String) -> [UInt8] { Array("\(name)\0\(text)\0\0\0".utf8) }
-    private func bind(_ name: String, portal: String = "") -> [UInt8] { Array("\(portal)\0\(name)\0\0\0".utf8) }
-
-    private func kind(_ name: String, in statements: PreparedStatements, portal: String = "") -> StatementKind {
-        statements.kind(boundBy: bind(name, portal: portal).span)
-    }
-
-    @Test func `are known by name, and the unnamed one until the next`() {
-        var statements = PreparedStatements()
-        statements.parsed(parse("", "COMMIT").span)
-        statements.parsed(parse("S_1", "ROLLBACK").span)
-        #expect(kind("", in: statements) == .commit)
-        #expect(kind("S_1", in: statements, portal: "C_1") == .rollback)
-        #expect(kind("S_2", in: statements) == .ordinary)
-        statements.parsed(parse("", "SELECT 1").span)
-        #expect(kind("", in: statements) == .ordinary)
-        statements.parsed(parse("S_1", "SELECT 1").span)
-        #expect(kind("S_1", in: statements) == .ordinary, "the name means another one now")
-    }
-
-    @Test func `are remembered up to a bound`() {
-        var statements = PreparedStatements()
-        for number in 0..<100 { statements.parsed(parse("S_\(number)", "COMMIT").span) }
-        #expect((0..<100).filter { kind("S_\($0)", in: statements) == .commit } == Array(0..<64))
-        statements.parsed(parse("S_0", "BEGIN").span)
-        #expect(kind("S_0", in: statements) == .control)
-        let long = String(repeating: "n", count: 64)
-        var other = PreparedStatements()
-        other.parsed(parse(long, "COMMIT").span)
-        #expect(kind(long, in: other) == .ordinary)
-    }
-
-    @Test func `say nothing of a Parse or a Bind that is cut`() {
-        var statements = PreparedStatements()
-        statements.parsed(Array("name without an end".utf8).span)
-        statements.parsed(parse("", "COMMIT").span)
-        #expect(statements.kind(boundBy: Array("portal".utf8).span) == .ordinary)
-        #expect(statements.kind(boundBy: Array("portal\0name".utf8).span) == .ordinary)
     }
 }

@@ -136,7 +136,10 @@ extension Owed {
         case FrontendKind.bind:
             countExtended()
             join(statement)
-        case FrontendKind.close, FrontendKind.describe, FrontendKind.execute, FrontendKind.parse: countExtended()
+        case FrontendKind.execute:
+            countExtended()
+            joinExecuted(statement)
+        case FrontendKind.close, FrontendKind.describe, FrontendKind.parse: countExtended()
         default: break
         }
     }
@@ -178,6 +181,12 @@ extension Owed {
     private mutating func join(_ statement: StatementKind) {
         let last = segments.count - 1
         segments[last].statement = segments[last].statement?.joined(with: statement) ?? statement
+    }
+
+    /// What a portal runs is in the record where it was bound in the same batch. It may have been bound before.
+    private mutating func joinExecuted(_ statement: StatementKind) {
+        guard statement != .ordinary else { return }
+        if statement == .commit || segments[segments.count - 1].statement == nil { join(statement) }
     }
 
     private mutating func clientEndedCopy() {

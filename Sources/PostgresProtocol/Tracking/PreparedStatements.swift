@@ -1,9 +1,26 @@
-// The kinds of a session's prepared statements, so that a Bind tells what the Execute after it will do.
+// The kinds of a session's prepared statements and portals, so that a Bind or an Execute tells what will run.
 
 /// Remembers those that are never cancelled; every other statement is an ordinary one.
+///
+/// A Parse may be refused, as its name is in use, or skipped after an error; then the name stands for what it stood for
+/// before. Until the server has answered everything, a name therefore stands for the more protected of both.
 package struct PreparedStatements: Hashable, Sendable {
-    private var unnamed = StatementKind.ordinary
-    private var named: [[UInt8]: StatementKind] = [:]
+    private struct Entry: Hashable, Sendable {
+        var kind: StatementKind
+        /// What the name may still stand for.
+        var before = StatementKind.ordinary
+        /// The client has closed the name. The entry goes when its place is needed.
+        var isClosed = false
+
+        var effective: StatementKind { kind.protecting(before) }
+    }
+
+    private var unnamed = Entry(kind: .ordinary)
+    private var named: [[UInt8]: Entry] = [:]
+    private var unnamedPortal = StatementKind.ordinary
+    private var portals: [[UInt8]: StatementKind] = [:]
+    /// An entry has a `before`.
+    private var isUnsettled = false
 
     /// So many names are remembered, each of at most so many bytes. Applications prepare few statements that control a
     /// transaction, and drivers name them shortly.
@@ -12,31 +29,104 @@ package struct PreparedStatements: Hashable, Sendable {
 
     package init() {}
 
-    /// - Parameter body: the beginning of a Parse's body: the name, the text.
-    package mutating func parsed(_ body: Span<UInt8>) {
+    /// - Parameters:
+    ///   - body: the beginning of a Parse's body: the name, the text.
+    ///   - isFirst: the server has nothing to do before it, so that it is not skipped.
+    package mutating func parsed(_ body: Span<UInt8>, isFirst: Bool) {
         guard let nameEnd = Self.endOfString(in: body, from: 0) else { return }
         let kind = StatementKind(ofParsed: body.extracting((nameEnd + 1)...))
-        guard nameEnd > 0 else { return unnamed = kind }
+        guard nameEnd > 0 else { return replaceUnnamed(kind, isFirst) }
         // Nearly always there is nothing to remember or to forget.
         guard kind != .ordinary || !named.isEmpty else { return }
-        let name = body.extracting(0..<nameEnd).copied()
-        if kind == .ordinary {
-            named[name] = nil
-        } else if nameEnd <= Self.longestName, named.count < Self.mostNames || named[name] != nil {
-            named[name] = kind
+        replace(body.extracting(0..<nameEnd).copied(), kind)
+    }
+
+    /// The server destroys the unnamed statement before it parses another.
+    private mutating func replaceUnnamed(_ kind: StatementKind, _ isFirst: Bool) {
+        let before = isFirst ? .ordinary : unnamed.effective
+        unnamed = Entry(kind: kind, before: before)
+        if before != .ordinary { isUnsettled = true }
+    }
+
+    /// A name that is in use is refused.
+    private mutating func replace(_ name: [UInt8], _ kind: StatementKind) {
+        let before = named[name]?.effective ?? .ordinary
+        if kind == .ordinary, before == .ordinary { return }
+        guard named[name] != nil || makeRoom(for: name) else { return }
+        named[name] = Entry(kind: kind, before: before)
+        if before != .ordinary { isUnsettled = true }
+    }
+
+    private mutating func makeRoom(for name: [UInt8]) -> Bool {
+        guard name.count <= Self.longestName else { return false }
+        guard named.count >= Self.mostNames else { return true }
+        guard let closed = named.first(where: { $0.value.isClosed })?.key else { return false }
+        named[closed] = nil
+        return true
+    }
+
+    /// - Parameter body: the beginning of a Close's body: S or P, the name.
+    package mutating func closed(_ body: Span<UInt8>) {
+        guard !named.isEmpty || !portals.isEmpty, body.count > 1,
+            let nameEnd = Self.endOfString(in: body, from: 1)
+        else { return }
+        let name = body.extracting(1..<nameEnd).copied()
+        if body[0] == UInt8(ascii: "S") { named[name]?.isClosed = true } else { portals[name] = nil }
+    }
+
+    /// The server has answered everything.
+    ///
+    /// - Parameter hasFailed: an error came since the last time, so that a Parse may have been refused or skipped.
+    package mutating func settle(hasFailed: Bool) {
+        guard isUnsettled else { return }
+        isUnsettled = false
+        unnamed = Entry(kind: hasFailed ? unnamed.effective : unnamed.kind)
+        for (name, entry) in named {
+            let kind = hasFailed ? entry.effective : entry.kind
+            named[name] = kind == .ordinary ? nil : Entry(kind: kind, isClosed: entry.isClosed)
         }
     }
 
-    /// The kind of the statement that a Bind takes.
+    /// The kind of the statement that a Bind takes, which is also that of its portal.
     ///
     /// - Parameter body: the beginning of its body: the portal's name, the statement's.
-    package func kind(boundBy body: Span<UInt8>) -> StatementKind {
-        guard unnamed != .ordinary || !named.isEmpty else { return .ordinary }
+    package mutating func kind(boundBy body: Span<UInt8>) -> StatementKind {
+        guard hasAny else { return .ordinary }
         guard let portalEnd = Self.endOfString(in: body, from: 0),
             let nameEnd = Self.endOfString(in: body, from: portalEnd + 1)
         else { return .ordinary }
-        guard nameEnd > portalEnd + 1 else { return unnamed }
-        return named[body.extracting(portalEnd + 1..<nameEnd).copied()] ?? .ordinary
+        let isUnnamed = nameEnd == portalEnd + 1
+        let kind =
+            isUnnamed
+            ? unnamed.effective
+            : named[body.extracting(portalEnd + 1..<nameEnd).copied()]?.effective ?? .ordinary
+        note(kind, portal: body.extracting(0..<portalEnd))
+        return kind
+    }
+
+    /// A Bind that is skipped follows an error, and that ends the transaction with all its portals.
+    private mutating func note(_ kind: StatementKind, portal: Span<UInt8>) {
+        guard portal.count > 0 else { return unnamedPortal = kind }
+        let name = portal.copied()
+        if kind == .ordinary {
+            portals[name] = nil
+        } else if name.count <= Self.longestName, portals.count < Self.mostNames || portals[name] != nil {
+            portals[name] = kind
+        }
+    }
+
+    /// The kind of the statement that an Execute runs, as far as its portal was bound.
+    ///
+    /// - Parameter body: the beginning of its body: the portal's name.
+    package func kind(executedBy body: Span<UInt8>) -> StatementKind {
+        guard unnamedPortal != .ordinary || !portals.isEmpty, let end = Self.endOfString(in: body, from: 0) else {
+            return .ordinary
+        }
+        return end == 0 ? unnamedPortal : portals[body.extracting(0..<end).copied()] ?? .ordinary
+    }
+
+    private var hasAny: Bool {
+        unnamed.kind != .ordinary || isUnsettled || !named.isEmpty || unnamedPortal != .ordinary || !portals.isEmpty
     }
 
     /// Where the zero byte stands of the string that begins at `start`.

@@ -46,6 +46,8 @@ package struct ProtocolTracker: Hashable, Sendable {
     package private(set) var isServerLeaving = false
     /// The server sends a copy.
     package private(set) var isCopyingOut = false
+    /// An error came since the server had answered everything.
+    private var hasFailed = false
     /// The server has answered a probe of pgleash's.
     private var isProbeAnswered = false
 
@@ -88,8 +90,12 @@ extension ProtocolTracker {
         case FrontendKind.query:
             owed.clientSent(kind, StatementKind(ofQuery: body, isReadWhole: owed.hasRequests || isInBlock))
         case FrontendKind.bind: owed.clientSent(kind, prepared.kind(boundBy: body))
+        case FrontendKind.execute: owed.clientSent(kind, prepared.kind(executedBy: body))
         case FrontendKind.parse:
-            prepared.parsed(body)
+            prepared.parsed(body, isFirst: !owed.isBusy)
+            owed.clientSent(kind)
+        case FrontendKind.close:
+            prepared.closed(body)
             owed.clientSent(kind)
         case FrontendKind.terminate: (hasTerminated, hasSentTerminate) = (true, true)
         default: owed.clientSent(kind)
@@ -136,6 +142,7 @@ extension ProtocolTracker {
     }
 
     private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {
+        if kind == BackendKind.errorResponse { hasFailed = true }
         if ServerMessage.endsSession(body) { isServerLeaving = true }
         guard case .on(var observation) = observing else { return }
         let message = ServerMessage(body: body)
@@ -155,6 +162,10 @@ extension ProtocolTracker {
         let count = owed.count
         owed.serverAnswered(BackendKind.readyForQuery)
         if case .on(let observation) = observing { noteReadiness(observation, after: count) }
+        if !owed.isBusy {
+            prepared.settle(hasFailed: hasFailed)
+            hasFailed = false
+        }
     }
 
     /// An answer is what answers a request, not each ReadyForQuery: a server may send any number.

@@ -27,6 +27,12 @@ public enum StatementKind: UInt8, Sendable {
         return self == .ordinary && other == .ordinary ? .ordinary : .several
     }
 
+    /// The kind of a statement that is one of two, which one nobody knows: the one that is more to be protected.
+    func protecting(_ other: StatementKind) -> StatementKind {
+        guard self != .commit, other != .commit else { return .commit }
+        return isControl || self != .ordinary && !other.isControl ? self : other
+    }
+
     /// So many bytes of a message are looked at. Comments before the first word are usually far shorter.
     package static let longestText = 1024
 
@@ -135,11 +141,16 @@ public enum StatementKind: UInt8, Sendable {
         switch (text[start], text[start + 1]) {
         case (UInt8(ascii: "-"), UInt8(ascii: "-")):
             var offset = start + 2
-            while offset < text.count, text[offset] != UInt8(ascii: "\n"), text[offset] != 0 { offset += 1 }
+            while offset < text.count, !endsLine(text[offset]) { offset += 1 }
             return offset
         case (UInt8(ascii: "/"), UInt8(ascii: "*")): return endOfBlockComment(in: text, at: start)
         default: return start
         }
+    }
+
+    /// As in PostgreSQL's scan.l.
+    private static func endsLine(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") || byte == 0
     }
 
     /// In SQL these comments nest.

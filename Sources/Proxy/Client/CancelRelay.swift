@@ -13,6 +13,8 @@ final class CancelRelay: Stage {
     /// So many cancels are on their way; nil while the server's addresses are looked up.
     private var underWay: Int?
     private var isSent = false
+    /// No session of ours has the key.
+    private var isStranger = false
     /// The client left during the lookup. Its cancel is delivered all the same.
     private var hasClientLeft = false
 
@@ -43,6 +45,7 @@ final class CancelRelay: Stage {
 
     private func order(_ purpose: CancelOrder.Purpose, _ routes: [CancelRoute]) {
         underWay = routes.count
+        isStranger = purpose == .stranger
         for route in routes { _ = worker.orderCancel(purpose, for: id, key, by: route) }
         if hasClientLeft { end(.cancelRelayed) }
     }
@@ -65,6 +68,11 @@ final class CancelRelay: Stage {
         if underWay != nil { return end(.cancelRelayed) }
         hasClientLeft = true
         client.interest = []
+    }
+
+    /// A cancel for one of our sessions is let through.
+    override func shutDown() {
+        if underWay == nil || isStranger { end(.shutdown) }
     }
 
     override func close() { client.close() }
