@@ -37,6 +37,8 @@ import Testing
         var statements = PreparedStatements()
         prepare("a", "COMMIT", in: &statements)
         statements.parsed(parse("a", "SELECT 1").span, isFirst: true)
+        #expect(kind("a", in: statements) == .ordinary, "a Bind in the same batch is skipped if the Parse is refused")
+        statements.synced()
         #expect(kind("a", in: statements) == .commit, "nobody knows yet")
         statements.settle(hasFailed: true)
         #expect(kind("a", in: statements) == .commit)
@@ -46,6 +48,8 @@ import Testing
         var statements = PreparedStatements()
         prepare("", "COMMIT", in: &statements)
         statements.parsed(parse("", "SELECT 1").span, isFirst: false)
+        #expect(kind("", in: statements) == .ordinary)
+        statements.synced()
         #expect(kind("", in: statements) == .commit)
         var done = statements
         done.settle(hasFailed: false)

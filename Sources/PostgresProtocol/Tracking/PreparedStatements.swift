@@ -3,7 +3,8 @@
 /// Remembers those that are never cancelled; every other statement is an ordinary one.
 ///
 /// A Parse may be refused, as its name is in use, or skipped after an error; then the name stands for what it stood for
-/// before. Until the server has answered everything, a name therefore stands for the more protected of both.
+/// before. Until the server has answered everything, a name therefore stands for the more protected of both; but not in
+/// the batch of the Parse, as a Bind there is skipped with it.
 package struct PreparedStatements: Hashable, Sendable {
     private struct Entry: Hashable, Sendable {
         var kind: StatementKind
@@ -11,8 +12,12 @@ package struct PreparedStatements: Hashable, Sendable {
         var before = StatementKind.ordinary
         /// The client has closed the name. The entry goes when its place is needed.
         var isClosed = false
+        /// No Sync has been sent since the Parse.
+        var isOfBatch = true
 
         var effective: StatementKind { kind.protecting(before) }
+        /// What a Bind takes that is sent now.
+        var bound: StatementKind { isOfBatch ? kind : effective }
     }
 
     private var unnamed = Entry(kind: .ordinary)
@@ -74,6 +79,13 @@ package struct PreparedStatements: Hashable, Sendable {
         if body[0] == UInt8(ascii: "S") { named[name]?.isClosed = true } else { portals[name] = nil }
     }
 
+    /// The client has sent a Sync: what follows is not skipped with what was before it.
+    package mutating func synced() {
+        guard isUnsettled else { return }
+        unnamed.isOfBatch = false
+        for name in named.keys { named[name]?.isOfBatch = false }
+    }
+
     /// The server has answered everything.
     ///
     /// - Parameter hasFailed: an error came since the last time, so that a Parse may have been refused or skipped.
@@ -98,8 +110,8 @@ package struct PreparedStatements: Hashable, Sendable {
         let isUnnamed = nameEnd == portalEnd + 1
         let kind =
             isUnnamed
-            ? unnamed.effective
-            : named[body.extracting(portalEnd + 1..<nameEnd).copied()]?.effective ?? .ordinary
+            ? unnamed.bound
+            : named[body.extracting(portalEnd + 1..<nameEnd).copied()]?.bound ?? .ordinary
         note(kind, portal: body.extracting(0..<portalEnd))
         return kind
     }

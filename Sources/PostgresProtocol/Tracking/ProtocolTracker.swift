@@ -97,6 +97,9 @@ extension ProtocolTracker {
         case FrontendKind.close:
             prepared.closed(body)
             owed.clientSent(kind)
+        case FrontendKind.sync:
+            prepared.synced()
+            owed.clientSent(kind)
         case FrontendKind.terminate: (hasTerminated, hasSentTerminate) = (true, true)
         default: owed.clientSent(kind)
         }
