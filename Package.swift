@@ -26,6 +26,14 @@ let modules: [Target.Dependency] = [
     "CancelPolicy", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
 ]
 
+/// What tests of single parts in a simulated world know.
+let simulated =
+    modules + [
+        "Simulation",
+        .product(name: "InMemoryLogging", package: "swift-log"),
+        .product(name: "Logging", package: "swift-log"),
+    ]
+
 let package = Package(
     name: "pgleash",
     products: [
@@ -101,22 +109,8 @@ let package = Package(
             dependencies: ["CancelPolicy", "FuzzTargets", "PostgresProtocol"]
         ),
         .testTarget(name: "SettingsTests", dependencies: modules + ["Simulation"]),
-        .testTarget(
-            name: "UpstreamTests",
-            dependencies: modules + [
-                "Simulation",
-                .product(name: "InMemoryLogging", package: "swift-log"),
-                .product(name: "Logging", package: "swift-log"),
-            ]
-        ),
-        .testTarget(
-            name: "ProxyTests",
-            dependencies: modules + [
-                "Simulation",
-                .product(name: "InMemoryLogging", package: "swift-log"),
-                .product(name: "Logging", package: "swift-log"),
-            ]
-        ),
+        .testTarget(name: "UpstreamTests", dependencies: simulated),
+        .testTarget(name: "ProxyTests", dependencies: simulated),
         .testTarget(
             name: "SimulationTests",
             dependencies: modules + ["Simulation", .product(name: "Logging", package: "swift-log")],

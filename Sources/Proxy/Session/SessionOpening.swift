@@ -120,10 +120,3 @@ extension Stage {
         }
     }
 }
-
-extension DropKind {
-    /// How a connection ended that the kernel holds this error for, or none.
-    init(_ error: SystemError?) {
-        self = error.map { $0.isTimeout ? .timeout : .reset } ?? .fin
-    }
-}

@@ -179,6 +179,13 @@ extension Stage {
     }
 }
 
+extension DropKind {
+    /// How a connection ended that the kernel holds this error for, or none.
+    init(_ error: SystemError?) {
+        self = error.map { $0.isTimeout ? .timeout : .reset } ?? .fin
+    }
+}
+
 extension SessionSnapshot.Encryption {
     init(ofClient client: any StreamSocket, ofServer server: (any StreamSocket)?) {
         self.init(ofClient: client.encryptedPeerName != nil, ofServer: server?.encryptedPeerName != nil)

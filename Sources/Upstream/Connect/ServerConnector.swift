@@ -1,6 +1,5 @@
 // Connects to the first of several addresses that answers, and encrypts the connection where that is asked for.
 
-import CancelPolicy
 import Reactor
 
 /// A connection attempt that failed, address by address.

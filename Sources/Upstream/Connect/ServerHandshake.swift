@@ -1,6 +1,5 @@
 // Turns a fresh connection to the server into an encrypted one: SSLRequest, its one-byte answer, and TLS.
 
-import CancelPolicy
 import PostgresProtocol
 import Reactor
 import TLS
