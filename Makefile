@@ -14,7 +14,7 @@ VERSION = $(shell sed -n 's/.*pgleashVersion = "\(.*\)"/\1/p' Sources/Proxy/Proc
 # Where scripts/install-dependencies puts the linters that are not Debian's.
 LINTERS = .build/linters/bin
 BASH_SCRIPTS = $(shell grep -lE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
-C_HEADERS = $(wildcard Sources/*/*.h Tests/*/*.h)
+C_HEADERS = $(wildcard Sources/*/*.h Tests/Support/*/*.h)
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS = 300
 
@@ -88,7 +88,7 @@ reference: ## write conf/pgleash.conf and docs/configuration.md from the table o
 	$(COMPILE) --build-tests
 	PGLEASH_WRITE_REFERENCE=1 $(SWIFT) test --skip-build --filter 'The reference of settings'
 
-record-counts: build ## count what pgleash costs, and record it in Tests/Recorded
+record-counts: build ## count what pgleash costs, and record it in Tests/Data/Recorded
 	@scripts/install-dependencies test
 	$(COMPILE) --build-tests
 	PGLEASH_RECORD_COUNTS=1 PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --filter CostTests
@@ -140,7 +140,7 @@ fuzz: ## look for inputs that break a rule, FUZZ_SECONDS (300) for each target
 	$(COMPILE) -c release --sanitize=fuzzer --scratch-path .build/fuzz --product Fuzzer
 	@scripts/fuzz .build/fuzz/release/Fuzzer $(FUZZ_SECONDS)
 
-mutants: ## see that the tests catch each of the bugs in Tests/Mutants, or MUTANTS_SHARE (K/N) of them
+mutants: ## see that the tests catch each of the bugs in Tests/Data/Mutants, or MUTANTS_SHARE (K/N) of them
 	@scripts/install-dependencies build
 	@scripts/mutants $(if $(MUTANTS_SHARE),--share $(MUTANTS_SHARE))
 

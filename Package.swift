@@ -93,40 +93,45 @@ let package = Package(
             dependencies: modules,
             path: "Tests/Fuzz/FuzzTargets"
         ),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"]),
-        .testTarget(name: "PostgresProtocolTests", dependencies: ["PostgresProtocol"]),
-        .target(name: "RealSockets", dependencies: ["Reactor"], path: "Tests/RealSockets"),
-        .testTarget(name: "ReactorTests", dependencies: ["RealSockets", "Reactor"]),
-        .testTarget(name: "TLSTests", dependencies: ["COpenSSL", "RealSockets", "Reactor", "TLS"]),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Unit/FuzzTests"),
+        .testTarget(
+            name: "PostgresProtocolTests", dependencies: ["PostgresProtocol"], path: "Tests/Unit/PostgresProtocolTests"),
+        .target(name: "RealSockets", dependencies: ["Reactor"], path: "Tests/Support/RealSockets"),
+        .testTarget(name: "ReactorTests", dependencies: ["RealSockets", "Reactor"], path: "Tests/Unit/ReactorTests"),
+        .testTarget(
+            name: "TLSTests", dependencies: ["COpenSSL", "RealSockets", "Reactor", "TLS"], path: "Tests/Unit/TLSTests"),
         .target(
             name: "Simulation",
             dependencies: modules + [.product(name: "Logging", package: "swift-log")],
-            path: "Tests/Simulation",
+            path: "Tests/Support/Simulation",
             swiftSettings: fast
         ),
         .testTarget(
             name: "CancelPolicyTests",
-            dependencies: ["CancelPolicy", "FuzzTargets", "PostgresProtocol"]
+            dependencies: ["CancelPolicy", "FuzzTargets", "PostgresProtocol"],
+            path: "Tests/Unit/CancelPolicyTests"
         ),
-        .testTarget(name: "SettingsTests", dependencies: modules + ["Simulation"]),
-        .testTarget(name: "UpstreamTests", dependencies: simulated),
-        .testTarget(name: "ProxyTests", dependencies: simulated),
+        .testTarget(name: "SettingsTests", dependencies: modules + ["Simulation"], path: "Tests/Unit/SettingsTests"),
+        .testTarget(name: "UpstreamTests", dependencies: simulated, path: "Tests/Unit/UpstreamTests"),
+        .testTarget(name: "ProxyTests", dependencies: simulated, path: "Tests/Unit/ProxyTests"),
         .testTarget(
             name: "SimulationTests",
             dependencies: modules + ["Simulation", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/Simulation",
             swiftSettings: fast
         ),
         .systemLibrary(
             name: "CLibpq",
-            path: "Tests/CLibpq",
+            path: "Tests/Support/CLibpq",
             pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"])]
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: modules + ["CLibpq", "COpenSSL", "Simulation", "pgleash"]
+            dependencies: modules + ["CLibpq", "COpenSSL", "Simulation", "pgleash"],
+            path: "Tests/Integration"
         ),
-        .testTarget(name: "TidyTests", swiftSettings: fast),
+        .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: fast),
     ],
     swiftLanguageModes: [.v6]
 )

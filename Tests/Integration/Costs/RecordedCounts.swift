@@ -11,7 +11,7 @@ struct RecordedCounts {
         private static let architecture = "aarch64"
     #endif
 
-    static let path = "Tests/Recorded/counts.\(architecture).txt"
+    static let path = "Tests/Data/Recorded/counts.\(architecture).txt"
     private static let file = Programs.root + "/" + path
 
     /// Whether costs are written down rather than judged; `make record-counts` asks for it.

@@ -16,7 +16,7 @@ let documentRules: [Rule] = [
     Rule("the architecture has the imports that are allowed") { tree in
         let allowed = allowedImports.map { module, imports in
             let own = imports.intersection(allowedImports.keys)
-            return Name(file: "Tests/TidyTests/SourceRules.swift", line: 1, name: importLine(module, own))
+            return Name(file: "Tests/Unit/TidyTests/SourceRules.swift", line: 1, name: importLine(module, own))
         }
         return compare(allowed, documentedImports(tree), "imports of", architecturePath)
     },
@@ -44,7 +44,7 @@ private let metricsPath = "Sources/Telemetry/Metrics.swift"
 private let versionPath = "Sources/Proxy/Process/Version.swift"
 private let architecturePath = "docs/architecture.md"
 private let readmePath = "README.md"
-private let bugsPath = "Tests/Mutants/seeded-bugs.txt"
+private let bugsPath = "Tests/Data/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
 
 /// Something that has a name, and where it has it.

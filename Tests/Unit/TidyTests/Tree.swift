@@ -11,11 +11,11 @@ struct Tree: Sendable {
     /// What is in the repository this file was compiled in.
     static func repository() throws -> Tree {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
         var files: [String: String] = [:]
         for path in [
             "README.md", "CHANGELOG.md", "docs/architecture.md", "Package.swift",
-            "Tests/Mutants/seeded-bugs.txt",
+            "Tests/Data/Mutants/seeded-bugs.txt",
         ] {
             files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)
         }

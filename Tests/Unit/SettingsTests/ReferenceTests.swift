@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct `The reference of settings` {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent()
 
     /// With `PGLEASH_WRITE_REFERENCE` set it writes the files instead: `make reference`.
     @Test(arguments: ["conf/pgleash.conf", "docs/configuration.md"])

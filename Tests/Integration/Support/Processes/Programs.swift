@@ -6,7 +6,7 @@ enum Programs {
     /// The repository.
     static let root = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .path
+        .deletingLastPathComponent().path
 
     /// The program under test: the one the environment names, such as a release build for measurements, or the one that
     /// is built into the folder of the test bundle. That is this very executable or, where a helper loads it, named on
@@ -45,7 +45,7 @@ enum Programs {
     static func debian(_ name: String) -> String { find(name, in: ["/usr/bin"] + path) }
 
     /// The folder of small programs in other languages that are written for the tests.
-    static let sources = root + "/Tests/Programs"
+    static let sources = root + "/Tests/Data/Programs"
 
     /// A program on the PATH.
     static func system(_ name: String) -> String { find(name, in: path) }

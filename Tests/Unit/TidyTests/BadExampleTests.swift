@@ -146,8 +146,8 @@ import Testing
             "rule: a\nfile: Sources/A/A.swift\ntext: one\nbug:\n\nrule: b\nfile: Sources/A/A.swift\ntext: two\nbug:\n"
         let rule = "each seeded bug replaces a text that stands once in its file"
         for (source, lines) in [("one\ntwo\n", [String]()), ("one\n", ["8"]), ("one\ntwo\none\n", ["3"])] {
-            let files = ["Tests/Mutants/seeded-bugs.txt": bugs, "Sources/A/A.swift": source]
-            #expect(try places(rule, files) == lines.map { "Tests/Mutants/seeded-bugs.txt:\($0)" })
+            let files = ["Tests/Data/Mutants/seeded-bugs.txt": bugs, "Sources/A/A.swift": source]
+            #expect(try places(rule, files) == lines.map { "Tests/Data/Mutants/seeded-bugs.txt:\($0)" })
         }
     }
 
