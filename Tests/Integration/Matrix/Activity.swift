@@ -42,8 +42,8 @@ struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable 
     var standstill = Duration.zero
     /// It leaves settings behind, which a pooler gives to the next client, too.
     var changesSettings = false
-    /// A pooler passes it on, and as it was sent.
-    var passesPool = true
+    /// Where there may be a pooler.
+    var poolers = Poolers.anywhere
     /// Of the client's socket; nil leaves it to the system.
     var receiveBuffer: Int32?
     /// Of each cell.
@@ -142,7 +142,7 @@ extension Activity {
     private static let pipelines = [
         Activity(
             // PgBouncer takes the skipped query for one that is answered, and waits for it before it sends the next.
-            description: "query behind an error in a batch", steps: [.send(behindError), sleeps], passesPool: false
+            description: "query behind an error in a batch", steps: [.send(behindError), sleeps], poolers: .nowhere
         ),
         Activity(
             description: "pipeline of 8 Sync'd batches",
@@ -260,7 +260,7 @@ extension Activity {
             // Now and then a backend of a debug build's session ends 120 to 283 ms behind its client, although pgleash
             // has seen the end of its work within 12 ms and has closed. The server still reads what was sent; what
             // holds that up is not known, and may be the kernel's timer (TCP_RTO_MIN, 200 ms).
-            interrupts: 6, standstill: .milliseconds(200), passesPool: false,
+            interrupts: 6, standstill: .milliseconds(200), poolers: .afterPgleash,
             leftOut: [.terminate: "it can't be sent either"]
         ),
         // The last, because with tcp_user_timeout the kernel gives a stalled client up, dead or not.

@@ -4,6 +4,23 @@
 import PostgresProtocol
 
 extension Activity {
+    /// Poolers with which an activity can be brought about, and its client be seen to go.
+    enum Poolers {
+        case anywhere
+        /// A pooler whose client is pgleash. One that waits for its server doesn't look at its own clients.
+        case afterPgleash
+        /// Poolers don't pass it on as it was sent.
+        case nowhere
+
+        func include(_ place: Place.Kind) -> Bool {
+            switch self {
+            case .anywhere: true
+            case .afterPgleash: !place.hasPool || place == .sessionPool || place == .transactionPool
+            case .nowhere: !place.hasPool
+            }
+        }
+    }
+
     /// For places with and without a pooler; last what changes the connections that it keeps.
     static let ofPlaces =
         all.filter { !$0.changesSettings } + [
@@ -25,8 +42,7 @@ extension Activity {
             ),
             Activity(
                 description: "80 MB unsent behind a query",
-                // A pooler that waits for its server has no eye for its client.
-                steps: [.send(Frontend.query(sleep)), sleeps, .sendWhatFits(megabytes)], passesPool: false,
+                steps: [.send(Frontend.query(sleep)), sleeps, .sendWhatFits(megabytes)], poolers: .afterPgleash,
                 leftOut: [.terminate: "it can't be sent either"]
             ),
         ] + all.filter(\.changesSettings)

@@ -36,8 +36,13 @@ extension PlaceResult {
     static func measure(_ kind: Place.Kind, count: Int) throws -> PlaceResult {
         var result = PlaceResult()
         try measure(at: Place(kind), into: &result) { run in
-            for activity in Activity.ofPlaces where activity.passesPool || !kind.hasPool {
+            for activity in Activity.ofPlaces where !activity.needsOwnPlace(kind) && activity.poolers.include(kind) {
                 try repeating(activity, activity.isLarge ? (count + 1) / 2 : count) { try run.drop(activity, $0) }
+            }
+        }
+        for activity in Activity.ofPlaces where activity.needsOwnPlace(kind) && activity.poolers.include(kind) {
+            try repeating(activity, (count + 1) / 2) { departure in
+                try measure(at: Place(kind), into: &result) { try $0.drop(activity, departure) }
             }
         }
         if kind.isLeashed {
@@ -73,6 +78,10 @@ extension PlaceResult {
 }
 
 extension Activity {
+    /// PgBouncer 1.18 gives a server connection back to its pool although its client left in the middle of a message,
+    /// and its reset query becomes the rest of that message: the connection is of no use any more.
+    fileprivate func needsOwnPlace(_ kind: Place.Kind) -> Bool { isLarge && kind.hasPool }
+
     fileprivate var isLarge: Bool {
         steps.contains { if case .sendWhatFits = $0 { true } else { false } }
     }

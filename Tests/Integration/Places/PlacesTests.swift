@@ -14,11 +14,12 @@ extension IntegrationTests {
             let strays = PrivatePostgres.shared.strayCancels
             let result = try PlaceResult.measure(kind, count: DropCount.of(2, share: 0.001))
             print("\(kind.rawValue): \(result.total.orphans) of \(result.total.count), \(result.total.times.summary)")
+            let strayCount = PrivatePostgres.shared.strayCancels - strays
+            print("\(kind.rawValue): \(strayCount) stray cancels")
             for orphan in result.orphans { Issue.record("left at \(kind.rawValue): \(orphan)") }
             for report in result.falseReports { Issue.record("false at \(kind.rawValue): \(report)") }
             // As in the matrix: on a busy machine a backend may take longer to leave than it is given.
-            let strayCount = PrivatePostgres.shared.strayCancels - strays
-            if !kind.hasBalancer { #expect(strayCount * 10 <= result.total.count, "\(strayCount) stray cancels") }
+            if !kind.hasBalancer { #expect(strayCount * 100 <= result.total.count, "\(strayCount) stray cancels") }
         }
 
         @Test(.enabled(if: PlaceTable.file != nil, "a table that takes many minutes"))
