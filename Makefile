@@ -42,7 +42,7 @@ help: ## list these targets
 demo: ## show what becomes of an orphaned query with pgleash and without
 	@scripts/demo
 
-pileup: build ## measure how orphaned queries pile up with pgleash and without, and draw docs/pileup.svg
+pileup: build ## measure how orphaned queries pile up with pgleash and without, and draw docs/measurements/pileup.svg
 	@scripts/install-dependencies test
 	@scripts/pileup
 
