@@ -118,10 +118,43 @@ import Testing
     @Test func `finds metrics that are not documented, and documented ones that are not there`() throws {
         let files = [
             "Sources/Telemetry/Metrics.swift": "Metric(\"pgleash_a_total\")\n    \"pgleash_b\", .gauge\n",
-            "README.md": "| `pgleash_a_total{by}` | counter |\n| `pgleash_c` | gauge |\n`pgleash_b` in prose\n",
+            "docs/monitoring.md": """
+            ## Metrics
+            | `pgleash_a_total{by}` | counter |
+            | `pgleash_c` | gauge |
+            `pgleash_b` in prose
+            ## Alerts
+            | `pgleash_d` |
+            """,
         ]
-        let rule = "README has every metric, and no other"
-        #expect(try places(rule, files) == ["README.md:2", "Sources/Telemetry/Metrics.swift:2"])
+        let rule = "the monitoring document has every metric, and no other"
+        #expect(try places(rule, files) == ["Sources/Telemetry/Metrics.swift:2", "docs/monitoring.md:3"])
+    }
+
+    @Test func `finds links that lead to no file and to no heading`() throws {
+        let files = [
+            "README.md": """
+            # A title: what it is
+            [a](docs/a.md) [b](docs/a.md#one-two) [c](#a-title-what-it-is) [d](https://example.com/x) [e](docs)
+            [f](docs/none.md)
+            [g](docs/a.md#none)
+            `[h](none.md)`
+            ```sh
+            [i](none.md)
+            ```
+            [j](../README.md)
+            """,
+            "docs/a.md": "## One `two`\n## One two\n[a](../README.md#none)\n[b](#one-two-1)\n```\n# no heading\n```\n"
+                + "[c](#no-heading)\n",
+        ]
+        let expected = ["README.md:3", "README.md:4", "README.md:9", "docs/a.md:3", "docs/a.md:8"]
+        #expect(try places("links in documents lead to files and headings", files) == expected)
+    }
+
+    @Test func `finds a README that is too long or not there`() throws {
+        for (count, isGood) in [(0, false), (1, true), (150, true), (151, false)] {
+            #expect(try places("README is short", ["README.md": lines(count)]).isEmpty == isGood)
+        }
     }
 
     @Test func `finds folders that are not in the architecture, and folders in it that are not there`() throws {

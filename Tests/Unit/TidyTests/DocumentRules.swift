@@ -1,13 +1,13 @@
-// The rules that keep the documents true: what the sources name, README, configuration and changelog name as well, and
-// they name nothing else.
+// The rules that keep the documents true: what the sources name, the documents name as well, and they name nothing
+// else. The rule for links is in DocumentLinks.swift.
 
 let documentRules: [Rule] = [
-    Rule("README has every metric, and no other") { tree in
+    Rule("the monitoring document has every metric, and no other") { tree in
         let metrics = named(in: tree, metricsPath) { $0.firstMatch(of: /"(pgleash_\w+)"/).map { String($0.1) } }
-        let documented = named(in: tree, readmePath) { line in
-            line.firstMatch(of: /^\|.*?`(pgleash_[a-z_]+)/).map { String($0.1) }
+        let documented = named(in: tree, monitoringPath, chapter: "Metrics") { line in
+            line.firstMatch(of: /^\| `(pgleash_[a-z_]+)/).map { String($0.1) }
         }
-        return compare(metrics, documented, "metric", readmePath)
+        return compare(metrics, documented, "metric", monitoringPath)
     },
     Rule("the architecture has every folder of the sources, and no other") { tree in
         let folders = tree.swiftFiles(below: "Sources").map { Name(file: $0.path, line: 1, name: $0.folder) }
@@ -38,13 +38,21 @@ let documentRules: [Rule] = [
         }
         return compare(version, Array(heading.prefix(1)), "version", changelogPath)
     },
+    Rule("README is short") { tree in
+        let count = tree.lines(of: readmePath).count
+        return (1...150).contains(count) ? [] : [Finding(readmePath, count, "\(count) lines, 150 are allowed")]
+    },
+    Rule("links in documents lead to files and headings") { tree in
+        tree.files.keys.filter { $0.hasSuffix(".md") }.sorted().flatMap { deadLinks(in: $0, of: tree) }
+    },
 ]
 
 private let metricsPath = "Sources/Telemetry/Metrics.swift"
 private let versionPath = "Sources/Proxy/Process/Version.swift"
 private let architecturePath = "docs/architecture.md"
+private let monitoringPath = "docs/monitoring.md"
 private let readmePath = "README.md"
-private let bugsPath = "Tests/Data/Mutants/seeded-bugs.txt"
+let bugsPath = "Tests/Data/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
 
 /// Something that has a name, and where it has it.

@@ -5,27 +5,37 @@ import Foundation
 /// Files by their path from the root of the repository.
 struct Tree: Sendable {
     var files: [String: String]
+    /// Files and folders that are there, of whatever kind.
+    private var others: Set<String> = []
 
     init(_ files: [String: String]) { self.files = files }
+
+    /// Whether there is a file or folder at `path`.
+    func has(_ path: String) -> Bool {
+        files[path] != nil || others.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
+    }
 
     /// What is in the repository this file was compiled in.
     static func repository() throws -> Tree {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
-        var files: [String: String] = [:]
-        for path in [
-            "README.md", "CHANGELOG.md", "docs/architecture.md", "Package.swift",
-            "Tests/Data/Mutants/seeded-bugs.txt",
-        ] {
-            files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)
+        var tree = Tree([:])
+        for path in try FileManager.default.contentsOfDirectory(atPath: root.path) {
+            // Neither what was built nor what is git's.
+            guard path != ".build", path != ".git" else { continue }
+            tree.others.insert(path)
+            let below = try? FileManager.default.subpathsOfDirectory(atPath: root.appending(path: path).path)
+            tree.others.formUnion((below ?? []).map { "\(path)/\($0)" })
         }
-        for directory in ["Sources", "Tests"] {
-            let start = root.appending(path: directory)
-            for path in try FileManager.default.subpathsOfDirectory(atPath: start.path) where path.hasSuffix(".swift") {
-                files[directory + "/" + path] = try String(contentsOf: start.appending(path: path), encoding: .utf8)
-            }
+        for path in tree.others where isRead(path) {
+            tree.files[path] = try String(contentsOf: root.appending(path: path), encoding: .utf8)
         }
-        return Tree(files)
+        return tree
+    }
+
+    /// Whether rules look into the file.
+    private static func isRead(_ path: String) -> Bool {
+        path.hasSuffix(".swift") || path.hasSuffix(".md") || path.hasPrefix("man/") || path == bugsPath
     }
 
     /// The Swift files below `directory`, sorted by their paths.
