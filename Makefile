@@ -29,7 +29,7 @@ unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
 # What is installed names the paths of this installation.
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts reference matrix places lint \
+.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts reference matrix places drivers lint \
 	format sanitize fuzz mutants install uninstall dist clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
@@ -108,6 +108,10 @@ places: build ## count, in 20 minutes, what is left behind poolers and balancers
 		$(SWIFT) test --skip-build --filter 'PlacesTests/.*written down' >.build/places.log 2>&1 \
 		|| { cat .build/places.log >&2; exit 1; }
 	@cat .build/places.md
+
+drivers: build ## measure, in 6 minutes, which drivers end their statement when they go; prints the table of docs/drivers.md
+	@scripts/install-dependencies drivers
+	@scripts/drivers
 
 lint: ## check format and style: Swift, scripts, Python programs, C headers, documents, YAML
 	@scripts/install-dependencies lint
