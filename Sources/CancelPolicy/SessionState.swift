@@ -36,15 +36,17 @@ package struct SessionState: Hashable, Sendable {
     private var reaping = Reaping.none
     package private(set) var dropKind: DropKind?
     private let isReplication: Bool
-    private let isExcluded: Bool
+    private let exclusion: SessionExclusion
 
     /// - Parameters:
     ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
-    ///   - isExcluded: the operator, or the client itself, wants nothing of it cancelled.
-    package init(isReplication: Bool, isExcluded: Bool = false) {
+    ///   - exclusion: whether the operator, or the client itself, wants nothing of it cancelled.
+    package init(isReplication: Bool, exclusion: SessionExclusion = SessionExclusion()) {
         self.isReplication = isReplication
-        self.isExcluded = isExcluded
+        self.exclusion = exclusion
     }
+
+    private var isExcluded: Bool { exclusion.covers(tracker.applicationName, isRenamed: tracker.isRenamed) }
 
     /// What its client leaves behind is cancelled.
     package var canBeReaped: Bool { !onlyStreams && !isExcluded }

@@ -82,10 +82,17 @@ package struct Configuration: Sendable {
     package var workers = min(4, processorCount())
     package static let workerBounds = 1...256
     package var logLevel = Logger.Level.info
-    /// What it was read from; nil where it is the defaults.
+    package var logFormat = LogFormat.auto
+    /// Each client that connects, and each that logs in, is logged.
+    package var logsConnections = false
+    /// Each end of a client's connection is logged.
+    package var logsDisconnections = false
+    /// The file it was read from; nil where there was none.
     package internal(set) var file: String?
-    /// The line there of each key that is set, by its `name`.
-    var lines: [String: Int] = [:]
+    /// Where each key was set that is not the default, by its name.
+    var origins: [String: Origin] = [:]
+    /// Warnings about keys that are set twice or in vain.
+    var repetitions: [ConfigurationWarning] = []
 
     package init() {}
 
@@ -104,11 +111,25 @@ extension Configuration {
     /// A key with its section, as messages have it.
     static func name(of key: String, in section: String) -> String { "[\(section)] \(key)" }
 
-    /// A key for messages, with its file and line where it stands in one.
+    /// A key for messages, with the place where it was set.
     package func naming(_ key: String, in section: String) -> String {
         let name = Self.name(of: key, in: section)
-        guard let file, let line = lines[name] else { return name }
-        return "\(file):\(line): \(name)"
+        return origins[name].map { "\($0): \(name)" } ?? name
+    }
+
+    /// - Throws: `ConfigurationError` where settings that are allowed contradict each other.
+    package func validate() throws(ConfigurationError) {
+        if let contradiction = listen.tls.contradiction { throw error(contradiction, in: "listen") }
+        if let contradiction = server.tls.contradiction { throw error(contradiction, in: "server") }
+        if cancel.grace >= cancel.timeout {
+            let reason = "grace must be less than timeout (\(cancel.timeout))"
+            throw error(Contradiction("grace", reason), in: "cancel")
+        }
+    }
+
+    private func error(_ contradiction: Contradiction, in section: String) -> ConfigurationError {
+        let origin = origins[Self.name(of: contradiction.key, in: section)]
+        return ConfigurationError("[\(section)] \(contradiction.reason)", at: origin, orIn: file)
     }
 
     /// The server is pgleash itself, which would connect to itself without end; as far as that can be told without
@@ -118,9 +139,25 @@ extension Configuration {
             || listen.endpoints.joined().contains { server.endpoints.contains($0) }
     }
 
+    /// What is said where the server is pgleash itself.
+    package var loopComplaint: String {
+        "\(naming("host", in: "server")) and port are those that pgleash itself listens on"
+    }
+
     /// One of the server's addresses, as far as they can be told without asking a name server, is pgleash's own.
     package func isServer(among own: OwnAddresses) -> Bool {
         server.endpoints.flatMap(\.addressesOnHand).contains { own.contains($0) }
+    }
+}
+
+/// Settings of one section that don't go together.
+struct Contradiction {
+    /// The key to be changed, most likely.
+    let key: String
+    let reason: String
+
+    init(_ key: String, _ reason: String) {
+        (self.key, self.reason) = (key, reason)
     }
 }
 

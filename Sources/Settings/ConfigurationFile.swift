@@ -1,107 +1,124 @@
-// Reads a configuration file over the defaults, and says exactly what is wrong with one that can't be used.
+// Reads the configuration: a file over the defaults, the environment over the file, options over both.
 
 import Reactor
-
-/// What is wrong with a configuration file, for the person who wrote it.
-package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-    package let description: String
-
-    init(file: String, line: Int? = nil, _ message: String) {
-        description = line.map { "\(file):\($0): \(message)" } ?? "\(file): \(message)"
-    }
-}
 
 extension Configuration {
     /// Where the configuration is read from when nobody says otherwise and it exists.
     package static let defaultFile = "/etc/pgleash/pgleash.conf"
 
-    /// Reads `file`, or, when there is none, `defaultFile` if it exists.
-    package init(file: String?, orDefault defaultFile: String) throws(ConfigurationError) {
+    /// Reads `file`, or, when there is none, `defaultFile` if it exists; then the process's environment.
+    package static func read(
+        file: String?, orDefault defaultFile: String
+    ) throws(ConfigurationError) -> Configuration {
+        var configuration = Configuration()
         if let file {
-            try self.init(file: file)
+            try configuration.read(file)
         } else if let text = try Self.text(of: defaultFile) {
-            try self.init(parsing: text, file: defaultFile)
-        } else {
-            self.init()
+            try configuration.parse(text, file: defaultFile)
         }
+        try configuration.apply(environmentVariables(beginningWith: variablePrefix))
+        return configuration
     }
 
-    /// The defaults with the file's settings over them. A key that stands twice counts where it stands last.
+    /// The defaults with the file's settings over them.
     package init(file: String) throws(ConfigurationError) {
+        self.init()
+        try read(file)
+        try validate()
+    }
+
+    /// - Parameter file: the name for error messages.
+    package init(parsing text: String, file: String) throws(ConfigurationError) {
+        self.init()
+        try parse(text, file: file)
+        try validate()
+    }
+
+    private mutating func read(_ file: String) throws(ConfigurationError) {
         guard let text = try Self.text(of: file) else {
             throw ConfigurationError(file: file, "could not be read: no such file")
         }
-        try self.init(parsing: text, file: file)
+        try parse(text, file: file)
     }
 
     /// - Returns: nil where there is no such file.
     private static func text(of file: String) throws(ConfigurationError) -> String? {
         do throws(TextFileError) {
             return try readText(at: file)
-        } catch .system(let error) where error.isNotFound {
-            return nil
-        } catch .system(let error) where error.isPermissionDenied {
-            throw ConfigurationError(file: file, "could not be read: permission denied")
-        } catch .notUTF8 {
-            throw ConfigurationError(file: file, "could not be read: it is not UTF-8 text")
         } catch {
-            throw ConfigurationError(file: file, "could not be read: it is not a readable file")
+            switch error {
+            case .system(let error) where error.isNotFound: return nil
+            case .system(let error):
+                throw ConfigurationError(file: file, "could not be read: \("\(error)".lowercased())")
+            case .notUTF8: throw ConfigurationError(file: file, "could not be read: it is not UTF-8 text")
+            }
         }
     }
 
-    /// - Parameter file: the name for error messages.
-    package init(parsing text: String, file: String) throws(ConfigurationError) {
-        self.init()
+    private mutating func parse(_ text: String, file: String) throws(ConfigurationError) {
         self.file = file
         let contents: INIFile
         do throws(INIFile.SyntaxError) {
             contents = try INIFile(parsing: text)
         } catch {
-            throw ConfigurationError(file: file, line: error.line, error.reason)
+            throw ConfigurationError(error.reason, at: .line(file: file, error.line))
         }
-        for section in contents.sections where !Setting.all.contains(where: { $0.section == section.name }) {
-            let known = Setting.all.map(\.section)
-            throw ConfigurationError(
-                file: file, line: section.line,
-                "unknown section [\(section.name)]\(Self.suggestion(for: section.name, among: known) { "[\($0)]" })"
-            )
+        for section in contents.sections where !Setting.sections.contains(section.name) {
+            let hint = Self.suggestion(for: section.name, among: Setting.sections, "sections") { "[\($0)]" }
+            throw ConfigurationError("unknown section [\(section.name)]\(hint)", at: .line(file: file, section.line))
         }
-        for entry in contents.entries { try apply(entry, file) }
-        if let contradiction = listen.tls.contradiction {
-            throw ConfigurationError(file: file, "[listen] \(contradiction)")
-        }
-        if let contradiction = server.tls.contradiction {
-            throw ConfigurationError(file: file, "[server] \(contradiction)")
-        }
-        if cancel.grace >= cancel.timeout {
-            let line = contents.entries.last { $0.section == "cancel" && $0.key == "grace" }?.line
-            throw ConfigurationError(
-                file: file, line: line, "[cancel] grace must be less than timeout (\(cancel.timeout))")
-        }
+        for entry in contents.entries { try apply(entry, .line(file: file, entry.line)) }
     }
 
-    private mutating func apply(_ entry: INIEntry, _ file: String) throws(ConfigurationError) {
+    private mutating func apply(_ entry: INIEntry, _ origin: Origin) throws(ConfigurationError) {
         let siblings = Setting.all.filter { $0.section == entry.section }
         guard let setting = siblings.first(where: { $0.key == entry.key }) else {
-            let hint = Self.suggestion(for: entry.key, among: siblings.map(\.key)) { "\"\($0)\"" }
-            throw ConfigurationError(
-                file: file, line: entry.line, "[\(entry.section)] unknown key \"\(entry.key)\"\(hint)"
-            )
+            let hint = Self.hint(forUnknown: entry.key, among: siblings.map(\.key))
+            throw ConfigurationError("[\(entry.section)] unknown key \"\(entry.key)\"\(hint)", at: origin)
         }
-        guard !isMisread(entry.value), setting.apply(&self, entry.value) else {
-            throw ConfigurationError(
-                file: file, line: entry.line,
-                "[\(entry.section)] \(entry.key) = \"\(entry.value)\" is not allowed; allowed: \(setting.allowed)"
-                    + (setting.hint(for: entry.value).map { "; \($0)" } ?? "")
-            )
+        if case .line(_, let earlier) = origins[setting.name] {
+            let reason = "it is set in line \(earlier) too; the last line counts"
+            repetitions.append(ConfigurationWarning(setting: "\(origin): \(setting.name)", reason: reason))
         }
-        lines[Self.name(of: entry.key, in: entry.section)] = entry.line
+        try set(setting, to: entry.value, by: origin)
     }
 
-    private static func suggestion(for word: String, among known: [String], quoted: (String) -> String) -> String {
-        let list = known.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
-        let all = "; known: " + list.map(quoted).joined(separator: ", ")
-        guard let nearest = nearestWord(to: word, among: known) else { return all }
-        return "; the nearest known is \(quoted(nearest))" + all
+    /// Sets one key.
+    mutating func set(_ setting: Setting, to value: String, by origin: Origin) throws(ConfigurationError) {
+        guard !isMisread(value), setting.apply(&self, value) else {
+            let hint = setting.hint(for: value).map { "; \($0)" } ?? ""
+            throw ConfigurationError(
+                "\(setting.name) = \"\(value)\" is not allowed; allowed: \(setting.allowed)\(hint)", at: origin
+            )
+        }
+        origins[setting.name] = origin
+    }
+
+    /// Sets one key to what an option says.
+    package mutating func set(
+        _ key: String, in section: String, to value: String, byOption option: String
+    ) throws(ConfigurationError) {
+        guard let setting = Setting.named(Self.name(of: key, in: section)) else { return }
+        try set(setting, to: value, by: .option(option))
+    }
+
+    /// The port in `section` where an option names only a host.
+    package static func defaultPort(of section: String) -> String? {
+        Setting.named(name(of: "port", in: section))?.text(Configuration())
+    }
+
+    private static func hint(forUnknown key: String, among known: [String]) -> String {
+        if ["service", "user", "password", "passfile", "dbname", "database"].contains(key) {
+            return "; clients choose user and database and send the password, and pgleash passes all through"
+        }
+        return suggestion(for: key, among: known, "keys") { "\"\($0)\"" }
+    }
+
+    static func suggestion(
+        for word: String, among known: [String], _ what: String, quoted: (String) -> String
+    ) -> String {
+        let all = "valid \(what): " + known.map(quoted).joined(separator: ", ")
+        guard let nearest = nearestWord(to: word, among: known) else { return "; \(all)" }
+        return "; did you mean \(quoted(nearest))? \(all)"
     }
 }

@@ -13,14 +13,33 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
 
     package func log(_ log: Logger) {
         let metadata: Logger.Metadata = ["setting": "\(setting)", "reason": "\(reason)"]
-        log.warning("a setting is probably not what was meant", metadata: metadata)
+        log.warning("suspicious setting", metadata: metadata)
     }
 }
 
 extension Configuration {
     /// In the order of the sections.
     package var warnings: [ConfigurationWarning] {
-        listenWarnings + serverWarnings + metricsWarnings
+        repetitions + listenWarnings + plainTextWarnings + serverWarnings + timeoutWarnings + metricsWarnings
+    }
+
+    /// Passwords and data of clients on other machines can be read on their way.
+    private var plainTextWarnings: [ConfigurationWarning] {
+        let isOpen = listen.endpoints.joined().contains { endpoint in
+            !endpoint.host.hasPrefix("/") && endpoint.addressesOnHand.contains { !$0.isLoopback }
+        }
+        guard listen.tls.mode == .disable, isOpen else { return [] }
+        return warn("listen", "clients on other machines connect without TLS: sslmode is disable", ("host", true))
+    }
+
+    /// Without a unit the key is in milliseconds, unlike all others.
+    private var timeoutWarnings: [ConfigurationWarning] {
+        [("listen", listen.keepalive), ("server", server.keepalive)].flatMap { section, keepalive in
+            let isShort = keepalive.userTimeout > .zero && keepalive.userTimeout < .seconds(1)
+            let reason =
+                "\(durationText(keepalive.userTimeout)) is very short; without a unit the value is in milliseconds"
+            return warn(section, reason, ("tcp_user_timeout", isShort))
+        }
     }
 
     private var listenWarnings: [ConfigurationWarning] {
@@ -53,14 +72,23 @@ extension Configuration {
         }
     }
 
-    /// What is missing or may not be seen may be another thing for pgleash, once it runs.
+    /// What may not be seen may be another thing for pgleash, once it runs.
     private var metricsWarnings: [ConfigurationWarning] {
         guard let metricsFile else { return [] }
         do throws(ReplacementError) {
-            _ = try ReplaceableFile(at: metricsFile)
-            return []
+            let file = try ReplaceableFile(at: metricsFile)
+            return warn("metrics", "its directory does not exist yet", ("file", !file.hasDirectory))
         } catch {
             return error == .notRegular ? warn("metrics", "can't be replaced: \(error)", ("file", true)) : []
+        }
+    }
+
+    /// Adds a warning for each option that is given more than once.
+    package mutating func noteRepeatedOptions(in arguments: [String]) {
+        let names = arguments.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
+        for name in Set(names).sorted() where names.count(where: { $0 == name }) > 1 {
+            let reason = "it is given more than once; the last one counts"
+            repetitions.append(ConfigurationWarning(setting: "option \(name)", reason: reason))
         }
     }
 

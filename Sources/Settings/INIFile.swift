@@ -32,10 +32,13 @@ struct INIFile: Equatable, Sendable {
         let lines = text.split(omittingEmptySubsequences: false) { $0.isNewline }
         for (index, rawLine) in lines.enumerated() {
             let (number, line) = (index + 1, rawLine.trimmed)
+            if line.unicodeScalars.contains(where: { $0.value < 0x20 && $0 != "\t" || $0.value == 0x7f }) {
+                throw SyntaxError(line: number, reason: "the line contains a control character")
+            }
             if line.isEmpty || line.hasPrefix("#") || line.hasPrefix(";") { continue }
             if line.hasPrefix("[") {
                 guard line.hasSuffix("]") else {
-                    throw SyntaxError(line: number, reason: "a section's heading ends with \"]\"")
+                    throw SyntaxError(line: number, reason: "missing \"]\" in section header")
                 }
                 let name = String(line.dropFirst().dropLast().trimmed)
                 sections.append(INISection(name: name, line: number))
@@ -46,7 +49,8 @@ struct INIFile: Equatable, Sendable {
                 throw SyntaxError(line: number, reason: "expected \"key = value\" or \"[section]\"")
             }
             guard let section else {
-                throw SyntaxError(line: number, reason: "a key needs a heading before it, such as [listen]")
+                throw SyntaxError(
+                    line: number, reason: "key outside of a section; sections begin with a line such as [listen]")
             }
             let (key, value) = (line[..<equals].trimmed, line[line.index(after: equals)...].trimmed)
             entries.append(INIEntry(section: section, key: String(key), value: String(value), line: number))

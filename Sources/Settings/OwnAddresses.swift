@@ -16,9 +16,6 @@ package final class OwnAddresses: Sendable {
     private let listeners: [SocketAddress]
     private let local = Locked<Known?>(nil)
 
-    /// What is said where the configuration names them as the server's.
-    package static let complaint: String = "[server] host and port are those pgleash itself listens on"
-
     package init(_ listeners: [SocketAddress]) {
         self.listeners = listeners.map { $0.isWildcard ? $0 : $0.destination }
     }

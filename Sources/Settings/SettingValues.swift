@@ -1,9 +1,9 @@
-// From the text behind a key to its value: nil where it is not allowed.
+// From the text after a key to its value: nil where it is not allowed.
 
 import PostgresProtocol
 
-/// Whether it is written as in postgresql.conf, in quotes or with a comment behind it, which would become part of it.
-func isMisread(_ value: String) -> Bool { isQuoted(value) || hasComment(value, marks: ["#"]) }
+/// Whether it is written as in postgresql.conf, in quotes or with a comment after it, which would become part of it.
+func isMisread(_ value: String) -> Bool { isQuoted(value) || hasComment(value, marks: ["#", ";"]) }
 
 func isQuoted(_ text: String) -> Bool {
     guard text.count > 1, let first = text.first else { return false }
@@ -27,17 +27,23 @@ func choices<Choice: CaseIterable & RawRepresentable<String>>(of: Choice.Type) -
     Choice.allCases.map(\.rawValue).joined(separator: ", ")
 }
 
-func hosts(_ value: String) -> [String]? {
-    let hosts = value.split(separator: ",", omittingEmptySubsequences: false).map { word in
+/// - Parameter isAllAllowed: `*` stands for all addresses of the machine.
+func hosts(_ value: String, isAllAllowed: Bool) -> [String]? {
+    objection(toHosts: value, isAllAllowed: isAllAllowed) == nil ? hostWords(value) : nil
+}
+
+/// What is wrong with a list of hosts; nil where nothing is.
+func objection(toHosts value: String, isAllAllowed: Bool) -> String? {
+    hostWords(value).lazy.filter { !(isAllAllowed && $0 == "*") }.compactMap { objection(toHost: $0) }.first
+}
+
+private func hostWords(_ value: String) -> [String] {
+    value.split(separator: ",", omittingEmptySubsequences: false).map { word in
         let host = word.trimmed
         // The brackets of an IPv6 address, as they stand before a port.
         return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
     }
-    return hosts.contains { $0.isEmpty || hasPort($0) || isQuoted($0) } ? nil : hosts
 }
-
-/// As other programs write it; an IPv6 address has more than one colon.
-private func hasPort(_ host: String) -> Bool { !host.hasPrefix("/") && host.count { $0 == ":" } == 1 }
 
 func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Value>) -> Value? {
     guard let value = Value(text), bounds.contains(value) else { return nil }
@@ -49,6 +55,15 @@ func names(_ value: String) -> Set<Identifier>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
     return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) } ? nil : Set(names.map { Identifier($0) })
+}
+
+/// As postgresql.conf takes it, but for the shortened words.
+func boolean(_ text: String) -> Bool? {
+    switch text.lowercased() {
+    case "on", "true", "yes", "1": true
+    case "off", "false", "no", "0": false
+    default: nil
+    }
 }
 
 /// What the kernel counts in whole seconds, with its bound.

@@ -31,9 +31,9 @@ package enum SSLNegotiation: String, CaseIterable, Sendable {
 
 extension Configuration.ListenTLS {
     /// What doesn't go together; nil when all does.
-    package var contradiction: String? {
-        if mode != .disable, options == nil { return "sslmode = \(mode.rawValue) needs ssl_cert_file and ssl_key_file" }
-        return nil
+    var contradiction: Contradiction? {
+        guard mode != .disable, options == nil else { return nil }
+        return Contradiction("sslmode", "sslmode = \(mode.rawValue) needs ssl_cert_file and ssl_key_file")
     }
 
     package var options: TLSServerOptions? {
@@ -48,19 +48,27 @@ extension Configuration.ListenTLS {
 
 extension Configuration.ServerTLS {
     /// What doesn't go together, as libpq has it; nil when all does.
-    package var contradiction: String? {
+    var contradiction: Contradiction? {
         let isVerified = mode == .verifyCA || mode == .verifyFull
-        if isVerified, rootCertificates == nil { return "sslmode = \(mode.rawValue) needs sslrootcert" }
+        if isVerified, rootCertificates == nil {
+            return Contradiction("sslmode", "sslmode = \(mode.rawValue) needs sslrootcert")
+        }
         if rootCertificates == .system, mode != .verifyFull {
-            return "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
+            let reason =
+                "weak sslmode \"\(mode.rawValue)\" may not be used with sslrootcert=system (use \"verify-full\")"
+            return Contradiction("sslrootcert", reason)
         }
         if negotiation == .direct, mode == .disable || mode == .prefer {
-            return "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
+            let reason = "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
+            return Contradiction("sslnegotiation", reason)
         }
-        if (certificate == nil) != (key == nil) { return "sslcert and sslkey go together" }
-        if revocationList != nil, rootCertificates == nil { return "sslcrl needs sslrootcert" }
+        if (certificate == nil) != (key == nil) {
+            return Contradiction(key == nil ? "sslcert" : "sslkey", "sslcert and sslkey must be set together")
+        }
+        if revocationList != nil, rootCertificates == nil { return Contradiction("sslcrl", "sslcrl needs sslrootcert") }
         if let maximumVersion, maximumVersion < minimumVersion {
-            return "ssl_min_protocol_version is above ssl_max_protocol_version"
+            let reason = "ssl_min_protocol_version is above ssl_max_protocol_version"
+            return Contradiction("ssl_max_protocol_version", reason)
         }
         return nil
     }

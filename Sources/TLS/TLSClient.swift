@@ -76,7 +76,9 @@ package struct TLSClientOptions: Equatable, Sendable {
                 ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host)
                 : X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count)
             // Such as an address with a zone, or in a form of old that getaddrinfo still takes.
-            guard isSet == 1 else { throw .taken(orElse: "no certificate can be for host \"\(host)\"") }
+            guard isSet == 1 else {
+                throw .taken(orElse: "host name \"\(host)\" cannot be verified against a certificate")
+            }
         }
         // A name only; RFC 6066 allows no address there.
         if options.sendsServerName, !isAddress { unsafe pgleash_SSL_set_tlsext_host_name(connection, host) }

@@ -63,10 +63,10 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
     /// Bounds the versions that are agreed on.
     func setVersions(minimum: TLSVersion?, maximum: TLSVersion?) throws(TLSError) {
         if let minimum, unsafe pgleash_SSL_CTX_set_min_proto_version(context, minimum.number) != 1 {
-            throw .taken(orElse: "could not set it to \(minimum.rawValue)", about: .minimumVersion)
+            throw .taken(orElse: "unsupported protocol version \(minimum.rawValue)", about: .minimumVersion)
         }
         if let maximum, unsafe pgleash_SSL_CTX_set_max_proto_version(context, maximum.number) != 1 {
-            throw .taken(orElse: "could not set it to \(maximum.rawValue)", about: .maximumVersion)
+            throw .taken(orElse: "unsupported protocol version \(maximum.rawValue)", about: .maximumVersion)
         }
     }
 

@@ -40,8 +40,22 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
 
     /// The same for a file that could not be used.
     static func taken(file: String, _ what: String, about part: Part) -> TLSError {
-        let reason = taken(orElse: "no such thing in it").description
-        return TLSError("could not load \(what) \"\(file)\": \(reason)", about: part)
+        let nothing = "no \(part.contents) found in file"
+        let reason = taken(orElse: nothing).description
+        // What OpenSSL says of a file that is not PEM, or has other things in it.
+        let isEmpty = ["unsupported", "no start line"].contains(reason)
+        return TLSError("could not load \(what) \"\(file)\": \(isEmpty ? nothing : reason)", about: part)
+    }
+}
+
+extension TLSError.Part {
+    /// What a file for it has to contain.
+    fileprivate var contents: String {
+        switch self {
+        case .key: "private key"
+        case .revocationList: "revocation list"
+        default: "certificate"
+        }
     }
 }
 

@@ -65,14 +65,15 @@ extension Metric {
                 threads.sum(\.sessionsActive)
             ),
             Metric(
-                "pgleash_sessions_busy", .gauge, "Sessions the server owes an answer.", threads.sum(\.sessionsBusy)
+                "pgleash_sessions_busy", .gauge, "Sessions waiting for a server response.", threads.sum(\.sessionsBusy)
             ),
             Metric("pgleash_sessions_max", .gauge, "The setting max_sessions.", process.maxSessions),
             Metric("pgleash_sessions_ended_total", "Client connections that ended, by reason.", by: "reason") {
                 (reason: EndReason) in threads.sum { $0.sessionsEnded[reason] }
             },
             Metric(
-                "pgleash_clients_rejected_total", .counter, "Clients closed at once, far above max_sessions.",
+                "pgleash_clients_rejected_total", .counter,
+                "Connections closed without a reply because twice max_sessions was reached.",
                 threads.sum(\.clientsRejected)
             ),
         ]
@@ -80,14 +81,14 @@ extension Metric {
 
     private static func orphans(_ threads: [Counters]) -> [Metric] {
         [
-            Metric("pgleash_drops_total", "Clients that left while the server owed them an answer.", by: "kind") {
+            Metric("pgleash_drops_total", "Clients that disconnected while a query was running, by kind.", by: "kind") {
                 (kind: DropKind) in threads.sum { $0.drops[kind] }
             },
             Metric(
-                "pgleash_orphans_active", .gauge, "Sessions without a client that are being cancelled.",
+                "pgleash_orphans_active", .gauge, "Orphaned sessions that are being cancelled.",
                 threads.sum(\.orphansActive)
             ),
-            Metric("pgleash_orphans_total", "How the reaping of sessions without a client ended.", by: "outcome") {
+            Metric("pgleash_orphans_total", "Orphaned sessions, by outcome.", by: "outcome") {
                 (outcome: Outcome) in threads.sum { $0.orphans[outcome] }
             },
             reapTime(threads.map(\.reapTime)),
@@ -97,20 +98,21 @@ extension Metric {
     private static func cancels(_ threads: [Counters]) -> [Metric] {
         [
             Metric(
-                "pgleash_cancels_sent_total", .counter, "CancelRequests sent for clients that left.",
+                "pgleash_cancels_sent_total", .counter, "CancelRequests sent for orphaned sessions.",
                 threads.sum(\.cancelsSent)
             ),
             Metric(
-                "pgleash_cancels_failed_total", .counter, "CancelRequests that did not reach the server.",
+                "pgleash_cancels_failed_total", .counter,
+                "CancelRequests for orphaned sessions that did not reach the server.",
                 threads.sum(\.cancelsFailed)
             ),
             Metric(
                 "pgleash_cancels_unprotected_total", .counter,
-                "CancelRequests not sent as their connection could not be encrypted.",
+                "CancelRequests not sent because their connection could not be encrypted as their session's was.",
                 threads.sum(\.cancelsUnprotected)
             ),
             Metric(
-                "pgleash_client_cancels_relayed_total", .counter, "CancelRequests of clients passed on.",
+                "pgleash_client_cancels_relayed_total", .counter, "CancelRequests of clients relayed to the server.",
                 threads.sum(\.clientCancelsRelayed)
             ),
             Metric(
@@ -132,10 +134,13 @@ extension Metric {
                 (side: Side) in sum(side, \.messages)
             },
             Metric(
-                "pgleash_connect_failures_total", .counter, "Sessions whose server was not reached.",
+                "pgleash_connect_failures_total", .counter, "Sessions that could not connect to the server.",
                 threads.sum(\.connectFailures)
             ),
-            Metric("pgleash_protocol_errors_total", "Packets and messages that made no sense.", by: "from") {
+            Metric(
+                "pgleash_protocol_errors_total", "Malformed startup packets and messages, by the side that sent them.",
+                by: "from"
+            ) {
                 (side: Side) in threads.sum { $0.protocolErrors[side] }
             },
         ]
@@ -149,8 +154,11 @@ extension Metric {
             ),
             Metric("pgleash_uptime_seconds", .gauge, "Seconds since pgleash started.", process.uptimeSeconds),
             Metric(
-                "pgleash_reload_failures_total", .counter, "SIGHUPs at which certificates could not be read again.",
-                threads.sum(\.reloadFailures)
+                "pgleash_reload_failures_total", .counter, "Failed certificate reloads.", threads.sum(\.reloadFailures)
+            ),
+            Metric(
+                "pgleash_log_lines_dropped_total", .counter,
+                "Log lines lost because standard error was not read in time.", process.logLinesDropped
             ),
         ]
     }
@@ -165,7 +173,7 @@ extension Metric {
         let microseconds = histograms.reduce(0) { $0 + $1.sumOfMicroseconds.value }
         samples.append(Sample(suffix: "_sum", value: Double(microseconds) / 1e6))
         samples.append(Sample(suffix: "_count", value: Double(total)))
-        let help = "Seconds from a client's drop to the end of what it left."
+        let help = "Time from client disconnect until the server stopped, in seconds."
         return Metric(name: "pgleash_reap_seconds", kind: .histogram, help: help, samples: samples)
     }
 }
@@ -175,9 +183,11 @@ package struct ProcessFacts {
     let version: String
     let uptimeSeconds: Int64
     let maxSessions: Int64
+    let logLinesDropped: Int64
 
-    package init(version: String, uptimeSeconds: Int64, maxSessions: Int64) {
-        (self.version, self.uptimeSeconds, self.maxSessions) = (version, uptimeSeconds, maxSessions)
+    package init(version: String, uptimeSeconds: Int64, maxSessions: Int64, logLinesDropped: Int64) {
+        (self.version, self.uptimeSeconds) = (version, uptimeSeconds)
+        (self.maxSessions, self.logLinesDropped) = (maxSessions, logLinesDropped)
     }
 }
 

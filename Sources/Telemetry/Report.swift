@@ -1,18 +1,25 @@
-// The report SIGUSR1 asks for: all metrics in Prometheus' text format, then the live sessions as comments.
+// The report that SIGUSR1 asks for: all metrics in Prometheus' text format, then the live sessions and the last orphans
+// as comments.
 
 /// A report at one time.
 package struct Report {
     let metrics: [Metric]
     let sessions: [SessionSnapshot]
+    let orphans: [OrphanRecord]
 
-    package init(metrics: [Metric], sessions: [SessionSnapshot]) {
-        (self.metrics, self.sessions) = (metrics, sessions)
+    /// - Parameter orphans: the last ones, the newest first.
+    package init(metrics: [Metric], sessions: [SessionSnapshot], orphans: [OrphanRecord] = []) {
+        (self.metrics, self.sessions, self.orphans) = (metrics, sessions, orphans)
     }
 
     /// Valid for `promtool check metrics`: to Prometheus the sessions are comments.
     package var text: String {
         let lines = sessions.sorted(by: SessionSnapshot.isListedBefore).map { "# session \($0.line)\n" }
         let heading = "# live sessions: \(sessions.count), the longest-running query first\n"
-        return metrics.map(\.text).joined() + heading + lines.joined()
+        return metrics.map(\.text).joined() + heading + lines.joined() + orphanLines.joined()
+    }
+
+    private var orphanLines: [String] {
+        ["# last orphans: \(orphans.count), the newest first\n"] + orphans.map { "# orphan \($0.line)\n" }
     }
 }

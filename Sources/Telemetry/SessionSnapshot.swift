@@ -52,19 +52,19 @@ package struct SessionSnapshot: Sendable {
         }
     }
 
-    /// One line; names are quoted, as users choose them.
+    /// One line, without its end.
     package var line: String {
         [
-            "client=\(client)",
-            "user=\(user.debugDescription)",
-            "database=\(database.debugDescription)",
-            "application_name=\(applicationName.debugDescription)",
-            "pid=\(processID.map(String.init) ?? "-")",
-            "state=\(state.debugDescription)",
-            "ssl=\(encryption.rawValue)",
-            "age=\(Self.seconds(age))",
-            "query=\(queryAge.map(Self.seconds) ?? "-")",
-        ].joined(separator: " ")
+            LogField("client", .text(client)),
+            LogField("user", .text(user)),
+            LogField("database", .text(database)),
+            LogField("application_name", .text(applicationName)),
+            LogField("pid", .text(processID.map(String.init) ?? "-")),
+            LogField("state", .text(state)),
+            LogField("ssl", .text(encryption.rawValue)),
+            LogField("age", .text(Self.seconds(age))),
+            LogField("query", .text(queryAge.map(Self.seconds) ?? "-")),
+        ].logfmtText
     }
 
     private static func seconds(_ duration: Duration) -> String {

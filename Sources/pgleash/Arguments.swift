@@ -4,24 +4,34 @@ import ArgumentParser
 import Logging
 import Settings
 
-/// HOST:PORT; the host of an IPv6 address stands in brackets.
-struct HostPort: ExpressibleByArgument {
+/// HOST[:PORT]; the host of an IPv6 address stands in brackets where a port follows.
+struct HostPort {
     let host: String
-    let port: UInt16
+    /// nil where none was given.
+    let port: String?
 
-    init?(argument: String) {
-        guard let colon = argument.lastIndex(of: ":"), let port = UInt16(argument[argument.index(after: colon)...]),
-            port > 0
-        else { return nil }
-        let host = argument[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            self.host = String(host.dropFirst().dropLast())
-        } else if host.isEmpty || host.contains(":") {
-            return nil
-        } else {
-            self.host = String(host)
+    /// - Throws: `ValidationError` where it can't be split. Whether the parts can be right is for Settings to say.
+    init(_ argument: String) throws {
+        if argument.contains("://") || argument.contains("=") {
+            throw ValidationError("expected HOST:PORT: clients choose user and database")
         }
-        self.port = port
+        if argument.contains(",") {
+            throw ValidationError("expected one HOST:PORT; several hosts can be set in the configuration file")
+        }
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+        if argument.hasPrefix("["), let end = argument.firstIndex(of: "]") {
+            host = String(argument[argument.index(after: argument.startIndex)..<end])
+            let rest = argument[argument.index(after: end)...]
+            guard rest.isEmpty || rest.hasPrefix(":") else { throw ValidationError("expected [ADDRESS]:PORT") }
+            port = rest.isEmpty ? nil : String(rest.dropFirst())
+        } else if parts.count > 2 {
+            throw ValidationError("an IPv6 address stands in brackets, such as [::1]:5432")
+        } else {
+            host = String(parts[0])
+            port = parts.count == 2 ? String(parts[1]) : nil
+        }
+        if host.isEmpty { throw ValidationError("the host is missing") }
+        if port == "" { throw ValidationError("the port is missing after \":\"") }
     }
 }
 
@@ -36,3 +46,5 @@ struct WorkerCount: ExpressibleByArgument {
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+extension LogFormat: ExpressibleByArgument {}

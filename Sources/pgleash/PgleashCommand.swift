@@ -9,10 +9,11 @@ import Settings
 struct PgleashCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pgleash",
-        abstract: "Relays PostgreSQL connections and cancels the queries of clients that went away.",
+        abstract: "Relays PostgreSQL connections and cancels the queries of clients that disconnected.",
         discussion: """
-            The command line goes over the configuration file, the file over the defaults. \
-            SIGUSR1 writes a report, SIGTERM and SIGINT end pgleash within 5 seconds.
+            Command-line options override environment variables (PGLEASH_<SECTION>_<KEY>), which override the \
+            configuration file, which overrides the defaults. SIGUSR1 writes a report, SIGHUP reads certificates \
+            again, SIGTERM and SIGINT end pgleash within 5 seconds.
             """,
         version: "pgleash \(pgleashVersion)"
     )
@@ -23,25 +24,42 @@ struct PgleashCommand: ParsableCommand {
     )
     var config: String?
 
-    @Option(help: ArgumentHelp("Where clients connect; \(hostNote) (default: 127.0.0.1:6432)", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp(
+            "Address that clients connect to; \(hostNote) (default: 127.0.0.1:6432)", valueName: "host:port"),
+        transform: { try HostPort($0) }
+    )
     var listen: HostPort?
 
-    @Option(help: ArgumentHelp("Where the server is; \(hostNote) (default: 127.0.0.1:5432)", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp("Address of the server; \(hostNote) (default: 127.0.0.1:5432)", valueName: "host:port"),
+        transform: { try HostPort($0) }
+    )
     var server: HostPort?
 
     @Option(
-        help: ArgumentHelp("Threads that relay. (default: the number of processors, at most 4)", valueName: "number")
+        help: ArgumentHelp(
+            "Number of worker threads. (default: the number of processors, at most 4)", valueName: "number")
     )
     var workers: WorkerCount?
 
-    @Option(help: ArgumentHelp("What is logged, and what is worse. (default: info)", valueName: "level"))
+    @Option(help: ArgumentHelp("Minimum log level. (default: info)", valueName: "level"))
     var logLevel: Logger.Level?
 
-    @Flag(help: "Read the configuration, say what is wrong with it, and exit.")
+    @Option(help: ArgumentHelp("Format of log lines. (default: auto)", valueName: "format"))
+    var logFormat: LogFormat?
+
+    @Flag(help: "Validate the configuration and exit.")
     var checkConfig = false
 
-    @Flag(help: "Say whether pgleash and the server behind it take connections; exit codes as pg_isready's.")
+    @Flag(help: "Check whether pgleash and its server accept connections, and exit; exit codes as pg_isready's.")
     var ping = false
+
+    @Flag(help: "Check whether pgleash accepts connections, whatever its server does, and exit.")
+    var pingSelf = false
+
+    @Option(help: ArgumentHelp("Time for --ping and --ping-self, in seconds.", valueName: "seconds"))
+    var timeout = 3
 
     static func main() {
         // Before anything else opens a file.
@@ -49,18 +67,24 @@ struct PgleashCommand: ParsableCommand {
         main(nil)
     }
 
+    func validate() throws {
+        guard (1...3600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 3600") }
+    }
+
     func run() throws {
-        let configuration = try effectiveConfiguration()
-        if ping, !checkConfig {
-            // Who asks need not be able to read the key that clients are answered with.
-            let security = orQuit { () throws(SecurityError) in try Security.server(configuration) }
-            let (line, exitCode) = checkHealth(configuration, security)
-            print(line)
-            throw ExitCode(exitCode)
-        }
+        let configuration = effectiveConfiguration()
+        if ping || pingSelf, !checkConfig { throw ExitCode(checkHealth(configuration)) }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
         if checkConfig { return say(security.warnings, of: configuration) }
         try serve(configuration, security)
+    }
+
+    private func checkHealth(_ configuration: Configuration) -> Int32 {
+        // Whoever asks need not be able to read the key that clients are answered with.
+        let security = ping ? orQuit { () throws(SecurityError) in try Security.server(configuration) } : nil
+        let (line, exitCode) = HealthCheck(configuration, security).run(within: .seconds(timeout))
+        print(line)
+        return exitCode
     }
 
     private func orQuit<Result>(_ read: () throws(SecurityError) -> Result) -> Result {
@@ -75,49 +99,63 @@ struct PgleashCommand: ParsableCommand {
     /// The answer to `--check-config`.
     private func say(_ warnings: [ConfigurationWarning], of configuration: Configuration) {
         for warning in warnings { complain("warning: \(warning)") }
-        if let file = configuration.file {
-            print("pgleash: \(file): the configuration is valid")
-        } else {
-            print("pgleash: no configuration file at \(Configuration.defaultFile); the defaults are valid")
-        }
+        let file = configuration.file.map { "\($0):" } ?? "no configuration file at \(Configuration.defaultFile);"
+        print("pgleash: \(file) the configuration is valid")
     }
 
     private func serve(_ configuration: Configuration, _ security: Security) throws {
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        let output: LogOutput
+        do throws(StartError) { output = try LogOutput(configuration.logFormat) } catch { quit(1, "\(error)") }
+        output.bootstrap()
         var log = Logger(label: "pgleash")
         log.logLevel = configuration.logLevel
         security.warnings.forEach { $0.log(log) }
         do {
             // Threads of libraries may still be at work, so nothing is taken down.
-            quit(try Supervisor(configuration, security, log: log).run())
+            let exitCode = try Supervisor(configuration, security, log: log, to: output).run()
+            output.flush()
+            quit(exitCode)
         } catch let error as StartError {
+            output.flush()
             quit(error.isMistake ? exConfig : 1, "\(error)")
         }
     }
-
-    private func effectiveConfiguration() throws -> Configuration {
-        var configuration: Configuration
-        do throws(ConfigurationError) {
-            configuration = try Configuration(file: config, orDefault: Configuration.defaultFile)
-        } catch {
-            quit(exConfig, "\(error)")
-        }
-        try apply(listen, to: "listen", of: &configuration)
-        try apply(server, to: "server", of: &configuration)
-        if configuration.isLoop { quit(exConfig, OwnAddresses.complaint) }
-        if let workers { configuration.workers = workers.count }
-        if let logLevel { configuration.logLevel = logLevel }
-        return configuration
-    }
 }
 
+// MARK: - The configuration
+
 extension PgleashCommand {
-    private func apply(_ place: HostPort?, to section: String, of configuration: inout Configuration) throws {
+    private func effectiveConfiguration() -> Configuration {
+        do throws(ConfigurationError) {
+            var configuration = try Configuration.read(file: config, orDefault: Configuration.defaultFile)
+            try apply(listen, "--listen", to: "listen", of: &configuration)
+            try apply(server, "--server", to: "server", of: &configuration)
+            try set("workers", to: workers.map { "\($0.count)" }, "--workers", of: &configuration)
+            try set("log_level", to: logLevel?.rawValue, "--log-level", of: &configuration)
+            try set("log_format", to: logFormat?.rawValue, "--log-format", of: &configuration)
+            try configuration.validate()
+            configuration.noteRepeatedOptions(in: CommandLine.arguments)
+            if configuration.isLoop { quit(exConfig, configuration.loopComplaint) }
+            return configuration
+        } catch {
+            quit(error.isOfOption ? exUsage : exConfig, "\(error)")
+        }
+    }
+
+    private func apply(
+        _ place: HostPort?, _ option: String, to section: String, of configuration: inout Configuration
+    ) throws(ConfigurationError) {
         guard let place else { return }
-        let isAllowed =
-            configuration.apply(place.host, to: "host", in: section)
-            && configuration.apply("\(place.port)", to: "port", in: section)
-        guard isAllowed else { throw ValidationError("The host '\(place.host)' is invalid for '--\(section)'") }
+        try configuration.set("host", in: section, to: place.host, byOption: option)
+        guard let port = place.port ?? Configuration.defaultPort(of: section) else { return }
+        try configuration.set("port", in: section, to: port, byOption: option)
+    }
+
+    private func set(
+        _ key: String, to value: String?, _ option: String, of configuration: inout Configuration
+    ) throws(ConfigurationError) {
+        guard let value else { return }
+        try configuration.set(key, in: "pgleash", to: value, byOption: option)
     }
 }
 

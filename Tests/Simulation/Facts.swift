@@ -150,13 +150,13 @@ struct FactsLog: LogHandler {
                     client: client,
                     outcome: outcome,
                     drop: word("drop", event),
-                    milliseconds: Double(word("milliseconds", event)) ?? .infinity
+                    milliseconds: Double(word("reap_ms", event)) ?? .infinity
                 )
             )
         }
     }
 
     private func word(_ key: String, _ event: LogEvent) -> String {
-        if case .string(let word) = event.metadata?[key] { word } else { "" }
+        event.metadata?[key].map { "\($0)" } ?? ""
     }
 }

@@ -25,6 +25,11 @@ package struct FatalError: Equatable, Sendable {
         self.detail = detail
     }
 
+    /// What a client gets whose session pgleash ends because it stops.
+    package static let shutdown = FatalError(
+        .adminShutdown, "terminating connection due to administrator command", detail: "pgleash is shutting down."
+    )
+
     /// The message as it goes over the wire: severity twice (localised and not), code, text, detail.
     package var bytes: [UInt8] {
         var body: [UInt8] = []

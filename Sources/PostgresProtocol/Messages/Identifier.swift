@@ -16,6 +16,19 @@ package struct Identifier: Hashable, Sendable {
         self.init(Array(name.utf8).span)
     }
 
+    /// The server reports the name as `text`: as it is, or in the form in which `pg_clean_ascii` leaves an
+    /// application_name, with a `?` (before PostgreSQL 16) or `\xNN` for each byte that is not printable ASCII.
+    package func isReported(as text: String) -> Bool {
+        let reported = Array(text.utf8)
+        if reported == bytes { return true }
+        let isClean = { (byte: UInt8) in (0x20...0x7e).contains(byte) }
+        if reported == bytes.map({ isClean($0) ? $0 : UInt8(ascii: "?") }) { return true }
+        let escaped = bytes.flatMap {
+            isClean($0) ? [$0] : Array("\\x\(String(0x100 | UInt32($0), radix: 16).dropFirst())".utf8)
+        }
+        return reported == Array(escaped.prefix(Self.longest))
+    }
+
     /// How many bytes of `name` are kept: whole characters, as by `truncate_identifier`, where it is UTF-8; PostgreSQL
     /// knows the database's encoding, which a proxy doesn't.
     static func keptLength(of name: Span<UInt8>) -> Int {

@@ -36,6 +36,7 @@ public enum BackendKind {
     @inlinable public static var negotiateProtocolVersion: UInt8 { UInt8(ascii: "v") }
     @inlinable public static var noData: UInt8 { UInt8(ascii: "n") }
     @inlinable public static var noticeResponse: UInt8 { UInt8(ascii: "N") }
+    @inlinable public static var parameterStatus: UInt8 { UInt8(ascii: "S") }
     @inlinable public static var parseComplete: UInt8 { UInt8(ascii: "1") }
     @inlinable public static var portalSuspended: UInt8 { UInt8(ascii: "s") }
     @inlinable public static var readyForQuery: UInt8 { UInt8(ascii: "Z") }

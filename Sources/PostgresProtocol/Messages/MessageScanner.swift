@@ -190,6 +190,7 @@ package struct MessageScanner: Hashable, Sendable {
         BackendKind.commandComplete, BackendKind.copyBothResponse, BackendKind.copyInResponse,
         BackendKind.copyOutResponse, BackendKind.emptyQueryResponse,
         BackendKind.errorResponse, BackendKind.functionCallResponse, BackendKind.noData, BackendKind.noticeResponse,
-        BackendKind.parseComplete, BackendKind.portalSuspended, BackendKind.readyForQuery, BackendKind.rowDescription
+        BackendKind.parameterStatus, BackendKind.parseComplete, BackendKind.portalSuspended,
+        BackendKind.readyForQuery, BackendKind.rowDescription
     )
 }

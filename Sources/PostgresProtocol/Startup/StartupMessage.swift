@@ -47,11 +47,11 @@ package struct StartupMessage: Equatable, Sendable {
 
     private mutating func keep(_ name: Span<UInt8>, _ value: Span<UInt8>) {
         if name.spell("user") {
-            user = Self.clipped(value)
+            user = clippedName(value)
         } else if name.spell("database") {
-            database = Self.clipped(value)
+            database = clippedName(value)
         } else if name.spell("application_name") {
-            applicationName = Self.clipped(value)
+            applicationName = clippedName(value)
         } else if name.spell("replication") {
             isReplication = !Self.isFalse(value)
         }
@@ -60,27 +60,42 @@ package struct StartupMessage: Equatable, Sendable {
     /// Names of settings don't mind the case.
     private static let cancelSetting: String = "pgleash.cancel"
 
+    /// Settings of a StartupMessage, among its parameters or its `options`, whose names begin with `pgleash.` and that
+    /// mean nothing: for the log, harmless and cut as names are.
+    ///
+    /// - Parameter packet: a whole StartupMessage, its length field included.
+    package static func unknownOptions(in packet: Span<UInt8>) -> [String] {
+        guard packet.count >= 8, packet.contains(prefix) else { return [] }
+        let parameters = packet.extracting(8..<packet.count)
+        var settings: [(name: [UInt8], value: [UInt8])] = []
+        try? forEachParameter(in: parameters) { name, value in
+            let (name, value) = (parameters.extracting(name).copied(), parameters.extracting(value).copied())
+            settings += name.span.spell("options") ? StartupOptions.settings(in: value) : [(name, value)]
+        }
+        return settings.filter { isUnknown($0.name, $0.value) }.map { name, value in
+            let option = name + [UInt8(ascii: "=")] + value
+            return clippedName(option.span)
+        }
+    }
+
+    private static func isUnknown(_ name: [UInt8], _ value: [UInt8]) -> Bool {
+        let beginning = Array(name.prefix(prefix.utf8.count))
+        guard beginning.span.spellIgnoringCase(prefix) else { return false }
+        guard name.span.spellIgnoringCase(cancelSetting) else { return true }
+        return !isOff(value.span) && !trueWords.contains { value.span.spellIgnoringCase($0) }
+    }
+
+    private static let prefix: String = "pgleash."
+
+    /// What `parse_bool` takes for true.
+    private static let trueWords: [String] = ["1", "on", "true", "tru", "tr", "t", "yes", "ye", "y"]
+
     /// What PostgreSQL's `parse_bool`, which doesn't mind the case, takes for false.
     private static let falseWords: [String] = ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"]
 
     private static func isFalse(_ value: Span<UInt8>) -> Bool { falseWords.contains { value.spellIgnoringCase($0) } }
 
     private static func isOff(_ value: Span<UInt8>) -> Bool { value.count > 0 && isFalse(value) }
-
-    /// For the log and the report: cut as PostgreSQL cuts it, and harmless.
-    private static func clipped(_ value: Span<UInt8>) -> String {
-        let bytes = Identifier(value).bytes
-        // Names come from anybody who can connect; none shall write lines of its own into a log.
-        guard bytes.contains(where: { $0 < 0x20 || $0 >= 0x7f }) else { return String(decoding: bytes, as: UTF8.self) }
-        var name = String.UnicodeScalarView()
-        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control, .lineSeparator, .paragraphSeparator: name.append("?")
-            default: name.append(scalar)
-            }
-        }
-        return String(name)
-    }
 
     /// Calls `body` with where each name and its value stand in `parameters`, in order.
     static func forEachParameter(
@@ -104,27 +119,5 @@ package struct StartupMessage: Equatable, Sendable {
         guard end < bytes.count else { return nil }
         defer { offset = end + 1 }
         return offset..<end
-    }
-}
-
-extension Span<UInt8> {
-    /// The bytes are those of `text`, which is ASCII.
-    func spell(_ text: String) -> Bool {
-        spell(text, normalized: { $0 })
-    }
-
-    /// The same for `text` in lower case, whatever the case of the bytes.
-    fileprivate func spellIgnoringCase(_ text: String) -> Bool {
-        spell(text, normalized: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
-    }
-
-    private func spell(_ text: String, normalized: (UInt8) -> UInt8) -> Bool {
-        guard count == text.utf8.count else { return false }
-        var offset = 0
-        for byte in text.utf8 {
-            guard normalized(self[offset]) == byte else { return false }
-            offset += 1
-        }
-        return true
     }
 }

@@ -32,6 +32,10 @@ package struct ProtocolTracker: Hashable, Sendable {
 
     package private(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
+    /// What the server reported last, harmless and cut as `StartupMessage.applicationName`; nil where it did not yet.
+    package private(set) var applicationName: String?
+    /// It was reported anew after the login.
+    package private(set) var isRenamed = false
     private var prepared = PreparedStatements()
     private var observing = Observing.off
     /// Of the last ReadyForQuery.
@@ -127,6 +131,7 @@ extension ProtocolTracker {
             noteBody(of: kind, body)
         case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isCopyingOut = true
         case BackendKind.commandComplete: isCopyingOut = false
+        case BackendKind.parameterStatus: return noteParameter(body)
         default: break
         }
         owed.serverAnswered(kind)
@@ -142,6 +147,15 @@ extension ProtocolTracker {
         case BackendKind.errorResponse, BackendKind.noticeResponse: noteMessage(kind, body)
         default: break
         }
+    }
+
+    /// Drivers such as JDBC's set their name after the login.
+    private mutating func noteParameter(_ body: Span<UInt8>) {
+        // At the start of a session there are a dozen, of which no other begins with this letter.
+        guard body.count > 0, body[0] == UInt8(ascii: "a") else { return }
+        guard let value = body.value(ofParameter: "application_name") else { return }
+        applicationName = clippedName(body.extracting(value))
+        isRenamed = !owed.isStartingUp
     }
 
     private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {

@@ -84,11 +84,27 @@ final class ClientHandshake: Stage {
             identify(message)
             if isRefusedForPlainText() { return }
             guard takePlace() else { return refuseOneTooMany() }
+            warnOfUnknownOptions(in: bytes)
             let state = SessionState(
-                isReplication: message.isReplication,
-                isExcluded: worker.configuration.cancel.exclusion.covers(message, in: bytes.span)
+                isReplication: message.isReplication, exclusion: exclusion(of: message, in: bytes)
             )
             SessionOpening(after: self, client, state, startupPacket: bytes).begin()
+        }
+    }
+
+    private func exclusion(of client: StartupMessage, in packet: [UInt8]) -> SessionExclusion {
+        let exclusion = worker.configuration.cancel.exclusion
+        let reason = exclusion.reason(for: client, in: packet.span)
+        return SessionExclusion(
+            isWhole: reason == .session, isByName: reason == .applicationName, names: exclusion.applicationNames
+        )
+    }
+
+    /// PostgreSQL takes any name with a dot, so nobody else would tell of a misspelt one.
+    private func warnOfUnknownOptions(in packet: [UInt8]) {
+        for option in StartupMessage.unknownOptions(in: packet.span) {
+            let metadata = logMetadata(["option": "\(option)", "known": "pgleash.cancel=on, pgleash.cancel=off"])
+            worker.logThrottled(.warning, "unknown pgleash option in startup packet", metadata)
         }
     }
 
@@ -106,7 +122,7 @@ final class ClientHandshake: Stage {
 
     private func refuseMalformed(_ reason: String, _ sqlState: SQLState) {
         worker.counters.protocolErrors[.client].add()
-        worker.logThrottled(.warning, "bad start-up packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
+        worker.logThrottled(.warning, "invalid startup packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
         refuse(client, FatalError(sqlState, reason), .protocolError)
     }
 }
@@ -157,6 +173,8 @@ extension ClientHandshake {
     }
 
     private func encrypted(_ tls: TLSSocket, _ error: TLSError?, _ isDirect: Bool) {
+        // Health checks and port scans leave here.
+        if error == .peerClosed { return end(.clientClosed) }
         if let error { return failToEncrypt("\(error)") }
         if isDirect, !tls.hasAgreedOnProtocol {
             return failToEncrypt(
@@ -183,7 +201,7 @@ extension ClientHandshake {
     private func isRefusedForPlainText() -> Bool {
         guard worker.clientSecurity.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else { return false }
         worker.logThrottled(.info, "SSL connection is required", logMetadata)
-        let detail = "pgleash takes no other here: [listen] sslmode = require."
+        let detail = "pgleash is configured with [listen] sslmode = require."
         let error = FatalError(.invalidAuthorizationSpecification, "SSL connection is required", detail: detail)
         refuse(client, error, .sslRequired)
         return true

@@ -17,11 +17,11 @@ final class LingeringClose: Stage {
     private let reason: EndReason
     private var buffer: SendBuffer
     private var timer = StageTimer()
-    private let key: CancelKey?
+    private let lastBackend: Backend
 
     /// - Parameter buffer: what is left for the client.
     init(after previous: Stage, _ client: any StreamSocket, _ buffer: SendBuffer, _ reason: EndReason) {
-        (self.client, self.buffer, self.reason, key) = (client, buffer, reason, previous.cancelKey)
+        (self.client, self.buffer, self.reason, lastBackend) = (client, buffer, reason, previous.backend)
         super.init(after: previous)
         client.owner = self
         noteBusy(false)
@@ -55,7 +55,7 @@ final class LingeringClose: Stage {
 
     override func close() { client.close() }
 
-    override var cancelKey: CancelKey? { key }
+    override var backend: Backend { lastBackend }
 
     override var name: String { "closing" }
 

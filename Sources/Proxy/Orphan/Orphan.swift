@@ -15,6 +15,8 @@ final class Orphan: Stage {
     private let cancelRoute: CancelRoute?
     private var filter: LoginFilter?
     private let droppedAt: MonotonicTime
+    /// For how long the query had run when the client left.
+    private let queryAge: Duration
     private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
     /// `Departures` closes its connection.
@@ -29,6 +31,7 @@ final class Orphan: Stage {
     ) {
         (self.server, self.conversation, self.cancelRoute, self.filter) = (server, conversation, cancelRoute, filter)
         droppedAt = previous.worker.loop.now
+        queryAge = previous.queryAge(at: droppedAt) ?? .zero
         super.init(after: previous)
         server.owner = self
         self.conversation.toClient.discard()
@@ -75,7 +78,7 @@ final class Orphan: Stage {
     }
 
     override var name: String { "reaping" }
-    override var cancelKey: CancelKey? { conversation.state.tracker.cancelKey }
+    override var backend: Backend { Backend(conversation.state.tracker, cancelRoute) }
     override var encryption: SessionSnapshot.Encryption {
         server.encryptedPeerName == nil ? .none : .server
     }
@@ -108,9 +111,7 @@ extension Orphan {
     /// What a cancel has done that the client's own would have done, too, but that somebody may have to know.
     private func logWarning() {
         guard let warning = conversation.state.takeWarning() else { return }
-        let metadata = logMetadata([
-            "sqlstate": "\(warning.sqlState)", "reason": "\(warning.text.debugDescription)",
-        ])
+        let metadata = logMetadata(["sqlstate": "\(warning.sqlState)", "reason": "\(warning.text)"])
         worker.log.warning("server warned after a cancel", metadata: metadata)
     }
 
@@ -121,7 +122,7 @@ extension Orphan {
         case .lose(let loss):
             // The connection broke before the server had answered: what is left to do needs none.
             endCounts()
-            cancelUnseen(since: droppedAt, dropKind, loss, cancelRoute, cancelsSent: settleCancels())
+            cancelUnseen(settledDrop(), loss, cancelRoute)
             end(.reaped)
         }
     }
@@ -163,7 +164,7 @@ extension Orphan {
     }
 
     private func orderCancel() {
-        guard let key = cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
+        guard let key = backend.cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
         cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute)
         if let time = conversation.state.reaper?.wakeTime { wake(at: time) }
     }
@@ -174,8 +175,11 @@ extension Orphan {
         }
     }
 
-    /// How many cancels were sent, the last one of which nobody waits for any more.
-    private func settleCancels() -> Int { (conversation.state.reaper?.cancelsSent ?? 0) + (cancelOrder?.settle() ?? 0) }
+    /// The drop with the number of cancels that were sent, the last one of which nobody waits for any more.
+    private func settledDrop() -> Drop {
+        let cancelsSent = (conversation.state.reaper?.cancelsSent ?? 0) + (cancelOrder?.settle() ?? 0)
+        return Drop(dropKind, at: droppedAt, afterQueryOf: queryAge, cancelsSent: cancelsSent)
+    }
 }
 
 // MARK: - The outcome
@@ -207,27 +211,14 @@ extension Orphan {
         worker.departures.leave(server, from: cancelRoute.address.address, saying: lastMessage)
     }
 
-    /// A time as the log has it, in milliseconds.
-    static func logged(_ duration: Duration) -> Logger.MetadataValue {
-        "\((duration.milliseconds * 10).rounded() / 10)"
-    }
-
     private func log(_ outcome: Outcome, after duration: Duration) {
-        let metadata = logMetadata([
-            "drop": "\(dropKind.rawValue)", "attempts": "\(settleCancels())", "outcome": "\(outcome.rawValue)",
-            "milliseconds": Self.logged(duration),
-        ])
-        let (level, message): (Logger.Level, Logger.Message) =
-            switch outcome {
-            case .cancelled, .finished, .serverClosed: (.info, "orphan reaped")
-            case .excluded: (.info, "excluded from cancelling, what it left may still run")
-            case .noKey, .gaveUp, .unconfirmed: (.warning, "gave up, what it left may still run")
-            }
-        // Who has not logged in is a stranger.
+        let metadata = logMetadata(settledDrop().logMetadata(outcome, after: duration))
+        worker.orphanHistory.add(metadata)
+        // A client that has not logged in can be anybody.
         if conversation.state.tracker.owed.isStartingUp {
-            worker.logThrottled(level, message, metadata)
+            worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         } else {
-            worker.log.log(level: level, message, metadata: metadata)
+            worker.log.log(level: outcome.logLevel, outcome.logMessage, metadata: metadata)
         }
     }
 }

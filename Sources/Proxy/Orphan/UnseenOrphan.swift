@@ -13,9 +13,7 @@ final class UnseenOrphan {
     struct Origin {
         let key: CancelKey
         let route: CancelRoute
-        let droppedAt: MonotonicTime
-        /// Cancels that the session has sent before.
-        let cancelsSent: Int
+        let drop: Drop
         let metadata: Logger.Metadata
     }
 
@@ -38,8 +36,8 @@ final class UnseenOrphan {
 
     init(_ id: SessionID, worker: Worker, _ origin: Origin, _ loss: SessionState.Loss) {
         (self.id, self.worker, self.origin, self.loss) = (id, worker, origin, loss)
-        deadline = origin.droppedAt.advanced(by: worker.configuration.cancel.timeout)
-        cancelsSent = origin.cancelsSent
+        deadline = origin.drop.time.advanced(by: worker.configuration.cancel.timeout)
+        cancelsSent = origin.drop.cancelsSent
     }
 
     /// Ends by telling `worker`, perhaps before this returns.
@@ -62,7 +60,7 @@ final class UnseenOrphan {
     func hurry() {
         isHurried = true
         guard order == nil else { return }
-        if cancelsSent > origin.cancelsSent { finish() } else { cancel() }
+        if cancelsSent > origin.drop.cancelsSent { finish() } else { cancel() }
     }
 
     /// Waits longer than last time.
@@ -90,11 +88,11 @@ final class UnseenOrphan {
         cancelsSent += order?.settle() ?? 0
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[.unconfirmed].add()
-        var metadata = origin.metadata
-        metadata["attempts"] = "\(cancelsSent)"
-        metadata["outcome"] = "\(Outcome.unconfirmed.rawValue)"
-        metadata["milliseconds"] = Orphan.logged(worker.now.since(origin.droppedAt))
-        worker.logThrottled(.warning, "connection to the server was lost, what ran there may still run", metadata)
+        let (outcome, drop) = (Outcome.unconfirmed, origin.drop)
+        let more = drop.logMetadata(outcome, after: worker.now.since(drop.time), cancelsSent: cancelsSent)
+        let metadata = origin.metadata.merging(more) { $1 }
+        worker.orphanHistory.add(metadata)
+        worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         worker.forget(unseen: id)
     }
 }
@@ -102,21 +100,10 @@ final class UnseenOrphan {
 extension Stage {
     /// Cancels go on without the connection to the server.
     ///
-    /// - Parameters:
-    ///   - droppedAt: when the client left, or lost its server.
-    ///   - cancelsSent: those that the stage has sent before.
-    final func cancelUnseen(
-        since droppedAt: MonotonicTime,
-        _ kind: DropKind,
-        _ loss: SessionState.Loss,
-        _ route: CancelRoute?,
-        cancelsSent: Int = 0
-    ) {
-        guard let cancelKey, let route else { return }
-        let metadata = logMetadata(["drop": "\(kind.rawValue)"])
-        let origin = UnseenOrphan.Origin(
-            key: cancelKey, route: route, droppedAt: droppedAt, cancelsSent: cancelsSent, metadata: metadata
-        )
+    /// - Parameter drop: when the client left, or lost its server.
+    final func cancelUnseen(_ drop: Drop, _ loss: SessionState.Loss, _ route: CancelRoute?) {
+        guard let cancelKey = backend.cancelKey, let route else { return }
+        let origin = UnseenOrphan.Origin(key: cancelKey, route: route, drop: drop, metadata: logMetadata)
         worker.cancelUnseen(origin, loss)
     }
 }

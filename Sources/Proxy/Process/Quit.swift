@@ -2,6 +2,9 @@
 
 import Reactor
 
+/// EX_USAGE of sysexits.h: an option can't be used.
+package let exUsage: Int32 = 64
+
 /// EX_CONFIG of sysexits.h: what is configured can't be used, and won't be by another start.
 package let exConfig: Int32 = 78
 
@@ -10,7 +13,7 @@ package func ensureStandardDescriptors() {
     openStandardDescriptors()
 }
 
-/// Writes a line for whoever started the process.
+/// Writes a line to standard error, before the log begins or after its end.
 package func complain(_ message: String) {
     writeToStandardError("pgleash: \(message)\n")
 }

@@ -10,6 +10,8 @@ package final class Reporter {
     private let configuration: Configuration
     private let workers: WorkerPool
     private let counters: [Counters]
+    private let orphans: OrphanHistory
+    private let output: LogOutput
     private let letters: Mailbox<SupervisorLetter>
     private let log: Logger
     private let startedAt = MonotonicTime.now
@@ -24,14 +26,18 @@ package final class Reporter {
 
     /// - Parameters:
     ///   - counters: the supervisor's own.
+    ///   - output: where the report goes when there is no file for it.
     ///   - letters: where the workers' answers go, and the word that a report is written.
     init(
         _ configuration: Configuration,
         _ workers: WorkerPool,
         _ counters: Counters,
+        _ orphans: OrphanHistory,
         _ letters: Mailbox<SupervisorLetter>,
+        _ output: LogOutput,
         log: Logger
     ) {
+        (self.orphans, self.output) = (orphans, output)
         self.configuration = configuration
         self.workers = workers
         self.counters = [counters] + workers.counters
@@ -58,15 +64,22 @@ package final class Reporter {
         let facts = ProcessFacts(
             version: pgleashVersion,
             uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
-            maxSessions: Int64(configuration.listen.maxSessions)
+            maxSessions: Int64(configuration.listen.maxSessions),
+            logLinesDropped: output.droppedCount
         )
-        let (counters, sessions, file, log, letters) = (counters, sessions, configuration.metricsFile, log, letters)
+        let (counters, sessions, orphans) = (counters, sessions, orphans.all)
+        let (file, output, log, letters) = (configuration.metricsFile, output, log, letters)
         // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
                 do throws(ReplacementError) {
                     let metrics = Metric.all(of: counters, facts)
-                    try Self.write(Report(metrics: metrics, sessions: sessions).text, to: file)
+                    let text = Report(metrics: metrics, sessions: sessions, orphans: orphans).text
+                    if let file {
+                        try ReplaceableFile(at: file).replace(with: text)
+                    } else {
+                        output.write(report: text)
+                    }
                 } catch {
                     Self.complain(of: "\(error)", file, log)
                 }
@@ -76,12 +89,6 @@ package final class Reporter {
             Self.complain(of: "\(error)", file, log)
             letters.post(.reported)
         }
-    }
-
-    /// In one step for whoever reads the file.
-    private static func write(_ text: String, to file: String?) throws(ReplacementError) {
-        guard let file else { return writeToStandardError(text) }
-        try ReplaceableFile(at: file).replace(with: text)
     }
 
     private static func complain(of reason: String, _ file: String?, _ log: Logger) {

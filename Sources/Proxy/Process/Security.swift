@@ -52,12 +52,11 @@ package struct Security: Sendable {
     ///
     /// - Returns: whether all could be used.
     func reload(_ log: Logger) -> Bool {
-        let hint = "the configuration is read at start only"
         guard client.readsFiles || server.readsFiles else {
-            log.notice("SIGHUP: there are no certificates to be read again; \(hint)")
+            log.notice("nothing to reload: no certificates configured (configuration changes need a restart)")
             return true
         }
-        log.notice("SIGHUP: reading certificates and keys again; \(hint)")
+        log.notice("reloading certificates and keys (configuration changes need a restart)")
         let isClientRead = !client.readsFiles || reload("listen", client.reload, log)
         let isServerRead = !server.readsFiles || reload("server", server.reload, log)
         if client.hasExpired { configuration.expired.log(log) }
@@ -67,11 +66,13 @@ package struct Security: Sendable {
     private func reload(_ section: String, _ reload: () throws(TLSError) -> Void, _ log: Logger) -> Bool {
         do throws(TLSError) {
             try reload()
-            log.notice("certificates and keys were read again", metadata: ["section": "\(section)"])
+            log.notice("certificates reloaded", metadata: ["section": "\(section)"])
             return true
         } catch {
             let reason = SecurityError(error, in: section, of: configuration)
-            log.error("certificates stay as they were", metadata: ["section": "\(section)", "reason": "\(reason)"])
+            log.error(
+                "reload failed, keeping the previous certificates",
+                metadata: ["section": "\(section)", "reason": "\(reason)"])
             return false
         }
     }

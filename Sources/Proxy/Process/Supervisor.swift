@@ -23,6 +23,7 @@ package final class Supervisor {
     private let configuration: Configuration
     private let security: Security
     private let log: Logger
+    private let output: LogOutput
     private let loop: LibeventLoop
     private let counters = Counters()
     private let letters = Mailbox<SupervisorLetter>()
@@ -40,10 +41,11 @@ package final class Supervisor {
     private var isExhausted = false
     private var exitCode: Int32 = 0
 
-    package init(_ configuration: Configuration, _ security: Security, log: Logger) {
+    /// - Parameter output: where `log` goes, and a report.
+    package init(_ configuration: Configuration, _ security: Security, log: Logger, to output: LogOutput) {
         self.configuration = configuration
         self.security = security
-        self.log = log
+        (self.log, self.output) = (log, output)
         loop = LibeventLoop(configuration)
         dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: security.server, counters: counters, log: log
@@ -64,7 +66,7 @@ package final class Supervisor {
         let own = OwnAddresses(listeners.map(\.address))
         // The names that are listened on are resolved by now.
         if configuration.isServer(among: own) {
-            throw StartError(description: OwnAddresses.complaint, isMistake: true)
+            throw StartError(description: configuration.loopComplaint, isMistake: true)
         }
         try startWorkers(own)
         watchSignals()
@@ -89,7 +91,7 @@ package final class Supervisor {
             exitCode = 1
             loop.stop()
         case .serverIsOurselves:
-            log.critical("\(OwnAddresses.complaint)")
+            log.critical("\(configuration.loopComplaint)")
             exitCode = exConfig
             loop.stop()
         }
@@ -178,7 +180,9 @@ extension Supervisor {
                 letters.post(.workerFailed($0))
             }
             workers = pool
-            reporter = Reporter(configuration, pool, counters, letters, log: log)
+            reporter = Reporter(
+                configuration, pool, counters, environment.orphanHistory, letters, output, log: log
+            )
         } catch {
             throw StartError(description: "could not start a worker: \(error)")
         }
@@ -220,8 +224,8 @@ extension Supervisor {
                 }
                 let result = endpoint.probe(security)
                 log.log(
-                    level: result.status == .accepting ? .info : .warning,
-                    "server probed",
+                    level: result.isAccepting ? .info : .warning,
+                    "startup check of server",
                     metadata: ["server": "\(endpoint)", "status": "\(result)"]
                 )
             }

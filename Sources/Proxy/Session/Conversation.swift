@@ -102,18 +102,19 @@ struct Conversation {
         return step(failure)
     }
 
-    /// - Parameter keyCame: called once, before the client has the key and could use it.
+    /// - Parameter opened: called once, when the login is through: before the client has the key, if there is one, and
+    ///   could use it.
     mutating func serverSent(
         _ bytes: Span<UInt8>,
         to client: any StreamSocket,
         _ traffic: Counters.Traffic,
-        keyCame: (CancelKey) -> Void
+        opened: (CancelKey?) -> Void
     ) throws(MalformedMessage) -> Step {
         // The state comes first: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
         if isKeyAwaited {
-            if let key = state.tracker.cancelKey { keyCame(key) }
             isKeyAwaited = state.tracker.cancelKey == nil && state.tracker.owed.isStartingUp
+            if !isKeyAwaited { opened(state.tracker.cancelKey) }
         }
         let failure = toClient.deliver(bytes, to: client)
         return step(failure)

@@ -22,9 +22,6 @@ struct Pipe {
     /// Bytes that are left over.
     var keptCount: Int { buffer.count }
 
-    /// The destination has whole messages only, so one of our own may follow.
-    var isAtBoundary: Bool { !buffer.isStalled && scanner.isAtBoundary }
-
     /// What was followed ends within a message.
     var isCut: Bool { !scanner.isAtBoundary }
 
@@ -47,7 +44,12 @@ struct Pipe {
         if case .failed(let error) = buffer.send(bytes, to: destination) { error } else { nil }
     }
 
-    /// Does the same, and follows what goes out.
+    /// Says something of our own, where no message of the source's is under way.
+    mutating func interject(_ error: FatalError, to destination: any StreamSocket) {
+        if !buffer.isStalled, scanner.isAtBoundary { _ = deliver(error.bytes.span, to: destination) }
+    }
+
+    /// As `deliver`, and follows what goes out.
     @inline(__always) mutating func pass(
         _ bytes: Span<UInt8>,
         to destination: any StreamSocket,

@@ -19,8 +19,7 @@ final class Session: Stage {
     private var liveness = PeerLiveness()
     /// From the first wait on.
     private var readAhead: ReadAhead?
-    // The small ones stand together: there may be very many sessions.
-    /// By what the interests of the sockets were set last.
+    /// By what the interests were set last. The small fields stand together, as there may be very many sessions.
     private var flow: Conversation.Flow?
     /// The client is gone, and waits until others that went with it are seen to.
     private var hasClientLeft = false
@@ -62,7 +61,7 @@ final class Session: Stage {
     }
 
     override func shutDown() {
-        tellClient(FatalError(.adminShutdown, "terminating connection due to administrator command"))
+        tellClient(.shutdown)
         clientDropped(.shutdown)
     }
 
@@ -72,14 +71,11 @@ final class Session: Stage {
     }
 
     override var name: String { conversation.stateName }
-    override var cancelKey: CancelKey? { conversation.state.tracker.cancelKey }
+    override var backend: Backend { Backend(conversation.state.tracker, cancelRoute) }
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
     override var relaying: Session? { self }
 
-    /// Says something of our own to the client, where a message of the server's isn't under way.
-    private func tellClient(_ error: FatalError) {
-        if conversation.toClient.isAtBoundary { _ = conversation.toClient.deliver(error.bytes.span, to: client) }
-    }
+    private func tellClient(_ error: FatalError) { conversation.toClient.interject(error, to: client) }
 }
 
 // MARK: - Relaying
@@ -126,9 +122,12 @@ extension Session {
 
     private func passOnToClient(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
+            var isOpened = false
             let step = try conversation.serverSent(bytes, to: client, worker.counters.server) { key in
-                if let cancelRoute { list(key, cancelRoute) }
+                if let key, let cancelRoute { list(key, cancelRoute) }
+                isOpened = true
             }
+            if isOpened { logOpened() }
             follow(step)
             if conversation.end.isHeld {
                 conversation.releaseTerminate(to: server)
@@ -213,6 +212,7 @@ extension Session {
 
     /// Ends the server's side; the client gets what is left for it.
     private func linger(_ reason: EndReason) {
+        if reason == .serverClosed, !conversation.state.tracker.owed.isStartingUp { worker.serverClosed(self) }
         closeServer()
         LingeringClose(after: self, client, conversation.toClient.buffer, reason).begin()
     }
@@ -264,7 +264,7 @@ extension Session {
         case .end(let other): linger(reason == .serverClosed ? other : reason)
         case .lose(let loss):
             worker.counters.drops[.serverLost].add()
-            cancelUnseen(since: worker.now, .serverLost, loss.after(worker.configuration.cancel.grace), cancelRoute)
+            cancelUnseen(drop(.serverLost), loss.after(worker.configuration.cancel.grace), cancelRoute)
             tellClient(FatalError(.connectionFailure, "server closed the connection unexpectedly"))
             linger(reason)
         }
@@ -286,7 +286,7 @@ extension Session {
 
     func peerLost(_ side: Side) {
         if side == .client { return clientLeft(.timeout) }
-        worker.logThrottled(.warning, "no sign of life from the server's host", logMetadata)
+        worker.logThrottled(.warning, "server host unreachable (keepalive timeout)", logMetadata)
         serverIsGone(.serverClosed)
     }
 

@@ -45,6 +45,9 @@ class Stage: SocketOwner {
         openedAt = worker.loop.now
         worker.counters.sessionsOpened.add()
         worker.counters.sessionsActive.add()
+        if worker.configuration.logsConnections {
+            worker.log.info("connection received", metadata: logMetadata)
+        }
     }
 
     /// Takes over from `previous`.
@@ -85,8 +88,8 @@ class Stage: SocketOwner {
     /// The stage in the words of `pg_stat_activity.state`, where it has one.
     var name: String { "" }
 
-    /// Of the session's backend, once it is known.
-    var cancelKey: CancelKey? { nil }
+    /// What is known of the session's backend.
+    var backend: Backend { Backend() }
 
     var encryption: SessionSnapshot.Encryption { .none }
 
@@ -103,7 +106,7 @@ class Stage: SocketOwner {
         close()
         giveBack()
         worker.counters.sessionsEnded[reason].add()
-        worker.log.debug("session ended", metadata: logMetadata(["reason": "\(reason.rawValue)"]))
+        logEnd(reason)
         worker.forget(self)
     }
 }
@@ -141,7 +144,7 @@ extension Stage {
     private final func giveBack() {
         noteBusy(false)
         if hasPlace { worker.limit.leave() }
-        if isListed, let cancelKey { worker.keys.leave(cancelKey) }
+        if isListed, let cancelKey = backend.cancelKey { worker.keys.leave(cancelKey) }
         worker.counters.sessionsActive.add(-1)
     }
 }
@@ -154,27 +157,54 @@ extension Stage {
 
     final var logMetadata: Logger.Metadata {
         var metadata: Logger.Metadata = ["client": "\(clientAddress)"]
+        let backend = backend
         if let identity {
-            // Quoted, as users choose their names.
-            metadata["user"] = "\(identity.user.debugDescription)"
-            metadata["database"] = "\(identity.database.debugDescription)"
-            metadata["application_name"] = "\(identity.applicationName.debugDescription)"
+            metadata["user"] = "\(identity.user)"
+            metadata["database"] = "\(identity.database)"
+            metadata["application_name"] = "\(backend.applicationName ?? identity.applicationName)"
         }
-        if let cancelKey { metadata["pid"] = "\(cancelKey.processID)" }
+        if let address = backend.address { metadata["server"] = "\(address)" }
+        if let key = backend.cancelKey { metadata["pid"] = .number(key.processID) }
         return metadata
     }
 
+    /// A drop at this moment, in the middle of a query.
+    final func drop(_ kind: DropKind) -> Drop {
+        let now = worker.now
+        return Drop(kind, at: now, afterQueryOf: queryAge(at: now) ?? .zero)
+    }
+
+    /// The login is through.
+    final func logOpened() {
+        guard worker.configuration.logsConnections else { return }
+        let metadata = logMetadata(["ssl": "\(encryption.rawValue)"])
+        worker.log.info("connection authorized", metadata: metadata)
+    }
+
+    /// For how long the server has owed an answer; nil when it owes none.
+    final func queryAge(at now: MonotonicTime) -> Duration? { busySince.map { now.since($0) } }
+
+    private final func logEnd(_ reason: EndReason) {
+        let level: Logger.Level = worker.configuration.logsDisconnections ? .info : .debug
+        guard worker.log.logLevel <= level else { return }
+        let more: Logger.Metadata = [
+            "session_ms": .milliseconds(worker.loop.now.since(openedAt)), "reason": "\(reason.rawValue)",
+        ]
+        worker.log.log(level: level, "disconnection", metadata: logMetadata(more))
+    }
+
     final func snapshot(at now: MonotonicTime) -> SessionSnapshot {
-        SessionSnapshot(
+        let backend = backend
+        return SessionSnapshot(
             client: "\(clientAddress)",
             user: identity?.user ?? "",
             database: identity?.database ?? "",
-            applicationName: identity?.applicationName ?? "",
-            processID: cancelKey?.processID,
+            applicationName: backend.applicationName ?? identity?.applicationName ?? "",
+            processID: backend.cancelKey?.processID,
             state: name,
             encryption: encryption,
             age: now.since(openedAt),
-            queryAge: busySince.map { now.since($0) }
+            queryAge: queryAge(at: now)
         )
     }
 }
@@ -189,6 +219,20 @@ extension DropKind {
 extension SessionSnapshot.Encryption {
     init(ofClient client: any StreamSocket, ofServer server: (any StreamSocket)?) {
         self.init(ofClient: client.encryptedPeerName != nil, ofServer: server?.encryptedPeerName != nil)
+    }
+}
+
+/// What is known of the server's process that serves a session.
+struct Backend {
+    var cancelKey: CancelKey?
+    var address: SocketAddress?
+    /// As the server reported it last.
+    var applicationName: String?
+
+    init() {}
+
+    init(_ tracker: ProtocolTracker, _ route: CancelRoute?) {
+        (cancelKey, address, applicationName) = (tracker.cancelKey, route?.address.address, tracker.applicationName)
     }
 }
 

@@ -28,6 +28,8 @@ package struct WorkerEnvironment: Sendable {
     package let limit: SessionLimit
     package let dispatcher: Mailbox<DispatcherLetter>
     package let keys = CancelKeyDirectory()
+    package let orphanHistory = OrphanHistory()
+    let serverClosings = ServerClosings()
     let readAheadLimit: ReadAheadLimit
     package let log: Logger
 
@@ -62,6 +64,7 @@ package final class Worker {
     let limit: SessionLimit
     let ownAddresses: OwnAddresses
     let keys: CancelKeyDirectory
+    let orphanHistory: OrphanHistory
     let readAheadLimit: ReadAheadLimit
     let mailbox: Mailbox<WorkerLetter>
     let log: Logger
@@ -80,8 +83,10 @@ package final class Worker {
     /// Runs while there are sessions.
     private var ticker: (any Ticker)?
     private var nextID: SessionID = 0
-    private var throttle = LogThrottle()
+    private let throttledLog: ThrottledLog
     private var drained: (@Sendable () -> Void)?
+    private let serverClosings: ServerClosings
+    private var closingsTimer: (any ScheduledTimer)?
 
     /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
     /// - Throws: `SystemError` where the loop can make no ticker, as there are no descriptors left.
@@ -107,8 +112,11 @@ package final class Worker {
         departures = Departures(loop: loop)
         dropTurns = DropTurns(loop: loop)
         keys = environment.keys
+        orphanHistory = environment.orphanHistory
+        serverClosings = environment.serverClosings
         readAheadLimit = environment.readAheadLimit
         log = environment.log
+        throttledLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
         ticker = try loop.makeTicker { [unowned self] in lookAtSessions() }
     }
 
@@ -200,6 +208,19 @@ package final class Worker {
         if drained != nil { unseenOrphans[orphan.id]?.hurry() }
     }
 
+    /// The server ended a session that did not end it.
+    func serverClosed(_ session: Session) {
+        guard serverClosings.note(session.logMetadata) else { return }
+        // Once for all workers: a restart of the server ends many sessions in one moment.
+        closingsTimer = loop.schedule(after: ServerClosings.pause) { [unowned self] in tellServerClosings() }
+    }
+
+    private func tellServerClosings() {
+        closingsTimer = nil
+        guard let (message, metadata) = serverClosings.take() else { return }
+        log.notice(message, metadata: metadata)
+    }
+
     /// It has ended.
     func forget(unseen id: SessionID) {
         // Still running its own code: it must outlive this call.
@@ -225,7 +246,7 @@ package final class Worker {
 
     /// Logs what any client can cause, as often as it likes.
     func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
-        throttle.log(level, message, metadata, to: log, at: loop.now.sinceBeginning, source: "Proxy")
+        throttledLog.log(level, message, metadata)
     }
 
     /// The client of `previous` is at another stage.
@@ -251,6 +272,8 @@ package final class Worker {
     private func finishDraining() {
         guard stages.isEmpty, unseenOrphans.isEmpty, let drained else { return }
         self.drained = nil
+        throttledLog.tell()
+        if closingsTimer != nil { tellServerClosings() }
         drained()
     }
 }

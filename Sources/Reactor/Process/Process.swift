@@ -1,11 +1,6 @@
-// What the process has from whoever started it: standard input, output and error; and its end.
+// The beginning and the end of the process.
 
 import Glibc
-
-/// Writes all of `text` to standard error; what can't be written is lost.
-package func writeToStandardError(_ text: String) {
-    try? writeAll(Array(text.utf8), to: STDERR_FILENO)
-}
 
 /// Opens /dev/null for those of standard input, output and error that are closed. Otherwise the next files to be opened
 /// would get their numbers, and what is written to standard error would go there, such as into a client's connection.

@@ -39,6 +39,12 @@ package struct ReplaceableFile {
         }
     }
 
+    /// The file is there, or may be made: its directory exists, as far as may be seen.
+    package var hasDirectory: Bool {
+        var status = stat()
+        return unsafe stat(String(Self.folder(of: path)), &status) == 0 || SystemError.last.code != ENOENT
+    }
+
     /// Replaces the file, or makes one of mode 0644 without what the umask takes away. Nothing waits for the disk:
     /// after a crash of the machine the file may be empty.
     package func replace(with text: String) throws(ReplacementError) {
@@ -92,18 +98,5 @@ package struct ReplaceableFile {
 
     private static func folder(of path: String) -> Substring {
         path.lastIndex(of: "/").map { path[..<$0] } ?? "."
-    }
-}
-
-/// Writes all of `bytes`, however often that has to be tried.
-func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-        let count = unsafe rest.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
-        if count > 0 {
-            rest = rest.dropFirst(count)
-        } else if SystemError.last.code != EINTR {
-            throw .last
-        }
     }
 }

@@ -70,5 +70,21 @@ extension Setting {
             "pgleash", "log_level", \.logLevel, .level,
             "The least severe level that is logged to standard error."
         ),
+        Setting(
+            "pgleash", "log_format", \.logFormat, .choice,
+            """
+            The format of log lines: text for people, logfmt, one JSON object a line, or the priorities of \
+            systemd's journal. auto is journal where standard error is the journal, text on a terminal, and logfmt \
+            otherwise.
+            """
+        ),
+        Setting(
+            "pgleash", "log_connections", \.logsConnections, .onOff,
+            "Whether each connection of a client, and each login, is logged, at level info."
+        ),
+        Setting(
+            "pgleash", "log_disconnections", \.logsDisconnections, .onOff,
+            "Whether each end of a client's connection is logged, with its reason and duration, at level info."
+        ),
     ]
 }

@@ -17,6 +17,8 @@ package struct Setting: Sendable {
     let example: String?
     /// The value names a file that is read again at SIGHUP.
     let isReread: Bool
+    /// Why a value is not allowed, where there is more to say than `allowed`.
+    private let objection: @Sendable (String) -> String?
     /// Sets the value; false when it is not allowed.
     let apply: @Sendable (inout Configuration, String) -> Bool
     /// The value as it stands in the file; nil where there is none.
@@ -41,6 +43,7 @@ package struct Setting: Sendable {
         self.example = example
         self.isReread = isReread
         isTime = kind.isTime
+        objection = kind.objection
         apply = { configuration, text in
             guard let value = kind.parse(text) else { return false }
             configuration[keyPath: place] = value
@@ -52,10 +55,19 @@ package struct Setting: Sendable {
     /// All keys, in the order of the file.
     static let all = listen + server + cancel + process
 
+    /// The names of all sections, in the order of the file.
+    static let sections = all.reduce(into: [String]()) { if $0.last != $1.section { $0.append($1.section) } }
+
+    static func named(_ name: String) -> Setting? { all.first { $0.name == name } }
+
+    /// The key with its section.
+    var name: String { Configuration.name(of: key, in: section) }
+
     /// What else an error may say of a value that is not allowed; nil where `allowed` says it all.
     func hint(for value: String) -> String? {
-        if hasComment(value, marks: ["#", ";"]) { return "a comment needs a line of its own" }
-        if value.contains(where: isQuote) { return "values stand without quotes" }
+        if hasComment(value, marks: ["#", ";"]) { return "comments must be on their own line" }
+        if value.contains(where: isQuote) { return "values must not be quoted" }
+        if let objection = objection(value) { return objection }
         return isTime && !hasTimeUnit(value) ? "a time is a whole number with us, ms, s, min, h or d" : nil
     }
 }
@@ -69,13 +81,7 @@ extension Setting {
         let parse: @Sendable (String) -> Value?
         /// Nil where there is no value.
         let text: @Sendable (Value) -> String?
-    }
-}
-
-extension Configuration {
-    /// Sets a key to what a command-line option says; false when that is not allowed.
-    package mutating func apply(_ value: String, to key: String, in section: String) -> Bool {
-        guard let setting = Setting.all.first(where: { $0.section == section && $0.key == key }) else { return false }
-        return setting.apply(&self, value)
+        /// Why a value is not allowed, where there is more to say than `allowed`.
+        var objection: @Sendable (String) -> String? = { _ in nil }
     }
 }

@@ -49,7 +49,10 @@ extension Setting.Kind where Value == Duration {
 extension Setting.Kind where Value: CaseIterable & RawRepresentable<String> {
     /// A word of an enumeration.
     static var choice: Self {
-        Self(allowed: choices(of: Value.self), parse: { Value(rawValue: $0) }, text: { $0.rawValue })
+        Self(
+            allowed: choices(of: Value.self), parse: { Value(rawValue: $0) }, text: { $0.rawValue },
+            objection: { suggestion(for: $0, among: Value.allCases.map(\.rawValue)) }
+        )
     }
 }
 
@@ -62,8 +65,10 @@ extension Setting.Kind where Value == TLSVersion? {
 }
 
 extension Setting.Kind where Value == Bool {
-    /// libpq's way to write it.
-    static let flag = Self(allowed: "0 or 1", parse: { ["0": false, "1": true][$0] }, text: { $0 ? "1" : "0" })
+    /// As libpq writes it.
+    static let flag = Self(allowed: "0 or 1", parse: { boolean($0) }, text: { $0 ? "1" : "0" })
+    /// As postgresql.conf writes it.
+    static let onOff = Self(allowed: "on or off", parse: { boolean($0) }, text: { $0 ? "on" : "off" })
 }
 
 extension Setting.Kind where Value == String {
@@ -95,11 +100,15 @@ extension Setting.Kind where Value == TLSClientOptions.Authorities? {
 extension Setting.Kind where Value == [String] {
     static let hosts = Self(
         allowed: hostList,
-        parse: { $0.contains("*") ? nil : Settings.hosts($0) },
-        text: { $0.joined(separator: ",") }
+        parse: { Settings.hosts($0, isAllAllowed: false) },
+        text: { $0.joined(separator: ",") },
+        objection: { Settings.objection(toHosts: $0, isAllAllowed: false) }
     )
     static let hostsOrAll = Self(
-        allowed: hostList + ", or \"*\"", parse: { Settings.hosts($0) }, text: { $0.joined(separator: ",") }
+        allowed: hostList + ", or \"*\"",
+        parse: { Settings.hosts($0, isAllAllowed: true) },
+        text: { $0.joined(separator: ",") },
+        objection: { Settings.objection(toHosts: $0, isAllAllowed: true) }
     )
 }
 
@@ -114,13 +123,17 @@ extension Setting.Kind where Value == Logger.Level {
     static let level = Self(
         allowed: Logger.Level.allCases.map(\.rawValue).joined(separator: ", "),
         parse: { Logger.Level(rawValue: $0.lowercased()) },
-        text: { $0.rawValue }
+        text: { $0.rawValue },
+        objection: { suggestion(for: $0.lowercased(), among: Logger.Level.allCases.map(\.rawValue)) }
     )
 }
 
 private let absolutePath = "an absolute path"
-private let hostList =
-    "addresses, host names or socket directories, separated by commas; the port has a key of its own"
+private let hostList = "addresses, host names or socket directories, separated by commas"
+
+private func suggestion(for word: String, among known: [String]) -> String? {
+    nearestWord(to: word, among: known).map { "did you mean \"\($0)\"?" }
+}
 
 /// A time with the largest of the units d, h, s and ms that it is a whole number of.
 func durationText(_ duration: Duration) -> String {

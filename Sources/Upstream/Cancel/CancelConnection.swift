@@ -4,9 +4,9 @@ import Reactor
 
 /// Why a CancelRequest was not sent.
 struct CancelFailure: CustomStringConvertible {
-    static let crowd = CancelFailure("too many clients' cancels wait already")
+    static let crowd = CancelFailure("cancel queue full")
     static let lateness = CancelFailure("timed out")
-    static let brokenConnection = CancelFailure("the connection broke")
+    static let brokenConnection = CancelFailure("connection lost")
 
     let description: String
     /// There was a connection, but it could not be encrypted as it has to be, so the request was kept back.

@@ -13,10 +13,9 @@ package final class CancelDispatcher {
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
     private let counters: Counters
-    private let log: Logger
-    private var throttle = LogThrottle()
-    /// What strangers cause hides no line about others.
-    private var strangersThrottle = LogThrottle()
+    private let log: ThrottledLog
+    /// About cancels whose key no session has: any client can cause them, and they hide no line about others.
+    private let strangersLog: ThrottledLog
     /// By where they lead; those with nothing to do are not there.
     private(set) var lanes: [SocketAddress: CancelLane] = [:]
     private var running: [ObjectIdentifier: CancelConnection] = [:]
@@ -35,7 +34,8 @@ package final class CancelDispatcher {
         self.limits = limits
         self.security = security
         self.counters = counters
-        self.log = log
+        self.log = ThrottledLog(log, on: loop, source: "Upstream")
+        strangersLog = ThrottledLog(log, on: loop, source: "Upstream")
     }
 
     package func receive(_ letter: DispatcherLetter) {
@@ -78,13 +78,8 @@ package final class CancelDispatcher {
         if failure.isInsecure { counters.cancelsUnprotected.add() }
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
-        let metadata: Logger.Metadata = ["pid": "\(order.key.processID)", "reason": "\(failure)"]
-        let now = loop.now.sinceBeginning
-        if order.purpose == .stranger {
-            strangersThrottle.log(.warning, "cancel not sent", metadata, to: log, at: now, source: "Upstream")
-        } else {
-            throttle.log(.warning, "cancel not sent", metadata, to: log, at: now, source: "Upstream")
-        }
+        let metadata: Logger.Metadata = ["pid": .number(order.key.processID), "reason": "\(failure)"]
+        (order.purpose == .stranger ? strangersLog : log).log(.warning, "cancel not sent", metadata)
     }
 
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {

@@ -19,6 +19,8 @@ final class ServerHandshake: SocketOwner {
     private let completion: (Outcome) -> Void
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
+    /// The server has answered the SSLRequest.
+    private(set) var hasAnswered = false
 
     /// - Parameters:
     ///   - socket: connected, and nothing sent on it yet; taken over.
@@ -44,7 +46,7 @@ final class ServerHandshake: SocketOwner {
 
     func start() {
         guard let socket else { return }
-        if security.negotiation == .direct { return encrypt(socket) }
+        if security.negotiation == .direct, socket.peerAddress?.isUnix != true { return encrypt(socket) }
         socket.owner = self
         // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
         _ = socket.send(StartupPacket.sslRequestPacket)
@@ -61,11 +63,12 @@ final class ServerHandshake: SocketOwner {
         case .bytes(let count):
             let answer = loop.receiveBuffer.withReceived(count) { $0[0] }
             socket.interest = []
-            heed(answer, socket)
+            handle(answer, socket)
         }
     }
 
-    private func heed(_ answer: UInt8, _ socket: any StreamSocket) {
+    private func handle(_ answer: UInt8, _ socket: any StreamSocket) {
+        hasAnswered = answer == UInt8(ascii: "S") || answer == UInt8(ascii: "N")
         switch answer {
         case UInt8(ascii: "S"): encrypt(socket)
         case UInt8(ascii: "N"):

@@ -29,8 +29,8 @@ package final class ServerSecurity: Sendable {
     /// Connections are plain ones.
     package static let none = ServerSecurity(mode: .disable)
 
-    /// Connections are encrypted, and nothing is proved.
-    package static let unverified = ServerSecurity(mode: .require)
+    /// Connections are encrypted where the server offers it, and nothing is verified.
+    private static let opportunistic = ServerSecurity(mode: .prefer)
 
     let negotiation: SSLNegotiation
     private let mode: SSLMode
@@ -52,6 +52,12 @@ package final class ServerSecurity: Sendable {
         self.negotiation = negotiation
         self.options = options
     }
+
+    /// The same, or, where connections are plain ones, one that encrypts what can be encrypted.
+    var orOpportunistic: ServerSecurity { mode == .disable ? .opportunistic : self }
+
+    /// There is no connection in clear text, but for Unix sockets.
+    var isTLSRequired: Bool { mode != .disable && mode != .prefer }
 
     package var readsFiles: Bool { mode != .disable && (options.authorities != nil || options.certificate != nil) }
 

@@ -68,7 +68,7 @@ package struct DrivenSession: Hashable, Sendable {
         self.isCut = isCut
         self.timeout = timeout
         self.grace = grace
-        state = SessionState(isReplication: isReplication, isExcluded: isExcluded)
+        state = SessionState(isReplication: isReplication, exclusion: SessionExclusion(isWhole: isExcluded))
     }
 
     /// Lets `event` happen, if it can now.

@@ -48,7 +48,7 @@ private func scan(_ pieces: [[UInt8]], _ direction: MessageScanner.Direction) ->
 }
 
 private let noted: [MessageScanner.Direction: Set<UInt8>] = [
-    .frontend: Set("BCcdfDEFPQSX".utf8), .backend: Set("23CEGHIKNRVWZn1sT".utf8),
+    .frontend: Set("BCcdfDEFPQSX".utf8), .backend: Set("23CEGHIKNRSVWZn1sT".utf8),
 ]
 
 /// How much of a body is told.

@@ -19,7 +19,7 @@ extension IntegrationTests {
         private static let mistakes = [
             Mistake(
                 "[listen]\nport = 6432\nhots = ::1\n",
-                #":3: [listen] unknown key "hots"; the nearest known is "host"; known: "host", "port", "#
+                #":3: [listen] unknown key "hots"; did you mean "host"? valid keys: "host", "port", "#
                     + #""max_sessions", "authentication_timeout", "tcp_keepalives_idle", "#
                     + #""tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout", "#
                     + #""sslmode", "ssl_cert_file", "ssl_key_file", "ssl_ca_file", "#
@@ -27,8 +27,8 @@ extension IntegrationTests {
             ),
             Mistake(
                 "# a comment\n\n[lisden]\n",
-                ":3: unknown section [lisden]; the nearest known is [listen]; "
-                    + "known: [listen], [server], [cancel], [metrics], [pgleash]"
+                ":3: unknown section [lisden]; did you mean [listen]? "
+                    + "valid sections: [listen], [server], [cancel], [metrics], [pgleash]"
             ),
             Mistake("[listen]\nport = 0\n", #":2: [listen] port = "0" is not allowed; allowed: 1 to 65535"#),
             Mistake("[listen]\nport = 65536\n", #":2: [listen] port = "65536" is not allowed; allowed: 1 to 65535"#),
@@ -67,8 +67,8 @@ extension IntegrationTests {
                 #":2: [pgleash] log_level = "loud" is not allowed; "#
                     + "allowed: trace, debug, info, notice, warning, error, critical"
             ),
-            Mistake("port = 1\n", ":1: a key needs a heading before it, such as [listen]"),
-            Mistake("[listen\n", #":1: a section's heading ends with "]""#),
+            Mistake("port = 1\n", ":1: key outside of a section; sections begin with a line such as [listen]"),
+            Mistake("[listen\n", #":1: missing "]" in section header"#),
             Mistake("[listen]\nport\n", #":2: expected "key = value" or "[section]""#),
         ]
 

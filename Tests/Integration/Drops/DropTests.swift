@@ -31,7 +31,7 @@ extension IntegrationTests {
             #expect(line["drop"] == drop.kind)
             #expect(line["outcome"] == "cancelled")
             #expect(Int(line["attempts"] ?? "").map { $0 >= 1 } == true)
-            #expect(Double(line["milliseconds"] ?? "").map { $0 > 0 && $0 < 250 + paused } == true)
+            #expect(Double(line["reap_ms"] ?? "").map { $0 > 0 && $0 < 250 + paused } == true)
 
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["drops_total", drop.kind] == 1)

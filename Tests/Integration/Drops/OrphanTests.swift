@@ -72,10 +72,10 @@ extension IntegrationTests {
                 }
                 #expect(meanwhile.sum("drops_total") == 1)
                 #expect(meanwhile.sum("orphans_total") == 0)
-                let line = try pgleash.reapedLine("stubborn", saying: "gave up, what it left may still run")
+                let line = try pgleash.reapedLine("stubborn", saying: "giving up: backend may still be running")
                 #expect(line["outcome"] == "gave_up")
-                #expect(Double(line["milliseconds"] ?? "").map { (900...2000).contains($0) } == true)
-                #expect(pgleash.logLines("gave up").first?.contains(" warning ") == true)
+                #expect(Double(line["reap_ms"] ?? "").map { (900...2000).contains($0) } == true)
+                #expect(pgleash.logLines("giving up").first?.contains(" level=warning ") == true)
                 let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
                 #expect(report["orphans_total", "gave_up"] == 1)
                 #expect(report["orphans_active"] == 0)

@@ -67,7 +67,7 @@ final class OutageRig {
 
     /// Lines of the logs about hosts that were taken for lost.
     var lost: [String] {
-        towardsClients.logLines("drop=timeout") + towardsServer.logLines("no sign of life")
+        towardsClients.logLines("drop=timeout") + towardsServer.logLines("server host unreachable")
     }
 }
 

@@ -63,7 +63,7 @@ extension IntegrationTests {
                 for stranger in strangers { stranger.waitForEnd() }
             }
             try wait(for: "strangers that are turned away", pause: .milliseconds(50)) {
-                pgleash.log.contains("too many clients' cancels wait already")
+                pgleash.log.contains("cancel queue full")
             }
             try body()
         }

@@ -99,8 +99,8 @@ extension IntegrationTests {
             try between.setDoor(door)
             crowd.kill()
             try expectAllReaped(pgleash, "gave_up")
-            let lines = pgleash.logLines("gave up, what it left may still run")
-            let times = lines.compactMap { Double(Report.fields($0)["milliseconds"] ?? "") }
+            let lines = pgleash.logLines("giving up: backend may still be running")
+            let times = lines.compactMap { Double(Report.fields($0)["reap_ms"] ?? "") }
             print("given up after \(times.min() ?? 0) to \(times.max() ?? 0) ms")
             #expect(times.count == Storm.size)
             #expect(times.allSatisfy { (1_990...3_000).contains($0) })

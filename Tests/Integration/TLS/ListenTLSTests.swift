@@ -94,13 +94,13 @@ extension IntegrationTests {
             #expect(throws: LibpqError.self) { try pgleash.connectEncrypted() }
             let before = try LibpqClient(port: pgleash.port, more: "sslmode=require")
             try put(Self.files[.right])
-            try reload("certificates and keys were read again")
+            try reload("certificates reloaded")
             #expect(try pgleash.connectEncrypted().query("SELECT 1") == [["1"]])
             try put(Self.files.authority)
             #expect(try pgleash.report()["reload_failures_total"] == 0)
-            try reload("certificates stay as they were")
+            try reload("reload failed, keeping the previous certificates")
             #expect(try pgleash.report()["reload_failures_total"] == 1)
-            let line = pgleash.logLines("certificates stay as they were").first
+            let line = pgleash.logLines("reload failed, keeping the previous certificates").first
             #expect(line?.contains(Self.files.serverKey) == true)
             #expect(line?.contains("section=listen") == true)
             #expect(line?.contains("[listen] ssl_key_file: ") == true)

@@ -100,7 +100,8 @@ let longSecret: [UInt8] = (0..<32).map { 200 + $0 }
 
 let backendNotes: [Note] = [
     Note("R", bigEndian(10)), Note("R", bigEndian(11)), Note("R", bigEndian(12)), Note("R", bigEndian(0)),
-    Note("K", bigEndian(4_711) + longSecret), Note("Z", [UInt8(ascii: "I")]),
+    Note("S"), Note("K", bigEndian(4_711) + longSecret),
+    Note("Z", [UInt8(ascii: "I")]),
     Note("T"), Note("C"), Note("Z", [UInt8(ascii: "T")]),
     Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"),
     Note("N", Array("SNOTICE\u{0}\u{0}".utf8)),

@@ -20,8 +20,8 @@ import Testing
     @Test(arguments: [
         ("sslmode = verify-ca", "sslmode = verify-ca needs sslrootcert"),
         ("sslmode = verify-full", "sslmode = verify-full needs sslrootcert"),
-        ("sslcert = /a.crt", "sslcert and sslkey go together"),
-        ("sslkey = /a.key", "sslcert and sslkey go together"),
+        ("sslcert = /a.crt", "sslcert and sslkey must be set together"),
+        ("sslkey = /a.key", "sslcert and sslkey must be set together"),
         ("sslmode = require\nsslcrl = /a.crl", "sslcrl needs sslrootcert"),
         (
             "ssl_min_protocol_version = TLSv1.3\nssl_max_protocol_version = TLSv1.2",
@@ -32,15 +32,18 @@ import Testing
     ]
     )
     func `What contradicts each other is refused`(lines: String, expected: String) {
-        #expect(complaint(lines) == "test.conf: [server] \(expected)")
+        let complaint = complaint(lines)
+        #expect(complaint?.hasPrefix("test.conf:") == true)
+        #expect(complaint?.hasSuffix(": [server] \(expected)") == true)
     }
 
     @Test(arguments: SSLMode.allCases)
     func `The system's authorities, who certify everybody, need the name to be checked`(mode: SSLMode) {
-        let expected = "sslrootcert = system needs sslmode = verify-full: those authorities give anybody a certificate"
+        let reason = "may not be used with sslrootcert=system (use \"verify-full\")"
+        let expected = "weak sslmode \"\(mode.rawValue)\" \(reason)"
         let isFine = mode == .verifyFull
         let complaint = complaint("sslmode = \(mode.rawValue)\nsslrootcert = system")
-        #expect(complaint == (isFine ? nil : "test.conf: [server] \(expected)"))
+        #expect(complaint == (isFine ? nil : "test.conf:3: [server] \(expected)"))
     }
 
     @Test(arguments: SSLMode.allCases)
@@ -48,7 +51,7 @@ import Testing
         let expected = "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
         let isFine = mode != .disable && mode != .prefer
         let complaint = complaint("sslmode = \(mode.rawValue)\nsslnegotiation = direct\n\(Self.file)")
-        #expect(complaint == (isFine ? nil : "test.conf: [server] \(expected)"))
+        #expect(complaint == (isFine ? nil : "test.conf:3: [server] \(expected)"))
     }
 
     @Test(
@@ -64,7 +67,7 @@ import Testing
     @Test func `Values are libpq's, and others are refused`() throws {
         let refused = [
             "sslmode = allow": "disable, prefer, require, verify-ca, verify-full",
-            "sslnegotiation = tls": "postgres, direct", "sslsni = yes": "0 or 1",
+            "sslnegotiation = tls": "postgres, direct", "sslsni = 2": "0 or 1",
             "ssl_min_protocol_version = SSLv3": "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
             "ssl_max_protocol_version = 1.3": "TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
             "sslrootcert = root.crt": #"an absolute path, or "system""#, "sslcrl = a.crl": "an absolute path",

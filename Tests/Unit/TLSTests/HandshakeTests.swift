@@ -98,7 +98,7 @@ extension OverTLS {
             try withLoop { loop in
                 let (near, far) = try makeEnds(on: loop)
                 defer { far.close() }
-                let reason = TLSError("no certificate can be for host \"\(host)\"")
+                let reason = TLSError("host name \"\(host)\" cannot be verified against a certificate")
                 #expect(throws: reason) { try makeClient().connect(over: near, host: host, loop: loop) }
             }
         }

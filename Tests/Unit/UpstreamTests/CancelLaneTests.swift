@@ -113,6 +113,6 @@ extension `The cancel dispatcher` {
         loop.networks = [Self.dead: .impossible]
         dispatcher.receive(.order(try order(200, to: Self.dead)))
         loop.advance(by: .milliseconds(1))
-        #expect(logged.entries.last?.metadata["pid"] == "200")
+        #expect(logged.entries.last?.metadata["pid"].map { "\($0)" } == "200")
     }
 }

@@ -28,7 +28,7 @@ extension PgleashProcess {
     /// The fields of the "orphan reaped" line of this application_name, or of one that says something else.
     func reapedLine(_ name: String, saying text: String = "orphan reaped") throws -> [String: String] {
         let line = try wait(for: "the log line of \(name)") {
-            logLines(text).first { $0.contains("application_name=\"\(name)\"") }
+            logLines(text).first { Report.fields($0)["application_name"] == name }
         }
         return Report.fields(line)
     }

@@ -40,7 +40,7 @@ final class PgleashProcess {
             words += arguments
             let process = try ChildProcess(words[0], Array(words.dropFirst()))
             try wait(for: "the start of pgleash") {
-                !process.isRunning || process.errorOutput.contains(" started\n")
+                !process.isRunning || process.errorOutput.contains(" started")
             }
             if process.isRunning {
                 started = (port, process)
@@ -79,7 +79,7 @@ final class PgleashProcess {
     /// Waits until the server has been looked at, once, as pgleash starts. Until then there is a thread more, with
     /// descriptors of its own, and a connection to the server.
     func waitForProbe() throws {
-        try wait(for: "the probe of the server") { log.contains("server probed") }
+        try wait(for: "the probe of the server") { log.contains("startup check of server") }
     }
 
     /// Asks for a report with SIGUSR1, and reads it.

@@ -1,0 +1,111 @@
+// The way of log lines to standard error: a thread of its own writes them, so that a reader that doesn't read stops
+// neither a session nor a cancel.
+
+import Logging
+import Reactor
+import Settings
+import Telemetry
+
+/// Where the process logs to.
+package final class LogOutput: Sendable {
+    private struct State {
+        var buffer = LogBuffer()
+        /// Lines are taken, and not yet written.
+        var isWriting = false
+    }
+
+    /// Bytes written in one call, most often.
+    private static let writeSize = 64 * 1024
+
+    private static let flushTimeout = Duration.milliseconds(500)
+
+    private let layout: LogLayout
+    private let state = Awaited(State())
+    /// Keeps lines and reports from getting into one another.
+    private let descriptor = Locked(())
+
+    /// - Throws: `StartError` where the thread can't be started.
+    package init(_ format: LogFormat) throws(StartError) {
+        layout = LogLayout(rawValue: format.rawValue) ?? .fitting(.kind)
+        do throws(SystemError) {
+            try startThread(named: "log") { [self] in
+                while true { writeNext() }
+            }
+        } catch {
+            throw StartError(description: "could not start the thread of the log: \(error)")
+        }
+    }
+
+    /// Makes all loggers of the process write here.
+    package func bootstrap() {
+        LoggingSystem.bootstrap { _ in LineHandler(output: self) }
+    }
+
+    /// Lines lost as they were not read in time.
+    var droppedCount: Int64 { state.read(\.buffer.droppedCount) }
+
+    func write(_ record: LogRecord) {
+        let line = layout.line(record)
+        state.change { $0.buffer.append(line, record.level) }
+    }
+
+    /// Writes text that is no log line, and waits for its reader.
+    func write(report text: String) {
+        descriptor.withLock { _ in writeToStandardError(text) }
+    }
+
+    /// Waits until all lines are written, but not for long: the process is to end.
+    package func flush() {
+        state.wait(within: Self.flushTimeout) { $0.buffer.isEmpty && !$0.isWriting }
+    }
+
+    private func writeNext() {
+        let (text, dropped) = state.change(once: { !$0.buffer.isEmpty }) { state in
+            state.isWriting = true
+            return state.buffer.take(Self.writeSize)
+        }
+        let notice = dropped > 0 ? layout.line(Self.notice(of: dropped)) : ""
+        descriptor.withLock { _ in writeToStandardError(notice + text) }
+        state.change { $0.isWriting = false }
+    }
+
+    private static func notice(of dropped: Int) -> LogRecord {
+        let fields = [LogField("lines", .integer(Int64(dropped)))]
+        return LogRecord(
+            time: "\(WallTime.now)", level: .warning, message: "log lines dropped: they were not read in time",
+            fields: fields
+        )
+    }
+}
+
+extension LogLayout {
+    fileprivate static func fitting(_ standardError: StandardError) -> LogLayout {
+        switch standardError {
+        case .terminal: .text
+        case .journal: .journal
+        case .other: .logfmt
+        }
+    }
+}
+
+/// swift-log's way to the output.
+private struct LineHandler: LogHandler {
+    let output: LogOutput
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let metadata = self.metadata.merging(event.metadata ?? [:]) { $1 }
+        output.write(
+            LogRecord(
+                time: "\(WallTime.now)", level: event.level, message: "\(event.message)",
+                fields: LogField.fields(of: metadata)
+            )
+        )
+    }
+}

@@ -1,0 +1,22 @@
+// The process's environment.
+
+import Glibc
+
+/// The value of an environment variable; nil where it is not set.
+package func environmentVariable(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+}
+
+/// The environment variables whose names begin with `prefix`, sorted by name.
+package func environmentVariables(beginningWith prefix: String) -> [(name: String, value: String)] {
+    var variables: [(name: String, value: String)] = []
+    var next = unsafe environ
+    while let entry = unsafe next.pointee {
+        let text = unsafe String(cString: entry)
+        if text.hasPrefix(prefix), let equals = text.firstIndex(of: "=") {
+            variables.append((String(text[..<equals]), String(text[text.index(after: equals)...])))
+        }
+        unsafe next += 1
+    }
+    return variables.sorted { $0.name < $1.name }
+}

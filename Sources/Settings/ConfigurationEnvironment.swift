@@ -1,0 +1,41 @@
+// Settings from environment variables: PGLEASH_<SECTION>_<KEY>.
+
+extension Configuration {
+    /// What the names of all variables begin with.
+    static let variablePrefix: String = "PGLEASH_"
+
+    /// Sets keys from the environment, over what is set.
+    ///
+    /// - Parameter variables: those whose names begin with `variablePrefix`. Not all need be pgleash's own: Kubernetes
+    ///   makes some for a service of that name.
+    mutating func apply(_ variables: [(name: String, value: String)]) throws(ConfigurationError) {
+        for (name, value) in variables {
+            if let setting = Setting.all.first(where: { $0.variable == name }) {
+                do throws(ConfigurationError) {
+                    try set(setting, to: value, by: .variable(name))
+                } catch {
+                    throw value.hasPrefix("tcp://") ? error.adding(Self.serviceLinks) : error
+                }
+            } else if isMeantForUs(name) {
+                let known = Setting.all.map(\.variable)
+                let hint = nearestWord(to: name, among: known).map { "; did you mean \($0)?" } ?? ""
+                let reason = "there is no such setting, and it has no effect\(hint)"
+                repetitions.append(ConfigurationWarning(setting: "environment variable \(name)", reason: reason))
+            }
+        }
+    }
+
+    private static let serviceLinks: String =
+        "Kubernetes sets this variable for a service of that name, unless the pod has enableServiceLinks: false"
+
+    /// The variable names one of our sections, and nothing that Kubernetes makes for a service.
+    private func isMeantForUs(_ name: String) -> Bool {
+        let isOfService = name.hasSuffix("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT_")
+        return !isOfService && Setting.sections.contains { name.hasPrefix("\(Self.variablePrefix)\($0.uppercased())") }
+    }
+}
+
+extension Setting {
+    /// The environment variable that sets the key.
+    var variable: String { "\(Configuration.variablePrefix)\(section)_\(key)".uppercased() }
+}

@@ -1,0 +1,89 @@
+// Lines that wait for a reader of the log. When it falls behind, the least important ones are lost first, and counted.
+
+import Logging
+
+/// A bounded queue of lines.
+package struct LogBuffer {
+    private struct Line {
+        let number: UInt64
+        let text: String
+    }
+
+    /// The lines of one level, oldest first.
+    private struct Queue {
+        private var lines: [Line] = []
+        private var head = 0
+
+        var first: Line? { head < lines.count ? lines[head] : nil }
+
+        mutating func append(_ line: Line) { lines.append(line) }
+
+        mutating func removeFirst() -> Line {
+            defer {
+                head += 1
+                if head * 2 > lines.count {
+                    lines.removeFirst(head)
+                    head = 0
+                }
+            }
+            return lines[head]
+        }
+    }
+
+    /// Bytes of all lines together: some 5,000 lines.
+    static let capacity = 1 << 20
+
+    private var queues = Logger.Level.allCases.map { _ in Queue() }
+    private var byteCount = 0
+    private var nextNumber: UInt64 = 0
+    /// Lines lost since the start.
+    package private(set) var droppedCount: Int64 = 0
+    /// Those of them that no line has told of.
+    private var untoldCount = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { byteCount == 0 }
+
+    /// Adds a line, and drops older or less important ones where there is no room; or this one, where all that wait are
+    /// more important.
+    package mutating func append(_ text: String, _ level: Logger.Level) {
+        let (size, rank) = (text.utf8.count, Self.rank(level))
+        while byteCount + size > Self.capacity {
+            guard let least = queues[...rank].firstIndex(where: { $0.first != nil }) else { return drop() }
+            byteCount -= queues[least].removeFirst().text.utf8.count
+            drop()
+        }
+        queues[rank].append(Line(number: nextNumber, text: text))
+        nextNumber += 1
+        byteCount += size
+    }
+
+    private mutating func drop() {
+        droppedCount += 1
+        untoldCount += 1
+    }
+
+    /// Takes lines in the order in which they came, of `size` bytes or little more together.
+    ///
+    /// - Returns: the lines, and how many were lost before the last of them.
+    package mutating func take(_ size: Int) -> (text: String, dropped: Int) {
+        var text = ""
+        while text.utf8.count < size, let oldest = oldestQueue {
+            let line = queues[oldest].removeFirst()
+            byteCount -= line.text.utf8.count
+            text += line.text
+        }
+        defer { untoldCount = 0 }
+        return (text, untoldCount)
+    }
+
+    private var oldestQueue: Int? {
+        queues.indices.filter { queues[$0].first != nil }.min { left, right in
+            guard let left = queues[left].first, let right = queues[right].first else { return false }
+            return left.number < right.number
+        }
+    }
+
+    private static func rank(_ level: Logger.Level) -> Int { Logger.Level.allCases.firstIndex(of: level) ?? 0 }
+}

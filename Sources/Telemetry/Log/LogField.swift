@@ -1,0 +1,66 @@
+// The fields of log lines, and their order.
+
+import Logging
+
+/// A name and a value beside a message.
+package struct LogField: Sendable, Equatable {
+    package enum Value: Sendable, Equatable, CustomStringConvertible {
+        case text(String)
+        case integer(Int64)
+        case decimal(Double)
+
+        package var description: String {
+            switch self {
+            case .text(let text): text
+            case .integer(let number): "\(number)"
+            case .decimal(let number): "\(number)"
+            }
+        }
+    }
+
+    let name: String
+    let value: Value
+
+    package init(_ name: String, _ value: Value) {
+        (self.name, self.value) = (name, value)
+    }
+
+    /// The names of all fields, in the order in which a line has them: the client first, the outcome last. A name that
+    /// is not here comes after these.
+    private static let order: [String] = [
+        "client", "user", "database", "application_name", "server", "pid", "ssl", "drop", "query_ms", "reap_ms",
+        "session_ms", "attempts", "outcome", "sqlstate", "reason",
+    ]
+
+    private static let ranks = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
+
+    /// The fields of swift-log's metadata, which has no order of its own.
+    package static func fields(of metadata: Logger.Metadata) -> [LogField] {
+        metadata.map { LogField($0.key, Value($0.value)) }.sorted { left, right in
+            let ranks = (ranks[left.name] ?? Int.max, ranks[right.name] ?? Int.max)
+            return ranks.0 == ranks.1 ? left.name < right.name : ranks.0 < ranks.1
+        }
+    }
+}
+
+extension LogField.Value {
+    fileprivate init(_ value: Logger.MetadataValue) {
+        switch value {
+        case .stringConvertible(let number as any BinaryInteger): self = .integer(Int64(clamping: number))
+        case .stringConvertible(let number as Double): self = .decimal(number)
+        default: self = .text("\(value)")
+        }
+    }
+}
+
+extension Logger.MetadataValue {
+    /// A number, which JSON has as one.
+    package static func number(_ number: some BinaryInteger & Sendable & CustomStringConvertible) -> Self {
+        .stringConvertible(number)
+    }
+
+    /// A time, in milliseconds with one decimal.
+    package static func milliseconds(_ duration: Duration) -> Self {
+        .stringConvertible((duration / .milliseconds(1) * 10).rounded() / 10)
+    }
+}
