@@ -10,8 +10,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
-/// Two targets are optimised in debug builds too: the simulated world, which has 100,000 schedules to get through, and
-/// the tidy tests, which look at each character of the sources. The product is built as ever, with all its checks.
+/// The simulation is optimised in debug builds too, with what it uses, as it has 100,000 schedules to get through; and
+/// so are the tidy tests, which look at each character of the sources. The product is built as ever, with all its checks.
 let fast: [SwiftSetting] = [.unsafeFlags(["-O"])]
 
 /// Without exported symbols, as nobody links against the program, and with its relative relocations packed (DT_RELR), it
@@ -29,7 +29,7 @@ let modules: [Target.Dependency] = [
 /// What tests of single parts in a simulated world know.
 let simulated =
     modules + [
-        "Simulation",
+        "Simulation", "TestSupport",
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
     ]
@@ -93,16 +93,22 @@ let package = Package(
             dependencies: modules,
             path: "Tests/Fuzz/FuzzTargets"
         ),
-        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], path: "Tests/Unit/FuzzTests"),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Reactor"],
+            path: "Tests/Support/TestSupport",
+            swiftSettings: fast
+        ),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], path: "Tests/Unit/FuzzTests"),
         .testTarget(
-            name: "PostgresProtocolTests", dependencies: ["PostgresProtocol"], path: "Tests/Unit/PostgresProtocolTests"),
-        .target(name: "RealSockets", dependencies: ["Reactor"], path: "Tests/Support/RealSockets"),
-        .testTarget(name: "ReactorTests", dependencies: ["RealSockets", "Reactor"], path: "Tests/Unit/ReactorTests"),
+            name: "PostgresProtocolTests", dependencies: ["PostgresProtocol", "TestSupport"],
+            path: "Tests/Unit/PostgresProtocolTests"),
+        .testTarget(name: "ReactorTests", dependencies: ["TestSupport", "Reactor"], path: "Tests/Unit/ReactorTests"),
         .testTarget(
-            name: "TLSTests", dependencies: ["COpenSSL", "RealSockets", "Reactor", "TLS"], path: "Tests/Unit/TLSTests"),
+            name: "TLSTests", dependencies: ["COpenSSL", "TestSupport", "Reactor", "TLS"], path: "Tests/Unit/TLSTests"),
         .target(
             name: "Simulation",
-            dependencies: modules + [.product(name: "Logging", package: "swift-log")],
+            dependencies: modules + ["TestSupport", .product(name: "Logging", package: "swift-log")],
             path: "Tests/Support/Simulation",
             swiftSettings: fast
         ),
@@ -111,12 +117,14 @@ let package = Package(
             dependencies: ["CancelPolicy", "FuzzTargets", "PostgresProtocol"],
             path: "Tests/Unit/CancelPolicyTests"
         ),
-        .testTarget(name: "SettingsTests", dependencies: modules + ["Simulation"], path: "Tests/Unit/SettingsTests"),
+        .testTarget(
+            name: "SettingsTests", dependencies: modules + ["Simulation", "TestSupport"],
+            path: "Tests/Unit/SettingsTests"),
         .testTarget(name: "UpstreamTests", dependencies: simulated, path: "Tests/Unit/UpstreamTests"),
         .testTarget(name: "ProxyTests", dependencies: simulated, path: "Tests/Unit/ProxyTests"),
         .testTarget(
             name: "SimulationTests",
-            dependencies: modules + ["Simulation", .product(name: "Logging", package: "swift-log")],
+            dependencies: modules + ["Simulation", "TestSupport", .product(name: "Logging", package: "swift-log")],
             path: "Tests/Simulation",
             swiftSettings: fast
         ),
@@ -128,10 +136,11 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: modules + ["CLibpq", "COpenSSL", "Simulation", "pgleash"],
+            dependencies: modules + ["CLibpq", "COpenSSL", "TestSupport", "pgleash"],
             path: "Tests/Integration"
         ),
-        .testTarget(name: "TidyTests", path: "Tests/Unit/TidyTests", swiftSettings: fast),
+        .testTarget(
+            name: "TidyTests", dependencies: ["TestSupport"], path: "Tests/Unit/TidyTests", swiftSettings: fast),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,6 +1,7 @@
 // All that is random in a schedule, from one seed.
 
 import Simulation
+import TestSupport
 
 /// Draws for one schedule.
 final class Chance {

@@ -4,6 +4,7 @@ import CancelPolicy
 import Logging
 import Reactor
 import Simulation
+import TestSupport
 import Upstream
 
 /// The notes of one schedule; on one thread, though a Logger's handler and a mailbox want it to be sendable.
@@ -69,7 +70,7 @@ final class Facts: @unchecked Sendable {
     func noteRelease(_ order: CancelOrder) { releasedRequests.insert(order.key.cancelRequest) }
 
     func isReleased(_ backend: FakeBackend) -> Bool {
-        releasedRequests.contains(RandomFrontend.cancelRequest(backend.key))
+        releasedRequests.contains(Frontend.cancelRequest(backend.key))
     }
 
     /// A CancelRequest is on its way.
@@ -94,12 +95,12 @@ final class Facts: @unchecked Sendable {
 
     /// pgleash itself wanted to cancel this backend.
     func isOfOrphan(_ backend: FakeBackend) -> Bool {
-        orphanRequests.contains(RandomFrontend.cancelRequest(backend.key))
+        orphanRequests.contains(Frontend.cancelRequest(backend.key))
     }
 
     /// A client's own cancel was meant for this backend.
     func isOfClient(_ backend: FakeBackend) -> Bool {
-        clientRequests.contains(RandomFrontend.cancelRequest(backend.key))
+        clientRequests.contains(Frontend.cancelRequest(backend.key))
     }
 
     /// A client leaves that has had nothing to do for long. Unless somebody dawdles, all bytes have arrived.
@@ -109,10 +110,10 @@ final class Facts: @unchecked Sendable {
         else { return }
         if client.received != backend.said { stuck.append("to client \(client.number)") }
         // A part of a Terminate waits for the rest, and a whole one where the record leans to busy.
-        let longest = RandomFrontend.terminate.count - (backend.hasIgnoredDoubtfulSync ? 0 : 1)
+        let longest = Frontend.terminate.count - (backend.hasIgnoredDoubtfulSync ? 0 : 1)
         let sent = client.script[..<client.position]
         let hasArrived = (0...longest).contains {
-            sent == (backend.received + RandomFrontend.terminate.prefix($0))[...]
+            sent == (backend.received + Frontend.terminate.prefix($0))[...]
         }
         if !hasArrived { stuck.append("from client \(client.number)") }
     }

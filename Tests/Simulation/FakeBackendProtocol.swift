@@ -2,20 +2,21 @@
 // small language of statements. Reading and writing is FakeBackend's.
 
 import Simulation
+import TestSupport
 
 extension FakeBackend {
-    private static let error = Bytes.message("E", Array("e\0".utf8))
-    static let fatal = Bytes.message("E", Array("SFATAL\0C57P01\0Mterminating\0\0".utf8))
-    private static let misunderstood = Bytes.message("E", Array("SFATAL\0C08P01\0Minvalid\0RPostgresMain\0\0".utf8))
-    private static let cancelled = Bytes.message("E", Array("SERROR\0C57014\0Mcancelled\0\0".utf8))
-    private static let warning = Bytes.message("N", Array("SWARNING\0C01000\0Mnot replicated\0\0".utf8))
-    private static let dataRow = Bytes.message("D", [0, 0])
-    private static let rowDescription = Bytes.message("T", [0, 0])
-    private static let complete = Bytes.message("C", Array("OK\0".utf8))
+    private static let error = message("E", Array("e\0".utf8))
+    static let fatal = message("E", Array("SFATAL\0C57P01\0Mterminating\0\0".utf8))
+    private static let misunderstood = message("E", Array("SFATAL\0C08P01\0Minvalid\0RPostgresMain\0\0".utf8))
+    private static let cancelled = message("E", Array("SERROR\0C57014\0Mcancelled\0\0".utf8))
+    private static let warning = message("N", Array("SWARNING\0C01000\0Mnot replicated\0\0".utf8))
+    private static let dataRow = message("D", [0, 0])
+    private static let rowDescription = message("T", [0, 0])
+    private static let complete = message("C", Array("OK\0".utf8))
 
     private static func unknownPortal(_ body: ArraySlice<UInt8>) -> [UInt8] {
         let name = Array(body.prefix { $0 != 0 })
-        return Bytes.message("E", Array("SERROR\0C34000\0Mportal ".utf8) + name + Array(" does not exist\0\0".utf8))
+        return message("E", Array("SERROR\0C34000\0Mportal ".utf8) + name + Array(" does not exist\0\0".utf8))
     }
 
     // MARK: - Start-up
@@ -23,12 +24,12 @@ extension FakeBackend {
     func startUp() {
         let refuses = world.chance.mishap(40)
         if world.server.asksForPassword {
-            say(Bytes.message("R", [0, 0, 0, 3]))
+            say(message("R", [0, 0, 0, 3]))
             startFlush()
             work = [.awaitPassword]
         }
-        let key = world.server.givesKeys ? Bytes.message("K", key) : []
-        let greeting = Bytes.message("R", [0, 0, 0, 0]) + Bytes.message("S", Array("a\0b\0".utf8)) + key
+        let key = world.server.givesKeys ? message("K", key) : []
+        let greeting = message("R", [0, 0, 0, 0]) + message("S", Array("a\0b\0".utf8)) + key
         work += refuses ? [.say(Self.error), .exit] : [.say(greeting), .beReady]
     }
 
@@ -62,11 +63,11 @@ extension FakeBackend {
                 prepared = nil
                 return fail()
             }
-            say(Bytes.message("1"))
+            say(message("1"))
         case UInt8(ascii: "B"):
             guard let prepared else { return fail() }
             portal = prepared
-            say(Bytes.message("2"))
+            say(message("2"))
         case UInt8(ascii: "D"): describe(isStatement: body.first == UInt8(ascii: "S"))
         case UInt8(ascii: "E"):
             if body.first != 0 { return fail(Self.unknownPortal(body)) }
@@ -75,7 +76,7 @@ extension FakeBackend {
             work = [.statement(portal, rowLimit: Int(body.last ?? 0))]
         case UInt8(ascii: "C"):
             portal = nil
-            say(Bytes.message("3"))
+            say(message("3"))
         case UInt8(ascii: "H"): startFlush()
         default: break
         }
@@ -86,21 +87,21 @@ extension FakeBackend {
         if text.contains(Statement.syntaxError) { return fail() }
         isOneOfSeveral = Statement.letters(in: text).count > 1
         work = Statement.letters(in: text).map { .statement($0, rowLimit: 0) } + [.beReady]
-        if text.isEmpty { say(Bytes.message("I")) }
+        if text.isEmpty { say(message("I")) }
     }
 
     private func call(_ statement: UInt8) {
         hasOpenBatch = false
         if statement == Statement.error { return fail() }
-        work = Self.waits(statement) + [.say(Bytes.message("V", [255, 255, 255, 255])), .beReady]
+        work = Self.waits(statement) + [.say(message("V", [255, 255, 255, 255])), .beReady]
         noteStatement()
     }
 
     private func describe(isStatement: Bool) {
         guard let described = isStatement ? prepared : portal else { return fail() }
-        if isStatement { say(Bytes.message("t", [0, 0])) }
+        if isStatement { say(message("t", [0, 0])) }
         let hasRows = ![Statement.noRows, Statement.copyIn, Statement.copyOut].contains(described)
-        say(hasRows ? Self.rowDescription : Bytes.message("n"))
+        say(hasRows ? Self.rowDescription : message("n"))
     }
 
     // MARK: - Running statements
@@ -146,16 +147,16 @@ extension FakeBackend {
         switch statement {
         case Statement.error: return fail()
         case Statement.manyRows where rowLimit > 0:
-            steps += [.rows(rowLimit), .say(Bytes.message("s"))]
+            steps += [.rows(rowLimit), .say(message("s"))]
         case Statement.manyRows: steps += [.rows(20), .say(Self.complete)]
         case Statement.noRows: steps += [.say(Self.complete)]
         case Statement.copyIn:
-            say(Bytes.message("G", [0, 0, 0]))
+            say(message("G", [0, 0, 0]))
             startFlush()
             steps += [.copyIn, .say(Self.complete)]
         case Statement.copyOut:
-            let copy = Bytes.message("d", [49, 10])
-            steps += [.say(Bytes.message("H", [0, 0, 0]) + copy + copy + Bytes.message("c") + Self.complete)]
+            let copy = message("d", [49, 10])
+            steps += [.say(message("H", [0, 0, 0]) + copy + copy + message("c") + Self.complete)]
         case Statement.begin: steps += [.takeEffect(statement), .say(Self.complete)]
         case Statement.set, Statement.rollback: steps += [.takeEffect(statement), .say(Self.complete)]
         case Statement.commit:

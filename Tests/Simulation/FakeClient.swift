@@ -4,6 +4,7 @@
 import PostgresProtocol
 import Reactor
 import Simulation
+import TestSupport
 
 /// One client, from before its connection to behind its end.
 final class FakeClient: Actor {
@@ -59,11 +60,13 @@ final class FakeClient: Actor {
         (self.number, self.role) = (number, role)
         let frontend = RandomFrontend(chance: chance)
         var script = RandomFrontend.startup(client: number, isReplication: role == .replication)
-        if world.server.asksForPassword { script += Bytes.message("p", Array("secret\0".utf8)) }
+        if world.server.asksForPassword { script += message("p", Array("secret\0".utf8)) }
         script += frontend.conversation()
         if role == .malformed { script = chance.pick([[0, 0, 0, 4], [0, 0, 0, 8, 0, 2, 0, 0], [255, 0, 0, 0, 1]]) }
         self.script = script
-        prelude = chance.oneIn(8) ? chance.pick([[Bytes.sslRequest], [Bytes.gssRequest, Bytes.sslRequest]]) : []
+        prelude =
+            chance.oneIn(8)
+            ? chance.pick([[Frontend.sslRequest], [Frontend.gssEncryptionRequest, Frontend.sslRequest]]) : []
         farewell = chance.pick(Farewell.allCases)
         leavesAfter = chance.oneIn(2) ? chance.below(script.count + 1) : script.count
         leavingDelay = chance.oneIn(2) ? chance.latency() : chance.oneIn(2) ? never : UInt64(chance.below(100_000_000))
@@ -96,7 +99,7 @@ final class FakeClient: Actor {
     private func connect() {
         guard let socket = world.accept(self) else { return }
         self.socket = socket
-        if role == .cancel { script = RandomFrontend.cancelRequest(world.server.keyForCancel()) }
+        if role == .cancel { script = Frontend.cancelRequest(world.server.keyForCancel()) }
         socket.room = room
         lastActivity = world.now
         poke()
@@ -172,10 +175,10 @@ final class FakeClient: Actor {
             return beSilent(socket)
         case .terminate:
             // Nobody says goodbye twice.
-            if position == script.count, !isAwaitingRefusal, !script.suffix(5).elementsEqual(RandomFrontend.terminate) {
-                script += RandomFrontend.terminate
+            if position == script.count, !isAwaitingRefusal, !script.suffix(5).elementsEqual(Frontend.terminate) {
+                script += Frontend.terminate
                 position = script.count
-                socket.inbox += RandomFrontend.terminate
+                socket.inbox += Frontend.terminate
             }
             end(socket)
         }

@@ -3,6 +3,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 
 /// The first that is said on a connection.
 final class FakeDoor: Actor {
@@ -34,21 +35,23 @@ final class FakeDoor: Actor {
 
     override func socketChanged(_ socket: SimulatedSocket) {
         guard !isDone else { return }
-        guard socket.outboxCount == 0 || socket.outbox.starts(with: Bytes.sslRequest) else { return letIn(behind: 0) }
+        guard socket.outboxCount == 0 || socket.outbox.starts(with: Frontend.sslRequest) else {
+            return letIn(behind: 0)
+        }
         poke()
     }
 
     override func step() {
         socket.isAnswered = true
         guard !isDone, socket.outboxCount > 0, !socket.isClosed else { return }
-        _ = socket.takeOutbox(Bytes.sslRequest.count)
+        _ = socket.takeOutbox(Frontend.sslRequest.count)
         let answer = world.chance.isRough && !world.chance.oneIn(3) ? world.chance.pick(Answer.allCases) : .refuses
         world.trace("an SSLRequest is answered: \(answer)")
         world.facts.sslAnswers.insert(answer)
         switch answer {
         case .refuses:
             socket.inbox += Array(answer.rawValue.utf8)
-            letIn(behind: Bytes.sslRequest.count)
+            letIn(behind: Frontend.sslRequest.count)
         case .agrees, .error, .garbage:
             socket.inbox += Array(answer.rawValue.utf8)
             socket.isEnded = world.chance.oneIn(2)

@@ -3,9 +3,10 @@
 // cancels are lost meanwhile; and it may end the session and leave behind what runs.
 
 import Simulation
+import TestSupport
 
 extension FakeBackend {
-    private static let timedOut = Bytes.message("E", Array("SFATAL\0C08P01\0Mquery_timeout\0\0".utf8))
+    private static let timedOut = message("E", Array("SFATAL\0C08P01\0Mquery_timeout\0\0".utf8))
 
     /// The client's end, while a statement runs, is the end of the session alone.
     func lookForClientsEnd() {

@@ -2,6 +2,7 @@
 // one letter, a Query's text a row of them.
 
 import Simulation
+import TestSupport
 
 /// The letters of the fake server's SQL.
 enum Statement {
@@ -43,9 +44,6 @@ enum Statement {
 struct RandomFrontend {
     let chance: Chance
 
-    static let sync = Bytes.message("S")
-    static let terminate = Bytes.message("X")
-
     func statement() -> UInt8 {
         switch chance.below(32) {
         case 0..<8: Statement.row
@@ -66,17 +64,17 @@ struct RandomFrontend {
     func conversation() -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<chance.below(6) { bytes += exchange() }
-        if chance.oneIn(8) { return bytes + Self.terminate }
-        if chance.oneIn(60) { bytes += chance.pick([Bytes.message("!"), [UInt8(ascii: "Q"), 0, 0, 0, 3]]) }
+        if chance.oneIn(8) { return bytes + Frontend.terminate }
+        if chance.oneIn(60) { bytes += chance.pick([message("!"), [UInt8(ascii: "Q"), 0, 0, 0, 3]]) }
         return bytes
     }
 
     private func exchange() -> [UInt8] {
         switch chance.below(12) {
         case 0..<5: return query()
-        case 5..<8: return batch() + (chance.oneIn(6) ? Bytes.message("H") : Self.sync)
-        case 8: return (0..<1 + chance.below(4)).flatMap { _ in batch() + Self.sync }
-        case 9: return chance.oneIn(2) ? Bytes.message("F", [statement(), 0]) : controlled()
+        case 5..<8: return batch() + (chance.oneIn(6) ? Frontend.flush : Frontend.sync)
+        case 8: return (0..<1 + chance.below(4)).flatMap { _ in batch() + Frontend.sync }
+        case 9: return chance.oneIn(2) ? message("F", [statement(), 0]) : controlled()
         default: return (0..<1 + chance.below(4)).flatMap { _ in anything() }
         }
     }
@@ -92,10 +90,10 @@ struct RandomFrontend {
             if chance.oneIn(3) { statements.append(Statement.noRows) }
         }
         return statements.flatMap { statement in
-            if chance.oneIn(3) { return parse(statement) + Bytes.message("B", [0, 0]) + execute() + Self.sync }
+            if chance.oneIn(3) { return parse(statement) + message("B", [0, 0]) + execute() + Frontend.sync }
             let text =
                 chance.oneIn(8) ? Statement.text(of: statement) + Array(";n".utf8) : Statement.text(of: statement)
-            return Bytes.message("Q", text + [0])
+            return message("Q", text + [0])
         }
     }
 
@@ -106,25 +104,25 @@ struct RandomFrontend {
             text.append(statement())
             if text.last == Statement.copyIn, !chance.oneIn(8) { copies += copy() }
         }
-        return Bytes.message("Q", text + [0]) + copies
+        return message("Q", text + [0]) + copies
     }
 
     private func copy() -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<chance.below(3) { bytes += data() }
-        if chance.oneIn(6) { bytes += Self.sync }
-        if !chance.oneIn(6) { bytes += Bytes.message(chance.oneIn(4) ? "f" : "c") }
+        if chance.oneIn(6) { bytes += Frontend.sync }
+        if !chance.oneIn(6) { bytes += message(chance.oneIn(4) ? "f" : "c") }
         return bytes
     }
 
     /// Copy data, a line of which may be wrong.
     private func data() -> [UInt8] {
-        Bytes.message("d", chance.oneIn(8) ? [UInt8(ascii: "!")] : [UInt8(ascii: "1"), 10])
+        message("d", chance.oneIn(8) ? [UInt8(ascii: "!")] : [UInt8(ascii: "1"), 10])
     }
 
     private func batch() -> [UInt8] {
         let statement = statement()
-        var bytes = parse(statement) + Bytes.message("B", [0, 0])
+        var bytes = parse(statement) + message("B", [0, 0])
         if chance.oneIn(2) { bytes += describe() }
         bytes += execute()
         if chance.oneIn(6) { bytes += execute() }
@@ -132,22 +130,22 @@ struct RandomFrontend {
         return bytes
     }
 
-    private func parse(_ statement: UInt8) -> [UInt8] { Bytes.message("P", [0] + Statement.text(of: statement) + [0]) }
-    private func describe() -> [UInt8] { Bytes.message("D", [UInt8(ascii: chance.oneIn(3) ? "S" : "P"), 0]) }
-    private func execute() -> [UInt8] { Bytes.message("E", [0, UInt8(chance.below(3))]) }
+    private func parse(_ statement: UInt8) -> [UInt8] { message("P", [0] + Statement.text(of: statement) + [0]) }
+    private func describe() -> [UInt8] { message("D", [UInt8(ascii: chance.oneIn(3) ? "S" : "P"), 0]) }
+    private func execute() -> [UInt8] { message("E", [0, UInt8(chance.below(3))]) }
 
     private func anything() -> [UInt8] {
         switch chance.below(14) {
         case 0: parse(statement())
-        case 1: Bytes.message("B", [0, 0])
+        case 1: message("B", [0, 0])
         case 2: describe()
         case 3: execute()
-        case 4: Bytes.message("C", [UInt8(ascii: "P"), 0])
-        case 5: Bytes.message("H")
-        case 6, 7: Self.sync
+        case 4: message("C", [UInt8(ascii: "P"), 0])
+        case 5: Frontend.flush
+        case 6, 7: Frontend.sync
         case 8: data()
-        case 9, 10: Bytes.message(chance.oneIn(4) ? "f" : "c")
-        case 11: Bytes.message("F", [statement(), 0])
+        case 9, 10: message(chance.oneIn(4) ? "f" : "c")
+        case 11: message("F", [statement(), 0])
         default: query()
         }
     }
@@ -155,10 +153,7 @@ struct RandomFrontend {
     // MARK: - The first packet
 
     static func startup(client: Int, isReplication: Bool) -> [UInt8] {
-        packet([0, 3, 0, 0] + "user\0u\(client)\0\(isReplication ? "replication\u{0}1\u{0}" : "")\0".utf8)
+        packet(
+            code: version(3, 0), parameters([("user", "u\(client)")] + (isReplication ? [("replication", "1")] : [])))
     }
-
-    static func cancelRequest(_ key: [UInt8]) -> [UInt8] { packet([4, 0xd2, 0x16, 0x2e] + key) }
-
-    private static func packet(_ body: [UInt8]) -> [UInt8] { [0, 0, 0, UInt8(body.count + 4)] + body }
 }

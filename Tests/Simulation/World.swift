@@ -24,7 +24,7 @@ final class World {
     let dispatcherLoop: SimulatedLoop
     /// Not drawn, so that the other worlds stay as they were.
     let hasPooler: Bool
-    private(set) lazy var server = FakeServer(self)
+    private(set) lazy var server = FakePostgres(self)
     private(set) var clients: [FakeClient] = []
     /// Steps done; all that happens within one is one moment.
     private(set) var steps = 0

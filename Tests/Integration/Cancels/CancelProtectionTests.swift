@@ -3,6 +3,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -129,12 +130,7 @@ extension IntegrationTests {
             let target = "host=127.0.0.1 port=\(pgleash.port) user=postgres dbname=postgres application_name=typed"
             let psql = try ChildProcess(Programs.postgres("psql"), ["-X", "-d", target], terminal: terminal)
             try terminal.wait(for: "=#")
-            terminal.type("SELECT pg_sleep(600);\n")
-            try postgres.waitForActive("typed", event: "PgSleep")
-            terminal.type("\u{3}")
-            try terminal.wait(for: "canceling statement due to user request")
-            terminal.type("SELECT 'al' || 'ive';\n")
-            try terminal.wait(for: "alive")
+            try terminal.interruptQuery(of: "typed", on: postgres)
             terminal.close()
             try psql.wait()
             #expect(try pgleash.report()["client_cancels_relayed_total"] == 1)

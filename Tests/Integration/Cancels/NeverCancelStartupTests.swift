@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -19,7 +20,7 @@ extension IntegrationTests {
             private static func ask(_ client: RawClient, user: String) throws {
                 try client.send(Frontend.startup(user: user, name: "early"))
                 let question = try client.readMessage()
-                guard question.kind == UInt8(ascii: "R"), question.body != Frontend.int32(0) else {
+                guard question.kind == UInt8(ascii: "R"), question.body != int32(0) else {
                     throw TimedOut(description: "\(user) was not asked for a password")
                 }
             }
@@ -27,7 +28,7 @@ extension IntegrationTests {
             /// The client's first message of SCRAM.
             private static let scramBegin: [UInt8] = {
                 let first = Array("n,,n=,r=0123456789".utf8)
-                return Frontend.message("p", Array("SCRAM-SHA-256\0".utf8) + Frontend.int32(first.count) + first)
+                return message("p", Array("SCRAM-SHA-256\0".utf8) + int32(first.count) + first)
             }()
 
             static let all = [
@@ -59,11 +60,11 @@ extension IntegrationTests {
                 Step(testDescription: "asked for a password") { try ask($0, user: "asked") },
                 Step(testDescription: "wrong password sent") {
                     try ask($0, user: "asked")
-                    try $0.send(Frontend.message("p", Array("wrong\0".utf8)))
+                    try $0.send(message("p", Array("wrong\0".utf8)))
                 },
                 Step(testDescription: "right password sent") {
                     try ask($0, user: "asked")
-                    try $0.send(Frontend.message("p", Array("right\0".utf8)))
+                    try $0.send(message("p", Array("right\0".utf8)))
                 },
                 Step(testDescription: "asked for SCRAM") { try ask($0, user: "scrambled") },
                 Step(testDescription: "SCRAM begun") {

@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -129,7 +130,7 @@ extension IntegrationTests {
             let session = try server.accept()
             try session.readStartup()
             let fields = ["SFATAL", "VFATAL", "C57P03", "Mthe database system is starting up", ""]
-            try session.send(Frontend.message("E", fields.flatMap { Array($0.utf8) + [0] }))
+            try session.send(message("E", fields.flatMap { Array($0.utf8) + [0] }))
             session.close()
             #expect(try ping.wait() == .code(1))
             #expect(ping.output == "\(pgleash.address) - rejecting connections\n")

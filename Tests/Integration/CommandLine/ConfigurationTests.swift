@@ -1,6 +1,7 @@
 // A configuration that can't be used: each mistake ends the start with exit code 78 and words that lead to it.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,6 +1,7 @@
 // What `make install` puts where, and what `make uninstall` leaves.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -2,6 +2,7 @@
 // same in each run, however busy the machine.
 
 import Foundation
+import TestSupport
 
 /// A running pgleash, and what it costs.
 final class CallgrindProcess {

@@ -1,6 +1,7 @@
 // The file that says what pgleash cost when that was last recorded, and the judgement of what it costs now.
 
 import Foundation
+import TestSupport
 
 /// Costs by name.
 struct RecordedCounts {

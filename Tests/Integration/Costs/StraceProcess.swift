@@ -1,5 +1,7 @@
 // A pgleash under strace, which counts its system calls.
 
+import TestSupport
+
 /// A running pgleash, and what it asks the kernel for.
 final class StraceProcess {
     let pgleash: PgleashProcess

@@ -1,6 +1,7 @@
 // The ways a client goes away, and what pgleash makes of each: cancel when the server owes something, close when not.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

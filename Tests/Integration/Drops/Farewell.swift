@@ -1,6 +1,7 @@
 // The ways a client goes that isn't killed.
 
 import PostgresProtocol
+import TestSupport
 
 /// With a word or without, with FIN or RST.
 enum Farewell: CaseIterable {

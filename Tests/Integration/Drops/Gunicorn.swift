@@ -1,6 +1,7 @@
 // gunicorn as people run it, with the small application of the tests: its workers, requests to it, and their deaths.
 
 import Foundation
+import TestSupport
 
 /// A running gunicorn with two workers. It is killed, with them, when the object goes.
 final class Gunicorn {

@@ -3,6 +3,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 
 /// A way to send them.
 struct HastyClient: CustomStringConvertible {

@@ -96,12 +96,7 @@ extension IntegrationTests {
                 environment: ["PGAPPNAME": "by-hand"], terminal: terminal
             )
             try terminal.wait(for: "postgres=# ")
-            terminal.type("SELECT pg_sleep(600);\n")
-            try postgres.waitForActive("by-hand", event: "PgSleep")
-            terminal.type("\u{3}")
-            try terminal.wait(for: "canceling statement due to user request")
-            terminal.type("SELECT 'ali' || 've';\n")
-            try terminal.wait(for: "alive")
+            try terminal.interruptQuery(of: "by-hand", on: postgres)
             terminal.type("SELECT pg_sleep(600);\n")
             try postgres.waitForActive("by-hand", event: "PgSleep")
             terminal.close()

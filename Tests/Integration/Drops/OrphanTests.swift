@@ -2,6 +2,7 @@
 // that can't be helped.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,5 +1,6 @@
 // The pile-up that `make pileup` draws, for a few seconds: it is there without pgleash, and not with it.
 
+import TestSupport
 import Testing
 
 extension IntegrationTests {

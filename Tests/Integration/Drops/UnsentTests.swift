@@ -3,6 +3,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -90,7 +91,7 @@ extension IntegrationTests {
 
         /// All the messages differ.
         private static let bytes: [UInt8] = (0..<300_000).flatMap { number in
-            Frontend.message("d", Frontend.int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
+            message("d", int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
         }
 
         @Test(arguments: [false, true])

@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -82,7 +83,7 @@ extension IntegrationTests {
                 client.close()
             }
             let cancel = try RawClient(port: pgleash.port)
-            try cancel.send(Frontend.cancelRequest(Frontend.int32(1) + Frontend.int32(2)))
+            try cancel.send(Frontend.cancelRequest(int32(1) + int32(2)))
             #expect(try cancel.readToEnd() == [])
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["sessions_opened_total"] == 4)

@@ -2,6 +2,7 @@
 // recognised is here, how the client goes is in Departure.swift.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 /// A row of the matrix.

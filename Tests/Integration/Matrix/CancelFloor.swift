@@ -2,6 +2,7 @@
 // where a machine is slow or has other work.
 
 import PostgresProtocol
+import TestSupport
 
 /// A client that cancels its own query, connected to the server directly and without TLS.
 final class CancelFloor {

@@ -1,5 +1,7 @@
 // How a client goes: the columns of the matrix.
 
+import TestSupport
+
 /// A way to go.
 enum Departure: String, CaseIterable, Sendable {
     case fin = "FIN"

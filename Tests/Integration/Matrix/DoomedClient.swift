@@ -1,6 +1,7 @@
 // A client in the middle of an activity that is about to go, and the moment it does.
 
 import Foundation
+import TestSupport
 
 /// One client of the matrix.
 final class DoomedClient {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Proxy
+import TestSupport
 
 /// The cells of all routes.
 struct MatrixTable {

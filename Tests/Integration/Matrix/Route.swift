@@ -2,6 +2,7 @@
 // have gone, and through pgleash.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// A server, and what stands before it.

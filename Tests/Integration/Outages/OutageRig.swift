@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 
 /// Two pgleashes, a namespace that is the other host, and a session for each state and direction.
 final class OutageRig {
@@ -124,7 +125,7 @@ final class OutageStream {
 
     private var isWhole: Bool {
         receive()
-        guard let source else { return tail.suffix(6) == Frontend.message("Z", [UInt8(ascii: "I")])[...] }
+        guard let source else { return tail.suffix(6) == message("Z", [UInt8(ascii: "I")])[...] }
         return sent + Frontend.query("copy t from stdin").count == received && source.descriptor >= 0
     }
 }

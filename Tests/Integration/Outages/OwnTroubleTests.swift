@@ -4,6 +4,7 @@
 import Foundation
 import PostgresProtocol
 import Synchronization
+import TestSupport
 import Testing
 
 extension IntegrationTests {

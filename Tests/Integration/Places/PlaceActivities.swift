@@ -2,6 +2,7 @@
 // pooler may forget a client sooner than its statement.
 
 import PostgresProtocol
+import TestSupport
 
 extension Activity {
     /// Poolers with which an activity can be brought about, and its client be seen to go.

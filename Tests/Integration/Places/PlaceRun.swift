@@ -4,6 +4,7 @@
 import Foundation
 import PostgresProtocol
 import Synchronization
+import TestSupport
 
 /// The drops at one place.
 final class PlaceRun {

@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -16,9 +17,9 @@ extension IntegrationTests {
             var message = "invalid length of startup packet"
 
             static let all = [
-                FirstPacket(testDescription: "length 0", bytes: Frontend.int32(0)),
-                FirstPacket(testDescription: "length 7", bytes: Frontend.int32(7) + [0, 3, 0]),
-                FirstPacket(testDescription: "length 10005", bytes: Frontend.int32(10_005)),
+                FirstPacket(testDescription: "length 0", bytes: int32(0)),
+                FirstPacket(testDescription: "length 7", bytes: int32(7) + [0, 3, 0]),
+                FirstPacket(testDescription: "length 10005", bytes: int32(10_005)),
                 FirstPacket(testDescription: "length 2^32 - 1", bytes: [255, 255, 255, 255]),
                 FirstPacket(
                     testDescription: "an HTTP request",
@@ -26,21 +27,21 @@ extension IntegrationTests {
                 ),
                 FirstPacket(testDescription: "a TLS ClientHello", bytes: [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]),
                 FirstPacket(
-                    testDescription: "protocol 2", bytes: Frontend.int32(8) + Frontend.int32(2 << 16),
+                    testDescription: "protocol 2", bytes: int32(8) + int32(2 << 16),
                     sqlState: "0A000", message: "unsupported frontend protocol 2.0"
                 ),
                 FirstPacket(
-                    testDescription: "no user", bytes: Frontend.int32(9) + Frontend.int32(3 << 16) + [0],
+                    testDescription: "no user", bytes: int32(9) + int32(3 << 16) + [0],
                     sqlState: "28000", message: "no PostgreSQL user name specified in startup packet"
                 ),
                 FirstPacket(
                     testDescription: "no terminator",
-                    bytes: Frontend.int32(14) + Frontend.int32(3 << 16) + Array("user\0x".utf8),
+                    bytes: int32(14) + int32(3 << 16) + Array("user\0x".utf8),
                     message: "invalid startup packet layout: expected terminator as last byte"
                 ),
                 FirstPacket(
                     testDescription: "a CancelRequest without a secret",
-                    bytes: Frontend.cancelRequest(Frontend.int32(1)), message: "invalid length of cancel request packet"
+                    bytes: Frontend.cancelRequest(int32(1)), message: "invalid length of cancel request packet"
                 ),
             ]
         }
@@ -87,7 +88,7 @@ extension IntegrationTests {
         @Test func `random bytes end nothing but the session they come in`() throws {
             let pgleash = try PgleashProcess()
             let bystander = try LibpqClient(port: pgleash.port)
-            var generator = SplitMix(state: 42)
+            var generator = SeededGenerator(seed: 42)
             for round in 0..<300 {
                 let client = try RawClient(port: pgleash.port)
                 // Half of them begin as a client should.
@@ -109,7 +110,7 @@ extension IntegrationTests {
         func `a message of an impossible length from the client ends its session alone`(_ length: Int) throws {
             let pgleash = try PgleashProcess()
             let bystander = try LibpqClient(port: pgleash.port)
-            let message = [UInt8(ascii: "Q")] + Frontend.int32(length)
+            let message = [UInt8(ascii: "Q")] + int32(length)
             let idle = try pgleash.connect(name: "idle")
             try idle.send(message)
             let error = try idle.readMessage()
@@ -145,7 +146,7 @@ extension IntegrationTests {
             }
             for (client, _) in clients { try client.read(until: BackendKind.readyForQuery) }
             let (victim, badServer) = clients[0]
-            try badServer.send([UInt8(ascii: "D")] + Frontend.int32(length))
+            try badServer.send([UInt8(ascii: "D")] + int32(length))
             let error = try victim.readMessage()
             #expect(error.field("C") == "08P01")
             #expect(error.field("M") == "invalid message length \(length) from the server")
@@ -161,18 +162,5 @@ extension IntegrationTests {
             #expect(report["sessions_ended_total", "protocol_error"] == 1)
             pgleash.process.kill()
         }
-    }
-}
-
-/// Random numbers that are the same in each run.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
     }
 }

@@ -1,5 +1,6 @@
 // Messages longer than any buffer: they flow through, and pgleash does not grow by them.
 
+import TestSupport
 import Testing
 
 extension IntegrationTests {

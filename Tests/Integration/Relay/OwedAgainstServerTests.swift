@@ -4,6 +4,7 @@
 import CancelPolicy
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,6 +1,6 @@
 // Random sequences of frontend messages, from a seed: what drivers send, and what no driver would.
 
-import Simulation
+import TestSupport
 
 /// One message of a random conversation.
 struct Move {
@@ -76,7 +76,7 @@ struct RandomConversation {
 
     private static func describe(_ generator: inout SeededGenerator) -> Move {
         if Bool.random(using: &generator) { return Move(name: "Describe(portal)", bytes: Frontend.describe()) }
-        return Move(name: "Describe(statement s)", bytes: Frontend.message("D", Array("Ss\0".utf8)))
+        return Move(name: "Describe(statement s)", bytes: message("D", Array("Ss\0".utf8)))
     }
 
     private static func execute(_ generator: inout SeededGenerator) -> Move {
@@ -97,7 +97,7 @@ struct RandomConversation {
 
     private static func call(_ generator: inout SeededGenerator) -> Move {
         // int4pl, with two arguments and with one too few.
-        let arguments = Array(repeating: Frontend.int32(2), count: Int.random(in: 1...2, using: &generator))
+        let arguments = Array(repeating: int32(2), count: Int.random(in: 1...2, using: &generator))
         return Move(name: "FunctionCall(\(arguments.count))", bytes: Frontend.functionCall(177, arguments))
     }
 }

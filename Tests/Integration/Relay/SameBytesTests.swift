@@ -1,6 +1,7 @@
 // The same conversation, once with the server itself and once through pgleash, must give the same bytes, however the
 // client's are cut.
 
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -38,7 +39,7 @@ extension IntegrationTests {
                 Frontend.extended("SELECT 1 / 0"), Frontend.query("SELECT 'skipped'"), Frontend.sync,
                 Frontend.extended("SELECT 'next'"), Frontend.sync, Frontend.closeStatement("p"), Frontend.sync,
                 Frontend.functionCall(1598, []),  // random(), whose 8 bytes are the noise that is masked
-                Frontend.functionCall(177, [Frontend.int32(40), Frontend.int32(2)]),  // int4pl
+                Frontend.functionCall(177, [int32(40), int32(2)]),  // int4pl
                 Frontend.functionCall(1, []),
                 Frontend.query("DO $$ BEGIN RAISE NOTICE 'look'; END $$; SET application_name = 'other'"),
                 Frontend.terminate,

@@ -1,13 +1,14 @@
 // Peers that take what they are sent in sips: what doesn't go out at once must go out later, complete and in order.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
     @Suite struct SlowPeerTests {
         /// Messages of which no two stretches are alike, 8 MB of them.
         private static let bytes: [UInt8] = (0..<80_000).flatMap { number in
-            Frontend.message("d", Frontend.int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
+            message("d", int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
         }
 
         /// A session with a server of ours, both ends of it with the smallest of receive buffers.

@@ -1,6 +1,7 @@
 // TLS on both sides: logins that would like to bind themselves to the connection, and pgleash in front of pgleash.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,6 +1,7 @@
 // A PostgreSQL that speaks TLS: with which certificate, and whom it lets in how.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension PrivatePostgres {

@@ -1,6 +1,7 @@
 // TLS from the clients to pgleash: who gets it, who has to have it, and what they are shown.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,6 +1,7 @@
 // A pgleash that shows its clients a certificate, and clients that want to see one.
 
 import Foundation
+import TestSupport
 
 extension PgleashProcess {
     /// - Parameters:

@@ -3,6 +3,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -61,7 +62,7 @@ extension IntegrationTests {
                 let client = try RawClient(port: pgleash.port)
                 try client.send(Frontend.startup(user: "scrambled", name: "offered"))
                 // AuthenticationSASL, and a list of names with a zero behind each and one more behind the last.
-                let offer = Frontend.message("R", Frontend.int32(10) + Array("SCRAM-SHA-256\0\0".utf8))
+                let offer = message("R", int32(10) + Array("SCRAM-SHA-256\0\0".utf8))
                 #expect(try client.readBytes(offer.count) == offer)
                 client.close()
                 pgleash.stop()

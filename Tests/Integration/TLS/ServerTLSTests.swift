@@ -1,6 +1,7 @@
 // TLS to the server, in libpq's words: what each sslmode makes of each server, the name check, SNI, and the versions.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

@@ -1,6 +1,7 @@
 // Settings of TLS that contradict each other, and files that can't be used: pgleash doesn't start, and says why.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {

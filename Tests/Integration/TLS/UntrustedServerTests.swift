@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 import Testing
 
 extension IntegrationTests {
@@ -9,7 +10,7 @@ extension IntegrationTests {
         /// What somebody between pgleash and the server would like the client to read.
         private static let bait = "your password has expired, visit evil.test"
 
-        private static let errorResponse = Frontend.message(
+        private static let errorResponse = message(
             "E", ["SFATAL", "VFATAL", "C28000", "M\(bait)", ""].flatMap { Array($0.utf8) + [0] }
         )
 
@@ -33,7 +34,7 @@ extension IntegrationTests {
             Answer("an error", errorResponse, isError),
             Answer("the first byte of one", [UInt8(ascii: "E")], isError),
             Answer("a yes, and an error in clear text", yes + errorResponse, isNoTLS),
-            Answer("a yes, and a session in clear text", yes + Frontend.message("R", Frontend.int32(0)), isNoTLS),
+            Answer("a yes, and a session in clear text", yes + message("R", int32(0)), isNoTLS),
             Answer("a yes, and an alert", yes + [0x15, 3, 3, 0, 2, 2, 40], "SSL error: sslv3 alert handshake failure"),
             Answer("a yes, and the end", yes, "SSL error: the peer closed the connection during the handshake"),
             Answer("garbage", Array("X\(bait)".utf8), "received invalid response to SSL negotiation: 0x58"),

@@ -78,6 +78,16 @@ package final class SimulatedSession {
     /// The connections made since the session's own.
     package var cancels: [SimulatedSocket] { Array(loop.connections.dropFirst()) }
 
+    /// A client in a session sends a query and is gone.
+    package func leaveInQuery() -> (client: SimulatedSocket, server: SimulatedSocket) {
+        let (client, server) = logIn()
+        client.inbox += Bytes.query
+        loop.settle()
+        client.isEnded = true
+        loop.settle()
+        return (client, server)
+    }
+
     package func ended(_ reason: EndReason) -> Int64 { counters.sessionsEnded[reason].value }
 
     package func outcomes(_ outcome: Outcome) -> Int64 { counters.orphans[outcome].value }

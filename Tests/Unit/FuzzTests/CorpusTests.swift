@@ -2,12 +2,12 @@
 
 import Foundation
 import FuzzTargets
+import TestSupport
 import Testing
 
 /// The inputs of one target, by the names of their files.
 private func corpus(_ target: FuzzTarget) throws -> [String: [UInt8]] {
-    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: "Data/Corpus/\(target.rawValue)")
+    let folder = Repository.root.appending(path: "Tests/Data/Corpus/\(target.rawValue)")
     var inputs: [String: [UInt8]] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
         inputs[name] = Array(try Data(contentsOf: folder.appending(path: name)))

@@ -1,6 +1,7 @@
 // A cancel key goes back to the server as it came and shows its secret nowhere else.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 /// The key in the body of a BackendKeyData message.
@@ -10,7 +11,7 @@ func cancelKey(_ body: [UInt8]) -> CancelKey? {
 
 @Suite struct `A cancel key` {
     private func key(_ processID: UInt32, _ secret: [UInt8]) -> CancelKey? {
-        cancelKey(bigEndian(processID) + secret)
+        cancelKey(int32(processID) + secret)
     }
 
     @Test func `goes back in a CancelRequest as it came`() throws {
@@ -18,7 +19,7 @@ func cancelKey(_ body: [UInt8]) -> CancelKey? {
             let secret = (0..<secretLength).map { UInt8(truncatingIfNeeded: $0 &* 7) }
             let key = try #require(self.key(0xfedc_ba98, secret))
             #expect(key.processID == 0xfedc_ba98)
-            let expected = packet(code: version(1234, 5678), bigEndian(0xfedc_ba98) + secret)
+            let expected = packet(code: version(1234, 5678), int32(0xfedc_ba98) + secret)
             #expect(key.cancelRequest == expected)
             #expect(parse(key.cancelRequest) == .success(.cancelRequest(key)))
             let length = try StartupPacket.length(from: key.cancelRequest.span)

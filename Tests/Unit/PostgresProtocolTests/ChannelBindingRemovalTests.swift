@@ -1,6 +1,7 @@
 // The one edit of the relay: SCRAM-SHA-256-PLUS goes, everything else stays, however the stream is cut.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `Taking SCRAM-SHA-256-PLUS out` {
@@ -10,7 +11,7 @@ import Testing
 
     /// An AuthenticationSASL.
     private static func offer(_ mechanisms: [String]) -> [UInt8] {
-        message("R", bigEndian(10) + mechanisms.flatMap { Array($0.utf8) + [0] } + [0])
+        message("R", int32(10) + mechanisms.flatMap { Array($0.utf8) + [0] } + [0])
     }
 
     /// What comes out, for pieces that go in.
@@ -23,7 +24,7 @@ import Testing
     private func expect(
         _ bytes: [UInt8], becomes expected: [UInt8], sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        let behind = message("R", bigEndian(0)) + Self.offer([Self.plus, Self.scram]) + [0x52, 0]
+        let behind = message("R", int32(0)) + Self.offer([Self.plus, Self.scram]) + [0x52, 0]
         for cut in 0...bytes.count {
             let pieces = [Array(bytes[..<cut]), Array(bytes[cut...])]
             #expect(edit(pieces) == expected, "cut at \(cut)", sourceLocation: sourceLocation)
@@ -48,19 +49,19 @@ import Testing
 
     @Test func `leaves a list alone that is none`() {
         for body in [[], [0], Array("SCRAM-SHA-256".utf8), [0, 0, 0]] as [[UInt8]] {
-            let bytes = message("R", bigEndian(10) + body)
+            let bytes = message("R", int32(10) + body)
             expect(bytes, becomes: bytes)
         }
     }
 
     @Test(arguments: [0, 2, 3, 5, 6, 7, 9, 11, 12, 1000] as [UInt32])
     func `leaves other kinds of authentication alone, and what follows them`(_ request: UInt32) {
-        let bytes = message("R", bigEndian(request) + Array("\(Self.plus)\0\(Self.scram)\0\0".utf8))
+        let bytes = message("R", int32(request) + Array("\(Self.plus)\0\(Self.scram)\0\0".utf8))
         expect(bytes, becomes: bytes)
     }
 
     @Test func `comes behind the word on the version of the protocol`() {
-        let version = message("v", bigEndian(0x0003_0000) + bigEndian(1) + Array("_pq_.x\0".utf8))
+        let version = message("v", int32(0x0003_0000) + int32(1) + Array("_pq_.x\0".utf8))
         let offered = Self.offer([Self.plus, Self.scram])
         expect(version + offered, becomes: version + Self.offer([Self.scram]))
         expect(version + version + offered, becomes: version + version + Self.offer([Self.scram]))
@@ -81,12 +82,12 @@ import Testing
         let name = Array("\(Self.plus)\0\(Self.scram)\0".utf8)
         for kind: Character in ["R", "v"] {
             for length in [0, 3, UInt32(Self.longest) + 1, 0x7fff_ffff, 0xffff_ffff] {
-                let bytes = header(kind, length: length) + bigEndian(10) + name
+                let bytes = header(kind, length: length) + int32(10) + name
                 expect(bytes, becomes: bytes)
             }
         }
         for length in 4..<UInt32(8) {
-            let bytes = header("R", length: length) + bigEndian(10) + name
+            let bytes = header("R", length: length) + int32(10) + name
             expect(bytes, becomes: bytes)
         }
     }
@@ -100,9 +101,9 @@ import Testing
 
     @Test func `holds one message at most, and nothing behind it`() {
         var removal = ChannelBindingRemoval()
-        let version = message("v", bigEndian(0x0003_0000) + bigEndian(0))
+        let version = message("v", int32(0x0003_0000) + int32(0))
         var (input, output) = (0, 0)
-        for piece in Array(repeating: version, count: 1000) + [header("R", length: 2000) + bigEndian(10)] {
+        for piece in Array(repeating: version, count: 1000) + [header("R", length: 2000) + int32(10)] {
             for byte in piece {
                 input += 1
                 output += removal.edit([byte].span).count

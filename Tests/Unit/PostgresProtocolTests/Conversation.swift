@@ -2,6 +2,7 @@
 // down what the scanner says.
 
 import PostgresProtocol
+import TestSupport
 
 /// What a scanner told of a message.
 struct Note: Equatable, CustomStringConvertible {
@@ -60,7 +61,7 @@ let frontendConversation: [UInt8] = join(
         message("Q", "select 1; select 2"),
         message("P", [0] + Array("select $1".utf8) + [0, 0, 0]), message("D", "S"), message("H"),
         message("B", [0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0x37, 0, 0]), message("E", [0, 0, 0, 0, 0]), message("S"),
-        message("C", "Sportal"), message("S"), message("F", bigEndian(2_000) + [0, 0, 0, 0, 0, 0]),
+        message("C", "Sportal"), message("S"), message("F", int32(2_000) + [0, 0, 0, 0, 0, 0]),
         message("Q", "copy t from stdin"), message("d", "1\t2\n"), message("d"), message("d", "3\t4\n"), message("c"),
         message("Q", "copy t from stdin"), message("d", "x"), message("f", "given up"),
         message("X"),
@@ -81,10 +82,10 @@ let frontendMessageCount: UInt64 = 20
 /// The server's half: SCRAM, parameters, a key of 32 bytes, answers, errors, COPY in both directions, a notice.
 let backendConversation: [UInt8] = join(
     [
-        message("R", bigEndian(10) + Array("SCRAM-SHA-256".utf8) + [0, 0]),
-        message("R", bigEndian(11) + Array("r=…".utf8)), message("R", bigEndian(12) + Array("v=…".utf8)),
-        message("R", bigEndian(0)), message("S", "server_version\u{0}18.0"),
-        message("K", bigEndian(4_711) + longSecret),
+        message("R", int32(10) + Array("SCRAM-SHA-256".utf8) + [0, 0]),
+        message("R", int32(11) + Array("r=…".utf8)), message("R", int32(12) + Array("v=…".utf8)),
+        message("R", int32(0)), message("S", "server_version\u{0}18.0"),
+        message("K", int32(4_711) + longSecret),
         message("Z", [UInt8(ascii: "I")]),
         message("T", [0, 0]), message("D", [0, 1, 0, 0, 0, 1, 0x31]), message("C", "SELECT 1"),
         message("Z", [UInt8(ascii: "T")]),
@@ -99,9 +100,8 @@ let backendConversation: [UInt8] = join(
 let longSecret: [UInt8] = (0..<32).map { 200 + $0 }
 
 let backendNotes: [Note] = [
-    Note("R", bigEndian(10)), Note("R", bigEndian(11)), Note("R", bigEndian(12)), Note("R", bigEndian(0)),
-    Note("S"), Note("K", bigEndian(4_711) + longSecret),
-    Note("Z", [UInt8(ascii: "I")]),
+    Note("R", int32(10)), Note("R", int32(11)), Note("R", int32(12)), Note("R", int32(0)),
+    Note("S"), Note("K", int32(4_711) + longSecret), Note("Z", [UInt8(ascii: "I")]),
     Note("T"), Note("C"), Note("Z", [UInt8(ascii: "T")]),
     Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"),
     Note("N", Array("SNOTICE\u{0}\u{0}".utf8)),

@@ -1,6 +1,7 @@
 // The bytes of what pgleash says itself, as a client reads them.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `A fatal error` {
@@ -24,7 +25,7 @@ import Testing
 
     @Test func `has the length of a long text`() {
         let bytes = FatalError(.adminShutdown, String(repeating: "x", count: 70_000)).bytes
-        #expect(Array(bytes[1..<5]) == bigEndian(UInt32(bytes.count - 1)))
+        #expect(Array(bytes[1..<5]) == int32(UInt32(bytes.count - 1)))
         let transcript = Transcript(.backend, [bytes])
         #expect(transcript.notes.map(\.kind) == [0x45])
         #expect(transcript.isAtBoundary)

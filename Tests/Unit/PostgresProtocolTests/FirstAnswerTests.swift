@@ -1,13 +1,14 @@
 // What a server's first message tells about it.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `A server's first answer` {
     private static let startingUp = error("SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0")
 
     private static func error(_ fields: String) -> [UInt8] {
-        [0x45] + bigEndian(UInt32(fields.utf8.count + 4)) + Array(fields.utf8)
+        [0x45] + int32(UInt32(fields.utf8.count + 4)) + Array(fields.utf8)
     }
 
     private func read(_ bytes: [UInt8]) -> FirstAnswer { FirstAnswer(parsing: bytes.span) }

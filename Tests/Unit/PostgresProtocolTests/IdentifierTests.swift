@@ -1,6 +1,7 @@
 // Names are compared by what PostgreSQL keeps of them, whatever a log may show.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 private func identifiers(_ pairs: [(String, String)]) throws -> StartupIdentifiers {

@@ -1,6 +1,7 @@
 // Lengths at the edges of what is legal, bodies as long as the protocol allows, and noise.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `The lengths a scanner meets` {
@@ -84,7 +85,7 @@ import Testing
 
     /// The memory the process has in use, from the second number of /proc/self/statm.
     private func residentBytes() throws -> Int {
-        let text = try #require(contents(of: "/proc/self/statm"))
+        let text = try #require(readText("/proc/self/statm"))
         let pages = try #require(text.split(separator: " ").dropFirst().first.flatMap { Int($0) })
         return pages * 4_096
     }

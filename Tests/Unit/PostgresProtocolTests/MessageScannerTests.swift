@@ -1,6 +1,7 @@
 // The scanner tells the same whatever the pieces are that a stream comes in, notes what it should and nothing else.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `The scanner of a stream that is cut anywhere` {
@@ -80,10 +81,10 @@ import Testing
     }
 
     @Test func `gives the code of an authentication request and no more`() {
-        let request = message("R", bigEndian(11) + [1, 2, 3])
+        let request = message("R", int32(11) + [1, 2, 3])
         for cut in 0...request.count {
             let transcript = Transcript(.backend, [request[..<cut], request[cut...]])
-            #expect(transcript.notes == [Note("R", bigEndian(11))], "cut at \(cut)")
+            #expect(transcript.notes == [Note("R", int32(11))], "cut at \(cut)")
             #expect(transcript.isAtBoundary)
         }
     }
@@ -96,7 +97,7 @@ import Testing
 
     @Test func `gives the key data of every legal secret, also when it is cut`() {
         for secretLength in 4...256 {
-            let body = bigEndian(99) + (0..<secretLength).map { UInt8(truncatingIfNeeded: $0) }
+            let body = int32(99) + (0..<secretLength).map { UInt8(truncatingIfNeeded: $0) }
             let bytes = message("K", body)
             for cut in [0, 1, 5, 6, 9, bytes.count / 2, bytes.count - 1] {
                 let transcript = Transcript(.backend, [bytes[..<cut], bytes[cut...]])
@@ -132,7 +133,7 @@ import Testing
         let frontendNoted = Set("BCDEFPQSXcdf".utf8)
         let backendNoted = Set("RK23CGHIENSVWn1sZTV".utf8)
         for kind in UInt8.min...UInt8.max {
-            let bytes = [kind] + bigEndian(6) + [1, 2]
+            let bytes = [kind] + int32(6) + [1, 2]
             for (direction, noted) in [(MessageScanner.Direction.frontend, frontendNoted), (.backend, backendNoted)] {
                 let transcript = Transcript(direction, [bytes])
                 #expect(transcript.notes.map(\.kind) == (noted.contains(kind) ? [kind] : []), "\(direction) \(kind)")

@@ -1,6 +1,7 @@
 // What the parameters of a StartupMessage tell, and that nothing in them harms a log.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 @Suite struct `The parameters of a StartupMessage` {

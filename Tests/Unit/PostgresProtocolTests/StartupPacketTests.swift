@@ -1,6 +1,7 @@
 // The four packets a connection may open with, and every way in which they can be wrong.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 /// What `StartupPacket` makes of `bytes`: a value or the reason it is refused.
@@ -70,13 +71,13 @@ func startup(_ pairs: [(String, String)]) -> StartupMessage? {
     @Test func `has 8 to 10004 bytes`() throws {
         for length in [0, 1, 4, 7, 10_005, 0x8000_0000, .max] as [UInt32] {
             #expect(throws: StartupPacket.Malformed.length(length)) {
-                let field = bigEndian(length)
+                let field = int32(length)
                 _ = try StartupPacket.length(from: field.span)
             }
             #expect(StartupPacket.Malformed.length(length).description.contains("\(length)"))
         }
         for length in [8, 9, 10_001, 10_004] as [UInt32] {
-            let understood = try StartupPacket.length(from: bigEndian(length).span)
+            let understood = try StartupPacket.length(from: int32(length).span)
             #expect(understood == Int(length))
         }
     }
@@ -111,7 +112,7 @@ func startup(_ pairs: [(String, String)]) -> StartupMessage? {
             var bytes = generator.bytes(Int.random(in: 0...40, using: &generator))
             // A version that is read further, and zeros where they are of consequence.
             if round.isMultiple(of: 2), bytes.count > 8 {
-                bytes.replaceSubrange(4..<8, with: bigEndian(version(3, 0)))
+                bytes.replaceSubrange(4..<8, with: int32(version(3, 0)))
                 for index in bytes.indices.dropFirst(8) where bytes[index] & 3 == 0 { bytes[index] = 0 }
             }
             // A user, a name of noise with a value of noise, and an end.

@@ -1,6 +1,7 @@
 // The kind of a statement is told by its first word, and only where the message is that one statement.
 
 import PostgresProtocol
+import TestSupport
 import Testing
 
 private func kind(_ text: String, isReadWhole: Bool = false) -> StatementKind {

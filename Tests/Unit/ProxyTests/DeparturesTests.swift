@@ -2,6 +2,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @Suite struct `Backends whose clients left all at once` {
@@ -18,7 +19,7 @@ import Testing
 
     /// Delivers the cancel of all that were dialled, and has these servers answer it.
     private func stop(_ servers: ArraySlice<SimulatedSocket>, in world: SimulatedSession, status: Character = "I") {
-        for server in servers { server.inbox += Bytes.message("E") + Bytes.message("Z", Array(String(status).utf8)) }
+        for server in servers { server.inbox += message("E") + message("Z", Array(String(status).utf8)) }
         for connection in world.loop.connections where !servers.contains(where: { $0 === connection }) {
             if connection.outbox == Bytes.cancelRequest { connection.isEnded = true }
         }

@@ -2,6 +2,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @testable import CancelPolicy
@@ -76,7 +77,7 @@ import Testing
         client.inbox += Bytes.query
         world.loop.settle()
         client.room = 0
-        server.inbox += Array(repeating: Bytes.message("D", [0, 0]), count: 1000).flatMap { $0 }
+        server.inbox += Array(repeating: message("D", [0, 0]), count: 1000).flatMap { $0 }
         world.loop.settle()
         client.error = SystemError(104)
         world.loop.settle()
@@ -87,7 +88,7 @@ import Testing
     @Test func `A pipeline longer than the record is read on when answers make room`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        let sync = Bytes.message("S")
+        let sync = message("S")
         client.inbox += Array(repeating: sync, count: 3 * Owed.fullCount).flatMap { $0 }
         world.loop.settle()
         #expect(!client.inbox.isEmpty, "the client has to wait")
@@ -104,7 +105,7 @@ import Testing
         // One receive takes all that the client has sent.
         let world = try SimulatedSession(receiveBufferSize: 1 << 16)
         let (client, server) = world.logIn()
-        let sync = Bytes.message("S")
+        let sync = message("S")
         let most = Owed.fullCount * sync.count
         server.room = most
         client.inbox += Array(repeating: sync, count: Owed.fullCount + 100).flatMap { $0 }
@@ -128,10 +129,10 @@ import Testing
         world.loop.settle()
         server.error = SystemError(32)
         server.room = 1
-        server.inbox += Bytes.message("E", Array("gone\0".utf8))
+        server.inbox += message("E", Array("gone\0".utf8))
         server.isEnded = true
         world.loop.settle()
-        #expect(client.takeOutbox() == Bytes.message("E", Array("gone\0".utf8)))
+        #expect(client.takeOutbox() == message("E", Array("gone\0".utf8)))
         client.isEnded = true
         world.loop.settle()
         #expect(world.ended(.serverClosed) == 1)

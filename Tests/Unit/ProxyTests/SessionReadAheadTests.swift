@@ -1,6 +1,7 @@
 // Clients that have sent more than their server reads, and the memory that is spent on them.
 
 import Simulation
+import TestSupport
 import Testing
 
 @testable import CancelPolicy
@@ -40,7 +41,7 @@ private struct Stalled {
         stalled.world.cancels[0].isEnded = true
         stalled.world.loop.settle()
         #expect(!stalled.server.isShutDown, "the query is answered without the rest")
-        stalled.server.inbox += Bytes.message("E") + Bytes.ready
+        stalled.server.inbox += message("E") + Bytes.ready
         stalled.world.loop.settle()
         #expect(stalled.world.outcomes(.cancelled) == 1 && stalled.server.isClosed)
         #expect(stalled.server.outbox == Array(Self.pipeline.prefix(Bytes.query.count + 10)))
@@ -76,7 +77,7 @@ private struct Stalled {
         var configuration = Configuration()
         configuration.cancel.readAhead = bytes
         // One message, so that the record doesn't grow.
-        let message = Bytes.message("Q", Array(repeating: UInt8(ascii: "x"), count: 60_000))
+        let message = message("Q", Array(repeating: UInt8(ascii: "x"), count: 60_000))
         let stalled = try Stalled(configuration, bytes: message)
         stalled.world.loop.advance(by: .seconds(1))
         let read = message.count - stalled.client.inbox.count
@@ -95,7 +96,7 @@ private struct Stalled {
     @Test func `A client that pipelines more than the record has room for is read on too, and its end seen`() throws {
         let world = try SimulatedSession(receiveBufferSize: 65_536)
         let (client, server) = world.logIn()
-        client.inbox += (0..<3 * Owed.fullCount).flatMap { _ in Bytes.message("S") }
+        client.inbox += (0..<3 * Owed.fullCount).flatMap { _ in message("S") }
         world.loop.settle()
         #expect(!client.inbox.isEmpty)
         world.loop.advance(by: .milliseconds(60))

@@ -3,6 +3,7 @@
 import PostgresProtocol
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @testable import Settings
@@ -15,7 +16,9 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
     func `SSLRequest and GSSENCRequest are each refused once, in either order`(sslFirst: Bool) throws {
         let world = try SimulatedSession()
         let client = world.accept()
-        client.inbox += sslFirst ? Bytes.sslRequest + Bytes.gssRequest : Bytes.gssRequest + Bytes.sslRequest
+        client.inbox +=
+            sslFirst
+            ? Frontend.sslRequest + Frontend.gssEncryptionRequest : Frontend.gssEncryptionRequest + Frontend.sslRequest
         client.inbox += Bytes.startup
         world.loop.settle()
         #expect(client.takeOutbox() == Array("NN".utf8))
@@ -25,7 +28,7 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
     @Test func `A second SSLRequest is one too many`() throws {
         let world = try SimulatedSession()
         let client = world.accept()
-        client.inbox += Bytes.sslRequest + Bytes.sslRequest
+        client.inbox += Frontend.sslRequest + Frontend.sslRequest
         world.loop.settle()
         #expect(text(client.takeOutbox()).contains("unsupported frontend protocol 1234.5679"))
         #expect(world.counters.protocolErrors[.client].value == 1)

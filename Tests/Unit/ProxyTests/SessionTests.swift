@@ -2,6 +2,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @testable import PostgresProtocol
@@ -33,11 +34,7 @@ import Testing
         throws
     {
         let world = try SimulatedSession()
-        let (client, server) = world.logIn()
-        client.inbox += Bytes.query
-        world.loop.settle()
-        client.isEnded = true
-        world.loop.settle()
+        let (client, server) = world.leaveInQuery()
         #expect(client.isClosed && !server.isClosed)
         #expect(world.cancels.count == 1)
         #expect(world.cancels[0].peerAddress == SimulatedSession.server)
@@ -45,7 +42,7 @@ import Testing
         world.cancels[0].isEnded = true
         world.loop.settle()
         #expect(world.outcomes(.cancelled) == 0, "the end of the cancel connection proves nothing")
-        server.inbox += Bytes.message("E") + Bytes.ready
+        server.inbox += message("E") + Bytes.ready
         world.loop.settle()
         #expect(world.outcomes(.cancelled) == 1 && world.ended(.reaped) == 1)
         #expect(server.isClosed)
@@ -56,11 +53,7 @@ import Testing
 
     @Test func `The answer crosses the cancel: the server's side stays open until the cancel has arrived`() throws {
         let world = try SimulatedSession()
-        let (client, server) = world.logIn()
-        client.inbox += Bytes.query
-        world.loop.settle()
-        client.isEnded = true
-        world.loop.settle()
+        let server = world.leaveInQuery().server
         server.inbox += Bytes.answer
         world.loop.settle()
         #expect(!server.isClosed)
@@ -74,11 +67,7 @@ import Testing
         var configuration = Configuration()
         configuration.cancel.timeout = .seconds(2)
         let world = try SimulatedSession(configuration)
-        let (client, server) = world.logIn()
-        client.inbox += Bytes.query
-        world.loop.settle()
-        client.isEnded = true
-        world.loop.settle()
+        let server = world.leaveInQuery().server
         for _ in 0..<200 {
             for cancel in world.cancels where !cancel.isEnded { cancel.isEnded = true }
             world.loop.settle()
@@ -107,7 +96,7 @@ import Testing
         world.loop.network = .accepts
         world.loop.advance(by: .seconds(7))
         #expect(world.counters.cancelsSent.value >= 1)
-        server.inbox += Bytes.message("E") + Bytes.ready
+        server.inbox += message("E") + Bytes.ready
         world.loop.settle()
         world.cancels.forEach { $0.isEnded = true }
         world.loop.settle()
@@ -140,10 +129,10 @@ import Testing
     func `An idle client's drop closes the server's side at once and cancels nothing`(says goodbye: Bool) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        if goodbye { client.inbox += Bytes.terminate }
+        if goodbye { client.inbox += Frontend.terminate }
         client.isEnded = true
         world.loop.settle()
-        #expect(server.takeOutbox() == (goodbye ? Bytes.terminate : []))
+        #expect(server.takeOutbox() == (goodbye ? Frontend.terminate : []))
         #expect(server.isClosed && world.cancels.isEmpty)
         #expect(world.ended(goodbye ? .clientTerminated : .clientClosed) == 1)
         #expect(world.isOverAndBalanced)
@@ -152,7 +141,7 @@ import Testing
     @Test func `Terminate alone cancels nothing: the client gets the answer it waits for`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        client.inbox += Bytes.query + Bytes.terminate
+        client.inbox += Bytes.query + Frontend.terminate
         world.loop.settle()
         world.loop.advance(by: .seconds(5))
         #expect(world.cancels.isEmpty)
@@ -181,13 +170,13 @@ import Testing
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.room = 3
-        server.inbox += Bytes.message("E", Array("terminating\0".utf8))
+        server.inbox += message("E", Array("terminating\0".utf8))
         server.isEnded = true
         world.loop.settle()
         #expect(client.outbox.count == 3 && !client.isClosed)
         client.room = .max
         world.loop.settle()
-        #expect(client.takeOutbox() == Bytes.message("E", Array("terminating\0".utf8)))
+        #expect(client.takeOutbox() == message("E", Array("terminating\0".utf8)))
         #expect(client.isShutDown && !client.isClosed, "it has a moment to read before the socket goes")
         world.loop.advance(by: .seconds(2))
         #expect(world.ended(.serverClosed) == 1)
@@ -206,7 +195,7 @@ import Testing
         world.loop.settle()
         #expect(String(decoding: idle.takeOutbox(), as: UTF8.self).contains("57P01"))
         #expect(String(decoding: busy.takeOutbox(), as: UTF8.self).contains("57P01"))
-        server.inbox += Bytes.message("E") + Bytes.ready
+        server.inbox += message("E") + Bytes.ready
         world.loop.connections.forEach { if $0 !== server { $0.isEnded = true } }
         world.loop.settle()
         world.loop.advance(by: .seconds(2))

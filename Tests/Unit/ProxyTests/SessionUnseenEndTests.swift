@@ -1,6 +1,7 @@
 // Clients whose end stands behind bytes that nobody reads: their kernel is asked, once a second, and only then.
 
 import Simulation
+import TestSupport
 import Testing
 
 @testable import Settings
@@ -37,7 +38,7 @@ import Testing
         #expect(client.isClosed && world.counters.drops[.fin].value == 1)
         try #require(world.cancels.count == 1)
         world.cancels[0].isEnded = true
-        server.inbox += Bytes.message("E") + Bytes.ready
+        server.inbox += message("E") + Bytes.ready
         world.loop.settle()
         #expect(world.isOverAndBalanced)
     }

@@ -2,6 +2,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @testable import PostgresProtocol
@@ -86,7 +87,7 @@ import Testing
     @Test func `is not cancelled where that could hit a commit`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        client.inbox += Bytes.message("Q", Array("COMMIT\0".utf8))
+        client.inbox += message("Q", Array("COMMIT\0".utf8))
         world.loop.settle()
         server.error = SystemError(104)
         world.loop.settle()
@@ -101,7 +102,7 @@ import Testing
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
         world.loop.settle()
-        let farewell = Bytes.message("N", Array("SWARNING\0VWARNING\0\(fields)\0\0".utf8))
+        let farewell = message("N", Array("SWARNING\0VWARNING\0\(fields)\0\0".utf8))
         server.inbox += farewell
         server.isEnded = true
         world.loop.settle()

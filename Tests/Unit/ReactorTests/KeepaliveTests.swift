@@ -3,7 +3,7 @@
 
 import Glibc
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 extension RealLoop {

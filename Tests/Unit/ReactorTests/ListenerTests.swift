@@ -2,13 +2,13 @@
 
 import Glibc
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 extension RealLoop {
     @Suite struct `A listener` {
         /// Whether this machine has IPv6; containers often have not.
-        static let hasIPv6 = contents(of: "/proc/net/if_inet6")?.contains("00000000000000000000000000000001") ?? false
+        static let hasIPv6 = readText("/proc/net/if_inet6")?.contains("00000000000000000000000000000001") ?? false
 
         /// Connects `count` clients to a listener at `address` and gives what it accepted.
         private func accept(_ count: Int, at address: SocketAddress) throws -> [SocketAddress] {

@@ -2,7 +2,7 @@
 
 import Glibc
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 extension RealLoop {
@@ -15,7 +15,7 @@ extension RealLoop {
                     loop.stop()
                 }
                 try startThread(named: "a name of more than fifteen bytes") {
-                    mailbox.post((contents(of: "/proc/thread-self/comm") ?? "", UInt(pthread_self())))
+                    mailbox.post((readText("/proc/thread-self/comm") ?? "", UInt(pthread_self())))
                 }
                 loop.runUntilStopped()
                 #expect(seen.value.first?.name == "a name of more \n")

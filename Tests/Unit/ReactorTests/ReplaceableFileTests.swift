@@ -2,7 +2,7 @@
 
 import Glibc
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 /// What lstat(2) says of `path`; nil where there is nothing.
@@ -33,7 +33,7 @@ extension RealLoop {
                 let before = umask(0o027)
                 defer { _ = umask(before) }
                 try replace(directory + "/new", with: "text\n")
-                #expect(contents(of: directory + "/new") == "text\n")
+                #expect(readText(directory + "/new") == "text\n")
                 #expect(status(directory + "/new")?.st_mode == S_IFREG | 0o640)
                 umask(0)
                 try replace(directory + "/open", with: "")
@@ -49,7 +49,7 @@ extension RealLoop {
                 chmod(path, mode)
                 let inode = status(path)?.st_ino
                 try replace(path, with: "new")
-                #expect(contents(of: path) == "new")
+                #expect(readText(path) == "new")
                 #expect(status(path)?.st_mode == S_IFREG | mode)
                 #expect(status(path)?.st_ino != inode, "readers of the old one are not disturbed")
                 #expect(names(in: directory) == ["file"])
@@ -89,7 +89,7 @@ extension RealLoop {
                 symlink(directory + "/folder/file", directory + "/folder/inner")
                 for text in ["made", "replaced"] {
                     try replace(directory + "/outer", with: text)
-                    #expect(contents(of: directory + "/folder/file") == text)
+                    #expect(readText(directory + "/folder/file") == text)
                 }
                 #expect(status(directory + "/outer")?.st_mode == S_IFLNK | 0o777)
                 #expect(status(directory + "/folder/inner")?.st_mode == S_IFLNK | 0o777)
@@ -137,7 +137,7 @@ extension RealLoop {
                 #expect(throws: isTooLarge) { try replace(path, with: String(repeating: "x", count: 100)) }
                 setrlimit(resource, &before)
                 signal(SIGXFSZ, ignored)
-                #expect(contents(of: path) == "old")
+                #expect(readText(path) == "old")
                 #expect(names(in: directory) == ["file"])
             }
         }

@@ -1,7 +1,7 @@
 // What the kernel says of the clients' sockets of real connections.
 
 import Glibc
-import RealSockets
+import TestSupport
 import Testing
 
 @testable import Reactor

@@ -2,8 +2,8 @@
 
 import Glibc
 import Reactor
-import RealSockets
 import Synchronization
+import TestSupport
 import Testing
 
 extension RealLoop {

@@ -2,17 +2,15 @@
 
 import Foundation
 import Settings
+import TestSupport
 import Testing
 
 @Suite struct `The reference of settings` {
-    private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent()
-
     /// With `PGLEASH_WRITE_REFERENCE` set it writes the files instead: `make reference`.
     @Test(arguments: ["conf/pgleash.conf", "docs/configuration.md"])
     func `is up to date`(path: String) throws {
         let text = path.hasPrefix("conf") ? Configuration.exampleFile : Configuration.reference
-        let file = Self.root.appending(path: path)
+        let file = Repository.root.appending(path: path)
         if ProcessInfo.processInfo.environment["PGLEASH_WRITE_REFERENCE"] != nil {
             try text.write(to: file, atomically: true, encoding: .utf8)
         }

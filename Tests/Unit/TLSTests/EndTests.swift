@@ -3,8 +3,8 @@
 
 import Glibc
 import Reactor
-import RealSockets
 import TLS
+import TestSupport
 import Testing
 
 extension OverTLS {

@@ -19,16 +19,16 @@ import Testing
     private static let passphrase = "is encrypted, and pgleash asks for no passphrase"
 
     static let cases = [
-        Case(certificate: "none.crt", key: "server.key", named: "none.crt", reason: "No such file or directory"),
-        Case(certificate: "server.crt", key: "none.key", named: "none.key", reason: "No such file or directory"),
-        Case(certificate: "empty.crt", key: "server.key", named: "empty.crt", reason: ""),
-        Case(certificate: "garbage.crt", key: "server.key", named: "garbage.crt", reason: ""),
-        Case(certificate: "server.crt", key: "garbage.key", named: "garbage.key", reason: ""),
-        Case(certificate: "server.crt", key: "locked.key", named: "locked.key", reason: passphrase),
-        Case(certificate: "server.crt", key: "locked8.key", named: "locked8.key", reason: passphrase),
-        Case(certificate: "server.crt", key: "client.key", named: "client.key", reason: "key values mismatch"),
-        Case(certificate: "server.crt", key: ".", named: "/.", reason: "not a regular file"),
-        Case(certificate: ".", key: "server.key", named: "/.", reason: ""),
+        Case(certificate: "none.crt", key: "right.key", named: "none.crt", reason: "No such file or directory"),
+        Case(certificate: "right.crt", key: "none.key", named: "none.key", reason: "No such file or directory"),
+        Case(certificate: "empty.crt", key: "right.key", named: "empty.crt", reason: ""),
+        Case(certificate: "garbage.crt", key: "right.key", named: "garbage.crt", reason: ""),
+        Case(certificate: "right.crt", key: "garbage.key", named: "garbage.key", reason: ""),
+        Case(certificate: "right.crt", key: "locked.key", named: "locked.key", reason: passphrase),
+        Case(certificate: "right.crt", key: "locked8.key", named: "locked8.key", reason: passphrase),
+        Case(certificate: "right.crt", key: "client.key", named: "client.key", reason: "key values mismatch"),
+        Case(certificate: "right.crt", key: ".", named: "/.", reason: "not a regular file"),
+        Case(certificate: ".", key: "right.key", named: "/.", reason: ""),
     ]
 
     @Test(arguments: cases) func `is an error of one line that names it, on either side`(_ what: Case) throws {
@@ -70,10 +70,10 @@ import Testing
         ] as [(mode_t, Bool, Bool)])
     func `is a key that others can read`(_ mode: mode_t, _ isTaken: Bool, _ isTakenOfRoot: Bool) throws {
         let copy = try path("copy-\(String(mode, radix: 8)).key")
-        try FileManager.default.copyItem(atPath: path("server.key"), toPath: copy)
+        try FileManager.default.copyItem(atPath: path("right.key"), toPath: copy)
         defer { unlink(copy) }
         chmod(copy, mode)
-        let certificate = try path("server.crt")
+        let certificate = try path("right.crt")
         let load = { _ = try TLSServer(TLSServerOptions(certificate: certificate, key: copy)) }
         let reason = "private key file \"\(copy)\" has group or world access"
         let own = refusal(load)
@@ -90,7 +90,7 @@ import Testing
             do { try body() } catch { return (error as? TLSError)?.part }
             return nil
         }
-        let (certificate, key, none) = (try path("server.crt"), try path("server.key"), try path("none"))
+        let (certificate, key, none) = (try path("right.crt"), try path("right.key"), try path("none"))
         func load(_ certificate: String, _ key: String) -> TLSError.Part? {
             part { _ = try TLSServer(TLSServerOptions(certificate: certificate, key: key)) }
         }
@@ -117,7 +117,7 @@ import Testing
             return try TLSServer(options).hasExpired
         }
         #expect(try hasExpired("expired"))
-        #expect(try !hasExpired("server"))
+        #expect(try !hasExpired("right"))
     }
 
     @Test func `is a list of ciphers without any`() {

@@ -2,7 +2,7 @@
 
 import COpenSSL
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 @testable import TLS

@@ -2,8 +2,8 @@
 
 import Glibc
 import Reactor
-import RealSockets
 import TLS
+import TestSupport
 import Testing
 
 /// The suite of all tests of this room, one after the other: several measure processor time or fill kernels' buffers.
@@ -15,7 +15,7 @@ func path(_ name: String) throws -> String {
 
 /// A server with the certificate for localhost.
 func makeServer(
-    _ name: String = "server", _ change: (inout TLSServerOptions) throws -> Void = { _ in }
+    _ name: String = "right", _ change: (inout TLSServerOptions) throws -> Void = { _ in }
 ) throws -> TLSServer {
     var options = TLSServerOptions(certificate: try path("\(name).crt"), key: try path("\(name).key"))
     try change(&options)

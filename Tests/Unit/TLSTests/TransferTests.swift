@@ -2,7 +2,7 @@
 
 import Glibc
 import Reactor
-import RealSockets
+import TestSupport
 import Testing
 
 @testable import TLS

@@ -1,6 +1,7 @@
 // The text files of the repository, which all rules are functions of; a bad example is a tree as well.
 
 import Foundation
+import TestSupport
 
 /// Files by their path from the root of the repository.
 struct Tree: Sendable {
@@ -15,10 +16,9 @@ struct Tree: Sendable {
         files[path] != nil || others.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
     }
 
-    /// What is in the repository this file was compiled in.
+    /// What is in the repository that the tests were compiled in.
     static func repository() throws -> Tree {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent()
+        let root = Repository.root
         var tree = Tree([:])
         for path in try FileManager.default.contentsOfDirectory(atPath: root.path) {
             // Neither what was built nor what is git's.

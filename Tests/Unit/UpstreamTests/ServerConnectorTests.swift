@@ -3,6 +3,7 @@
 
 import Reactor
 import Simulation
+import TestSupport
 import Testing
 
 @testable import Settings
@@ -39,7 +40,7 @@ private final class Attempt {
     /// The server at the other end of the newest connection says something.
     func answer(_ bytes: String, ends: Bool = false) {
         let socket = loop.connections[loop.connections.count - 1]
-        #expect(socket.takeOutbox() == Bytes.sslRequest)
+        #expect(socket.takeOutbox() == Frontend.sslRequest)
         socket.inbox += Array(bytes.utf8)
         socket.isEnded = ends
         loop.settle()

@@ -3,6 +3,7 @@
 import Foundation
 import PostgresProtocol
 import Synchronization
+import TestSupport
 
 /// One session, or one after the other, on a thread of its own, from the start to `stop`.
 final class Bystander: Sendable {

@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 
 /// A message of the server's.
 struct Message: Equatable {

@@ -2,6 +2,7 @@
 // end with: the proof that nothing is left of it.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension PgleashProcess {

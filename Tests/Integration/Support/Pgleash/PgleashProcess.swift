@@ -1,6 +1,7 @@
 // A real pgleash in front of a real server: started on a free port, watched through its log, its report and /proc.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// A running pgleash. It is killed when the object goes.

@@ -1,6 +1,7 @@
 // A program the tests start: its output, its signals, its end.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// How a process ended.

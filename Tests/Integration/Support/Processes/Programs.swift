@@ -1,12 +1,11 @@
 // Where the programs are that the tests run: pgleash as it was just built, and PostgreSQL's.
 
 import Foundation
+import TestSupport
 
 enum Programs {
     /// The repository.
-    static let root = URL(filePath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().path
+    static let root = Repository.root.path
 
     /// The program under test: the one the environment names, such as a release build for measurements, or the one that
     /// is built into the folder of the test bundle. That is this very executable or, where a helper loads it, named on

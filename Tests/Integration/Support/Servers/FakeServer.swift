@@ -2,6 +2,7 @@
 
 import Foundation
 import PostgresProtocol
+import TestSupport
 
 /// A listening socket on 127.0.0.1, closed when the object goes.
 final class FakeServer {
@@ -81,8 +82,8 @@ final class FakeServer {
         let session = try accept()
         try session.readStartup()
         try session.send(
-            Frontend.message("R", Frontend.int32(0)) + Frontend.message("K", Frontend.int32(1) + Frontend.int32(2))
-                + Frontend.message("Z", [UInt8(ascii: "I")])
+            message("R", int32(0)) + message("K", int32(1) + int32(2))
+                + message("Z", [UInt8(ascii: "I")])
         )
         return session
     }

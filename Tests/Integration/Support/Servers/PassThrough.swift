@@ -4,6 +4,7 @@
 
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A listening socket with a thread that passes on what comes. Both end when the object goes.
 final class PassThrough {

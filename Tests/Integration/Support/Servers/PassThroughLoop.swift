@@ -1,6 +1,7 @@
 // The thread of a pass-through: its sockets, and what is done when one of them has something.
 
 import Foundation
+import TestSupport
 
 /// Two sockets, and what is known of them. The server's is -1 until the first packet is there and the door is open.
 private struct Link {

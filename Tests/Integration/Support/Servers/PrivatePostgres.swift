@@ -2,6 +2,7 @@
 
 import Foundation
 import Synchronization
+import TestSupport
 
 /// A server that stops, with all it wrote deleted, when the object goes or the tests end.
 final class PrivatePostgres: @unchecked Sendable {

@@ -1,6 +1,7 @@
 // What else a server does while a test runs: where the processors are busy, a backend takes long to begin what it was
 // sent, and a cancel meets it elsewhere than on an idle machine.
 
+import TestSupport
 import Testing
 
 /// Idle but for the test, or busy.

@@ -54,4 +54,13 @@ final class Terminal {
             shown += buffer[..<count]
         }
     }
+    /// In a psql whose session has this name: a query that takes long is ended by Ctrl-C, and the next one is answered.
+    func interruptQuery(of name: String, on server: PrivatePostgres) throws {
+        type("SELECT pg_sleep(600);\n")
+        try server.waitForActive(name, event: "PgSleep")
+        type("\u{3}")
+        try wait(for: "canceling statement due to user request")
+        type("SELECT 'ali' || 've';\n")
+        try wait(for: "alive")
+    }
 }

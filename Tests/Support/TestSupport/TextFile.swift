@@ -3,7 +3,7 @@
 import Foundation
 
 /// What is in a file behind its first `offset` bytes, as text; nil where there is none.
-func readText(_ path: String, from offset: Int = 0) -> String? {
+package func readText(_ path: String, from offset: Int = 0) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -5,7 +5,7 @@ import Reactor
 import Simulation
 
 /// A server; at which of its addresses a connection arrives makes no difference to it.
-final class FakeServer {
+final class FakePostgres {
     private unowned let world: World
     private let chance: Chance
     /// One in so many connections of a kind goes wrong; never, where all goes smoothly.

@@ -86,29 +86,9 @@ package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far
 /// A socket bound to a port of 127.0.0.1 that the system chose.
 private func bindLoopback() throws -> Int32 {
     let descriptor = socket(AF_INET, streamType, 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let result = withUnsafePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
-    }
+    let result = withLoopback(0) { bind(descriptor, $0, $1) }
     guard result == 0 else { throw SystemError(errno) }
     return descriptor
-}
-
-/// A port of 127.0.0.1 that was free a moment ago.
-package func freePort() throws -> UInt16 {
-    let descriptor = try bindLoopback()
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let result = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
-    }
-    guard result == 0 else { throw SystemError(errno) }
-    return UInt16(bigEndian: address.sin_port)
 }
 
 /// Lends the path of an empty directory and removes it with the files in it.

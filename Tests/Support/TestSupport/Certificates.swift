@@ -1,0 +1,96 @@
+// Certificates for servers and clients, made by the openssl command: one as it should be, and one for each way not to
+// be. What shows them is up to the tests.
+
+import Foundation
+
+/// An authority that is believed, one that is not, and what they certify. The keys are readable by us alone.
+package struct Certificates: Sendable {
+    /// A server's certificate by what is to be said about it.
+    package enum Server: String, CaseIterable, Sendable {
+        /// For `localhost`, names below `example.org` and 127.0.0.1.
+        case right
+        case expired
+        case wrongName = "wrong name"
+        case unknownAuthority = "unknown authority"
+        case revoked
+
+        /// Of the file: in the tests' folder, and in the data folder of a server that shows them.
+        package var fileName: String { rawValue.replacing(" ", with: "-") + ".crt" }
+    }
+
+    private let folder: String
+
+    /// Of each `.crt` here but the garbage the `.key` has the same name.
+    private static let recipe = """
+        exec 2>log
+        PATH=/usr/bin:$PATH # another openssl on it may lack what Debian's brings along
+        new_key() { openssl ecparam -genkey -noout -name prime256v1 -out $1.key; }
+        # certify NAME SUBJECT AUTHORITY SERIAL DAYS [OPTION...]
+        certify() {
+            openssl req -new -key $1.key -subj /CN=$2 "${@:6}" -out $1.csr
+            openssl x509 -req -in $1.csr -CA $3.crt -CAkey $3.key -set_serial $4 -days $5 \\
+                -copy_extensions copy -out $1.crt
+        }
+        for name in authority stranger; do
+            new_key $name
+            openssl req -x509 -key $name.key -subj "/CN=$name of the tests" -days 30 -out $name.crt
+        done
+        new_key right
+        for name in expired wrong-name unknown-authority revoked; do cp right.key $name.key; done
+        names=(-addext "subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1")
+        certify right server authority 1 30 "${names[@]}"
+        certify expired server authority 1 -1 "${names[@]}"
+        certify wrong-name server authority 1 30 -addext subjectAltName=DNS:elsewhere.test
+        certify unknown-authority server stranger 1 30 "${names[@]}"
+        certify revoked server authority 11 30 "${names[@]}"
+        new_key client
+        certify client postgres authority 2 30
+
+        # As `openssl ca` would, with the one line of its database that matters written by hand: serial number 0B.
+        printf 'R\\t491231235959Z\\t200101000000Z\\t0B\\tunknown\\t/CN=server\\n' >database
+        printf '[ca]\\ndefault_ca = a\\n[a]\\ndatabase = database\\ndefault_md = sha256\\n' >ca.conf
+        openssl ca -gencrl -config ca.conf -keyfile authority.key -cert authority.crt -crldays 30 -out authority.crl
+
+        openssl ec -in right.key -aes128 -passout pass:xyzzy -out locked.key
+        openssl pkcs8 -topk8 -in right.key -passout pass:xyzzy -out locked8.key
+        printf 'This is no key: xyzzy.\\n' >garbage.key
+        cp garbage.key garbage.crt
+        : >empty.crt
+        chmod 600 *.key
+        """
+
+    /// Makes them all in `folder`, which is there and stays the caller's.
+    package init(in folder: String) throws {
+        self.folder = folder
+        let shell = Process()
+        shell.executableURL = URL(filePath: "/bin/bash")
+        shell.arguments = ["-ec", Self.recipe]
+        shell.currentDirectoryURL = URL(filePath: folder)
+        try shell.run()
+        shell.waitUntilExit()
+        guard shell.terminationStatus == 0 else {
+            throw Failure(description: "openssl failed: \(readText(path("log")) ?? "")")
+        }
+    }
+
+    package func path(_ name: String) -> String { "\(folder)/\(name)" }
+
+    package subscript(_ server: Server) -> String { path(server.fileName) }
+
+    /// The authority that is believed.
+    package var authority: String { path("authority.crt") }
+    /// What it has revoked.
+    package var revocationList: String { path("authority.crl") }
+    /// Of all servers' certificates.
+    package var serverKey: String { path("right.key") }
+    /// For the user `postgres`, from the authority that is believed.
+    package var client: String { path("client.crt") }
+    package var clientKey: String { path("client.key") }
+}
+
+/// What a helper could not do for a test.
+package struct Failure: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(description: String) { self.description = description }
+}
