@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct CancelProtectionTests {
+    @Suite struct `A cancel` {
         private let postgres = PrivatePostgres.encrypting
         private let between: PassThrough
 
@@ -40,7 +40,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: ["prefer", "require", "verify-ca", "verify-full"])
-        func `over TLS the query of a client that left is cancelled, and so is the cancel`(_ mode: String) throws {
+        func `goes over TLS where its session does`(_ mode: String) throws {
             let pgleash = try startPgleash(mode)
             let logged = postgres.cancelsLogged
             let client = try connectBusy(pgleash, "protected")
@@ -61,7 +61,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: ["prefer", "require", "verify-full"])
-        func `when the server encrypts no more, no cancel is sent, and that is counted`(_ mode: String) throws {
+        func `is not sent when the server encrypts no more, and that is counted`(_ mode: String) throws {
             let pgleash = try startPgleash(mode, more: ["cancel": ["timeout = 1s"]])
             let logged = postgres.cancelsLogged
             let client = try connectBusy(pgleash, "unprotected")
@@ -84,7 +84,7 @@ extension IntegrationTests {
 
         // Where a name may stand for several servers, the way of each key is known for that reason, too.
         @Test(arguments: [("prefer", "127.0.0.1"), ("prefer", "localhost"), ("require", "127.0.0.1")])
-        func `a client's own cancel is as protected as its session`(mode: String, host: String) throws {
+        func `that a client sends is as protected as its session`(mode: String, host: String) throws {
             let pgleash = try startPgleash(mode, host: host)
             let client = try LibpqClient(port: pgleash.port, name: "cancelling")
             try client.expectCancel(in: postgres, name: "cancelling")
@@ -104,7 +104,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a plain session's cancels are plain, pgleash's and the client's`() throws {
+        @Test func `of a plain session is plain, pgleash's and the client's`() throws {
             between.refuseEncryption()
             let pgleash = try startPgleash("prefer")
             let client = try connectBusy(pgleash, "open")
@@ -124,7 +124,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `psql's Ctrl-C works over TLS to the server`() throws {
+        @Test func `by psql's Ctrl-C works over TLS to the server`() throws {
             let pgleash = try startPgleash("verify-full")
             let terminal = try Terminal()
             let target = "host=127.0.0.1 port=\(pgleash.port) user=postgres dbname=postgres application_name=typed"

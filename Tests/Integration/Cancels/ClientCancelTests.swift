@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ClientCancelTests {
+    @Suite struct `A client's own cancel` {
         private let postgres = PrivatePostgres.shared
 
         private func expectOneRelayed(_ pgleash: PgleashProcess) throws {
@@ -16,7 +16,7 @@ extension IntegrationTests {
             #expect(report.sum("drops_total") == 0)
         }
 
-        @Test func `libpq's PQcancel ends the query, and the session lives on`() throws {
+        @Test func `by libpq's PQcancel ends the query, and the session lives on`() throws {
             let pgleash = try PgleashProcess()
             let client = try LibpqClient(port: pgleash.port, name: "cancelling")
             try client.expectCancel(in: postgres, name: "cancelling")
@@ -24,7 +24,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `of several servers a cancel goes to the one that has the session`() throws {
+        @Test func `goes to the one of several servers that has the session`() throws {
             // The first host gets its server only after the session has gone to the second.
             let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")
             let client = try pgleash.connectBusy(name: "elsewhere")
@@ -38,8 +38,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a cancel is delivered when its client doesn't wait, and one with a wrong key does nothing`() throws
-        {
+        @Test func `is delivered when its client doesn't wait, and does nothing with a wrong key`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connectBusy(name: "cancelled")
             let wrong = try RawClient(port: pgleash.port)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct CommitTests {
+    @Suite struct `A COMMIT` {
         private let postgres: PrivatePostgres
 
         /// A transaction that has inserted into `late` takes half a second to commit.
@@ -56,7 +56,7 @@ extension IntegrationTests {
             ),
         ]
 
-        @Test func `a COMMIT is not cancelled, however it was sent`() throws {
+        @Test func `is not cancelled, however it was sent`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             for form in Self.forms {
                 let client = try pgleash.connect(name: form.name)

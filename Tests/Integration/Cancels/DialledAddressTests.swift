@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DialledAddressTests {
-        @Test func `not to the path that the server bound, where a stranger may listen`() throws {
+    @Suite struct `A cancel goes to the address that was dialled` {
+        @Test func `and not to the path that the server bound, where a stranger may listen`() throws {
             let postgres = try PrivatePostgres()
             let socket = "/.s.PGSQL.\(postgres.port)"
             let bound = postgres.socketFolder + socket
@@ -37,7 +37,7 @@ extension IntegrationTests {
         }
 
         @Test(.enabled(if: NetworkNamespace.isWanted, "this machine makes no namespaces"))
-        func `a client's own cancel needs no name`() throws {
+        func `also where it is a client's own, which needs no name`() throws {
             let postgres = PrivatePostgres.shared
             let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.1 db.pgleash.invalid\n")
             let mount = "mount --bind \(hosts) /etc/hosts && exec \"$@\""

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ExclusionTests {
+    @Suite struct `Where sessions are excluded or have a grace` {
         private let postgres = PrivatePostgres.shared
         private static let name = "left out"
 
@@ -116,7 +116,7 @@ extension IntegrationTests {
             withExtendedLifetime(here) {}
         }
 
-        @Test func `in the grace a query may end by itself, and behind it is cancelled`() throws {
+        @Test func `a query may end by itself in its grace, and is cancelled after it`() throws {
             let pgleash = try PgleashProcess(configuration: ["cancel": ["grace = 400ms"]])
             let brief = try pgleash.connectBusy(name: "brief", bytes: Frontend.query("SELECT pg_sleep(0.3)"))
             let long = try pgleash.connectBusy(name: "long")

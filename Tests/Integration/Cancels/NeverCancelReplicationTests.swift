@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct NeverCancelReplicationTests {
+    @Suite struct `Replication connections` {
         private let postgres = PrivatePostgres.countingCancels
 
         /// What a replication connection does when it ends, and the last message of the server's before that.
@@ -16,7 +16,7 @@ extension IntegrationTests {
             var until = BackendKind.readyForQuery
         }
 
-        @Test func `replication connections that end, idle or streaming, cause no cancel`() throws {
+        @Test func `that end, idle or streaming, cause no cancel`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try postgres.query("SELECT pg_create_logical_replication_slot('never', 'test_decoding')")
             let position = try postgres.value("SELECT pg_current_wal_lsn()")
@@ -65,7 +65,7 @@ extension IntegrationTests {
             try wait(for: "the end of the walsender") { try postgres.backends("standby") == 0 }
         }
 
-        @Test func `a base backup and a WAL stream that are killed cause no cancel`() throws {
+        @Test func `of a base backup and a WAL stream cause no cancel when they are killed`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             let target = ["--host=127.0.0.1", "--port=\(pgleash.port)", "--username=postgres"]
             let folders = (1...2).map { RunFolder.shared.newFolder("killed-\($0)") }

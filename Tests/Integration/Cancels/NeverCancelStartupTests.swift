@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct NeverCancelStartupTests {
+    @Suite struct `Clients that vanish on their way in` {
         private let postgres = PrivatePostgres.countingCancels
 
         /// How far a client comes before it vanishes.
@@ -86,7 +86,7 @@ extension IntegrationTests {
             ]
         }
 
-        @Test func `clients that vanish on their way in cause no cancel`() throws {
+        @Test func `cause no cancel`() throws {
             for user in ["asked", "scrambled"] {
                 try postgres.query("CREATE ROLE \(user) LOGIN PASSWORD 'right'")
             }

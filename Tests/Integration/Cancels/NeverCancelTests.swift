@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct NeverCancelTests {
+    @Suite struct `No cancel is caused by` {
         private let postgres = PrivatePostgres.countingCancels
 
         /// What a session may have done before it ended idle.
@@ -35,7 +35,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test func `ten thousand sessions that end idle cause no cancel`() throws {
+        @Test func `ten thousand sessions that end idle`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             let count = Programs.areSanitized ? 1_000 : 10_000
             try postgres.expectNoCancel(through: pgleash) {
@@ -50,7 +50,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a thousand sessions that end idle in a transaction cause no cancel`() throws {
+        @Test func `a thousand sessions that end idle in a transaction`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try postgres.query("CREATE TABLE unfinished (n int)")
             let begin = Frontend.query("BEGIN; INSERT INTO unfinished VALUES (1)")
@@ -64,7 +64,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `errors in batches and copies, idle again, cause no cancel`() throws {
+        @Test func `sessions that are idle again after errors in batches and copies`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try postgres.query("CREATE TABLE copied (n int)")
             let copy = Frontend.query("COPY copied FROM STDIN")
@@ -94,7 +94,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `clients that listen, are notified and end cause no cancel`() throws {
+        @Test func `clients that listen, are notified and end`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try postgres.expectNoCancel(through: pgleash) {
                 let listeners = try (0..<40).map { _ in try pgleash.connect(name: "listener") }
@@ -129,7 +129,7 @@ extension IntegrationTests {
             (Frontend.query("SELECT repeat('x', 1000), generate_series(1, 30000)"), 1, 30_000),
         ]
 
-        @Test func `a client that sends Terminate behind its query and stays gets the whole answer`() throws {
+        @Test func `a client that sends Terminate after its query, and stays for the whole answer`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try postgres.expectNoCancel(through: pgleash) {
                 for (bytes, readies, rows) in Self.lastWords {

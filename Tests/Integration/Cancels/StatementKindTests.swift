@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct StatementKindTests {
+    @Suite struct `By the kind of a statement` {
         private let postgres = PrivatePostgres.shared
 
         private static let controls = [
@@ -16,7 +16,7 @@ extension IntegrationTests {
             "RESET work_mem", "DISCARD ALL", "LISTEN news", "UNLISTEN *", "DEALLOCATE ALL",
         ]
 
-        @Test func `a client that sends only a statement of control and goes causes no cancel`() throws {
+        @Test func `a client that goes causes no cancel where it is one of control`() throws {
             let pgleash = try PgleashProcess()
             let (port, name) = (pgleash.port, "in control")
             let count = DropCount.of(17 * 60, share: 0.25)
@@ -52,7 +52,7 @@ extension IntegrationTests {
                 ("comment", Frontend.query("-- COMMIT\n\(sleep)")),
                 ("replaced", replaced),
             ])
-        func `what only looks like a statement of control is cancelled at once`(name: String, bytes: [UInt8]) throws {
+        func `a query that only looks like one of control is cancelled at once`(name: String, bytes: [UInt8]) throws {
             let pgleash = try PgleashProcess()
             var times: [Duration] = []
             for _ in 1...5 {

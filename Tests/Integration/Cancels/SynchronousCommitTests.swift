@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct SynchronousCommitTests {
+    @Suite struct `A commit that waits for a standby` {
         /// Its commits wait for a standby that never comes, but for those of its observer.
         private let postgres: PrivatePostgres
         private static let waiting = "wait_event = 'SyncRep'"
@@ -35,7 +35,7 @@ extension IntegrationTests {
             case whileWaiting = "while it waits"
         }
 
-        @Test func `what a client has committed before it went stays invisible until its standby has it`() throws {
+        @Test func `stays invisible until its standby has it, also when its client went`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             let direct = try commitAll(port: postgres.port, way: "direct")
             let leashed = try commitAll(port: pgleash.port, way: "pgleash")
@@ -98,7 +98,7 @@ extension IntegrationTests {
         }
 
         // What commits by itself can't be told from what still runs: its wait is ended, and the log says so.
-        @Test func `an INSERT that commits by itself has its wait cut short, and the log tells`() throws {
+        @Test func `has its wait cut short where an INSERT commits by itself, and the log tells`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             let insert = Commit.insert
             let requests = [

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct CommandLineTests {
+    @Suite struct `On the command line` {
         private func pgleash(_ arguments: String...) throws -> (exit: Exit, output: String, error: String) {
             try ChildProcess.run(Programs.pgleash, arguments)
         }

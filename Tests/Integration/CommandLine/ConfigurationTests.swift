@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ConfigurationTests {
+    @Suite struct `When the configuration can't be used` {
         /// A mistake, and what must be said about it behind `pgleash: FILE`.
         struct Mistake: CustomTestStringConvertible, Sendable {
             let testDescription: String

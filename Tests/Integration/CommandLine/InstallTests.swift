@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct InstallTests {
+    @Suite struct `make install` {
         /// The folder that stands for the root of the file system.
         private let root = RunFolder.shared.newFolder("root")
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ReportTests {
+    @Suite struct `When pgleash reports` {
         private let postgres = PrivatePostgres.shared
 
         @Test func `the numbers add up, and promtool has nothing to say against them`() throws {

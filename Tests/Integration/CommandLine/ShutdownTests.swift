@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ShutdownTests {
+    @Suite struct `When pgleash is told to end` {
         private let postgres = PrivatePostgres.shared
 
         @Test(arguments: [SIGTERM, SIGINT])
@@ -70,7 +70,7 @@ extension IntegrationTests {
             withExtendedLifetime(idle) {}
         }
 
-        @Test func `SIGPIPE and SIGHUP don't end it`() throws {
+        @Test func `SIGPIPE and SIGHUP alone don't end it`() throws {
             let pgleash = try PgleashProcess()
             pgleash.process.send(SIGPIPE)
             pgleash.process.send(SIGHUP)

@@ -6,7 +6,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite(.disabled(if: Programs.areSanitized, "the release build is what counts"))
-    struct CostTests {
+    struct `Counted in the release build` {
         private static let transactions = [Workload.simpleTransaction, .preparedTransaction]
 
         /// What a transaction does, it does once at least; what is rarer is the timers', which go off once a second.

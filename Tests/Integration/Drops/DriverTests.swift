@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DriverTests {
+    @Suite struct `With a driver that cancels by itself` {
         /// A small program: it cancels queries of its own, prints what came of it, and runs one until it is killed.
         enum Program: String, CaseIterable, CustomTestStringConvertible {
             case asyncpg, jdbc

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DropTests {
+    @Suite struct `A client that leaves` {
         private let postgres = PrivatePostgres.shared
 
         @Test(arguments: Departure.ofSocket)
-        func `a client that leaves in a query has it cancelled, and the log and the report say so`(
+        func `in a query has it cancelled, and the log and the report say so`(
             _ drop: Departure
         ) throws {
             let pgleash = try PgleashProcess()
@@ -43,7 +43,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `an idle client that leaves takes its backend along, and no cancel is sent`() throws {
+        @Test func `while it is idle takes its backend along, and no cancel is sent`() throws {
             // Its log shows each connection, a cancel's too.
             let postgres = try PrivatePostgres("log_connections=on")
             let pgleash = try PgleashProcess(server: postgres.address)
@@ -85,7 +85,7 @@ extension IntegrationTests {
             postgres.log.components(separatedBy: "connection received").count - 1
         }
 
-        @Test func `a Terminate alone waits for what is owed`() throws {
+        @Test func `with a Terminate alone waits for what is owed`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connectBusy(name: "patient", bytes: Frontend.query("SELECT pg_sleep(0.3), 'done'"))
             try client.send(Frontend.terminate)

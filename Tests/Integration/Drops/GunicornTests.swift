@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct GunicornTests {
+    @Suite struct `Under gunicorn` {
         /// What the application connects with. On gunicorn's SIGABRT psycopg 3 leaves the query and closes its
         /// connection; psycopg2 waits within libpq, so that its worker ends with the SIGKILL that follows.
         enum Driver: String, CaseIterable, CustomTestStringConvertible {

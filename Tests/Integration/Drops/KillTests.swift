@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct KillTests {
+    @Suite struct `A psql` {
         /// What a psql may be doing when it is killed.
         enum Work: String, CaseIterable, CustomTestStringConvertible {
             case sleeping, computing, waitingForLock
@@ -53,7 +53,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: Work.allCases, [SIGKILL, SIGTERM, SIGHUP, SIGQUIT])
-        func `a psql that is killed behind pgleash leaves nothing running`(_ work: Work, _ signal: Int32) throws {
+        func `that is killed behind pgleash leaves nothing running`(_ work: Work, _ signal: Int32) throws {
             let pgleash = try PgleashProcess()
             var times: [Duration] = []
             for round in 1...5 {
@@ -73,7 +73,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: Work.allCases)
-        func `a psql that is interrupted cancels by itself, and leaves nothing running`(_ work: Work) throws {
+        func `that is interrupted cancels by itself, and leaves nothing running`(_ work: Work) throws {
             let pgleash = try PgleashProcess()
             let psql = try startPsql(work, port: pgleash.port, name: "interrupted-\(work)")
             psql.send(SIGINT)
@@ -87,7 +87,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `Ctrl-C at psql's terminal ends the query, and closing the terminal the next one`() throws {
+        @Test func `has its query ended by Ctrl-C at its terminal, and the next one when that is closed`() throws {
             let pgleash = try PgleashProcess()
             let terminal = try Terminal()
             let psql = try ChildProcess(
@@ -110,7 +110,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `without pgleash the queries of a killed psql go on`() throws {
+        @Test func `that is killed without pgleash leaves its queries running`() throws {
             let names = Work.allCases.map { "killed-directly-\($0)" }
             for (work, name) in zip(Work.allCases, names) {
                 let psql = try startPsql(work, port: postgres.port, name: name)

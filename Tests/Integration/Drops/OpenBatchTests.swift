@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct OpenBatchTests {
+    @Suite struct `Of a batch whose Sync never came` {
         /// What the server is at when the client goes.
         private enum Moment: CaseIterable {
             case waits, runsTheNext, hasJustGotIt
@@ -16,7 +16,7 @@ extension IntegrationTests {
         private static let threads = 4
 
         @Test(arguments: [Place.Kind.direct, .sessionPool, .transactionPool], [false, true])
-        func `nothing is committed of a batch whose Sync never came, also where the first cancel is lost`(
+        func `nothing is committed, also where the first cancel is lost`(
             _ kind: Place.Kind, _ losesFirstCancels: Bool
         ) throws {
             let postgres = PrivatePostgres.shared

@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct OrphanTests {
+    @Suite struct `An orphan` {
         private let postgres = PrivatePostgres.shared
 
-        @Test func `a query sent ahead, with the start-up packet, is cancelled too`() throws {
+        @Test func `whose query was sent ahead, with the startup packet, is cancelled too`() throws {
             let pgleash = try PgleashProcess()
             var times: [Duration] = []
             for round in 0..<20 {
@@ -27,7 +27,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `an end is seen behind more requests than the record has room for`() throws {
+        @Test func `is seen behind more requests than the record has room for`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connectBusy(name: "pipeline")
             let requests = (0..<100_000).flatMap { _ in Frontend.query("SELECT 1") }
@@ -39,7 +39,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a hundred clients that die at once leave nothing, and others are served meanwhile`() throws {
+        @Test func `is left by none of a hundred clients that die at once, and others are served meanwhile`() throws {
             let pgleash = try PgleashProcess()
             let strayBefore = postgres.strayCancels
             let bystander = try LibpqClient(port: pgleash.port, name: "bystander")
@@ -63,7 +63,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `an orphan that no cancel ends is given up in time, with a warning`() throws {
+        @Test func `that no cancel ends is given up in time, with a warning`() throws {
             let pgleash = try PgleashProcess(configuration: ["cancel": ["timeout = 1s"]])
             let client = try pgleash.connectBusy(name: "stubborn")
             try whileStopped(client) {

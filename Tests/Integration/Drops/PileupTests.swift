@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct PileupTests {
+    @Suite struct `Backends of clients that left` {
         private static let workers = 2
 
-        @Test func `without pgleash backends pile up, and with it there are never more than workers`() throws {
+        @Test func `pile up without pgleash, and with it there are never more than workers`() throws {
             let folder = RunFolder.shared.newFolder("pileup")
             let run = try ChildProcess.run(
                 Programs.root + "/scripts/pileup",

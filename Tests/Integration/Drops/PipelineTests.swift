@@ -6,7 +6,7 @@ import PostgresProtocol
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct PipelineTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `In a pipeline` {
         private let postgres = PrivatePostgres.shared
         private static let name = "pipeline"
         /// How long the slow statement takes, in milliseconds: nothing, little, and more than it is left alone for.
@@ -39,7 +39,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: ServerLoad.allCases)
-        func `no transaction in a pipeline is committed in half`(_ load: ServerLoad) throws {
+        func `no transaction is committed in half`(_ load: ServerLoad) throws {
             try createTables()
             let pgleash = try PgleashProcess()
             let count = DropCount.of(load == .idle ? 300 : 60, share: 0.25)
@@ -68,7 +68,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: ServerLoad.allCases)
-        func `no statement of a pipeline runs outside of the transaction it was sent in`(_ load: ServerLoad) throws {
+        func `no statement runs outside of the transaction it was sent in`(_ load: ServerLoad) throws {
             try createTables()
             let pgleash = try PgleashProcess()
             let count = DropCount.of(load == .idle ? 40 : 30, share: 0.01)
@@ -92,7 +92,7 @@ extension IntegrationTests {
         // On the wire a slow statement that was cancelled is an error like any other, and in a pipeline of independent
         // statements the server goes on behind it. So what is left is measured, and nothing expected but an end.
         @Test(arguments: ServerLoad.allCases)
-        func `a pipeline of two statements for themselves ends, and what is left of it is counted`(
+        func `two statements for themselves end, and what is left of them is counted`(
             _ load: ServerLoad
         ) throws {
             try createTables()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct PrefixTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `Of what a client sent before it went` {
         private let postgres = PrivatePostgres.shared
         private static let name = "prefix"
         /// Within this time the server begins what a client of this machine has sent.
@@ -52,7 +52,7 @@ extension IntegrationTests {
             )
         }
 
-        @Test func `that holds where the last user has left much to discard`() throws {
+        @Test func `no such row is there where that user has left much to discard`() throws {
             try createKept()
             // Tens of milliseconds are met by the first cancel.
             let createTables = """

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ToolKillTests {
+    @Suite struct `Killed at its work` {
         private let postgres = PrivatePostgres.shared
 
         private func start(_ tool: String, _ arguments: [String], port: UInt16, name: String) throws -> ChildProcess {
@@ -27,7 +27,7 @@ extension IntegrationTests {
             #expect(run.exit == .code(0), "\(run.error)")
         }
 
-        @Test func `a pgbench of short transactions that is killed leaves nothing, and each orphan is accounted for`()
+        @Test func `a pgbench of short transactions leaves nothing, and each orphan is accounted for`()
             throws
         {
             try preparePgbench()
@@ -53,7 +53,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a pgbench of long queries that is killed leaves none, and without pgleash all`() throws {
+        @Test func `a pgbench of long queries leaves none, and without pgleash all`() throws {
             try preparePgbench()
             let pgleash = try PgleashProcess()
             let script = try RunFolder.shared.newFile("long.sql", Self.longQuery)
@@ -114,7 +114,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: Moment.allCases, [SIGKILL, SIGTERM])
-        func `a pg_dump that is killed leaves nothing running`(_ moment: Moment, _ signal: Int32) throws {
+        func `a pg_dump leaves nothing running`(_ moment: Moment, _ signal: Int32) throws {
             try prepareDump()
             let pgleash = try PgleashProcess()
             let holder = try LibpqClient(port: postgres.port, name: "holder")
@@ -134,7 +134,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `without pgleash a killed pg_dump waits on for its lock`() throws {
+        @Test func `a pg_dump without pgleash waits on for its lock`() throws {
             try prepareDump()
             let holder = try LibpqClient(port: postgres.port, name: "holder")
             try holder.query("BEGIN; LOCK TABLE dumped")

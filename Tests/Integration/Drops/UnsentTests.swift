@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct UnsentTests {
+    @Suite struct `A client with more unsent than may be read ahead` {
         enum Way: String, CaseIterable, CustomTestStringConvertible {
             case ipv4 = "127.0.0.1"
             case encrypted = "127.0.0.1 with TLS"
@@ -75,16 +75,16 @@ extension IntegrationTests {
         }
 
         @Test(arguments: [Way.ipv4, .encrypted, .ipv6, .mapped, .unix])
-        func `a client that is killed with more unsent than may be read ahead leaves no orphan`(_ way: Way) throws {
+        func `leaves no orphan when it is killed`(_ way: Way) throws {
             try check(way, host: way == .encrypted ? "127.0.0.1" : way.rawValue)
         }
 
-        @Test func `nor does it where nothing is read ahead`() throws {
+        @Test func `leaves none where nothing is read ahead`() throws {
             try check(.ipv4, host: "127.0.0.1", ["read_ahead = 0"])
         }
 
         @Test(.enabled(if: NetworkNamespace.isWanted, "a network namespace can't be made here; root can"))
-        func `nor over an address of the machine that is not a loopback address`() throws {
+        func `leaves none over an address of the machine that is not a loopback address`() throws {
             let namespace = try NetworkNamespace()
             try check(.machine, host: namespace.hostAddress)
         }
@@ -95,7 +95,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: [false, true])
-        func `a client that waits in a send for long is left alone, and all of its bytes arrive`(
+        func `is left alone while it waits in a send for long, and all of its bytes arrive`(
             isEncrypted: Bool
         ) throws {
             let server = try FakeServer(receiveBuffer: 4096)

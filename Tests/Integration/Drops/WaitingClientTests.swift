@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct WaitingClientTests {
+    @Suite struct `A server that waits for a client that is gone` {
         /// What the server waits for, and holds a lock meanwhile.
         enum Work: String, CaseIterable, CustomTestStringConvertible {
             case copy = "COPY in between messages"
@@ -56,7 +56,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: Work.allCases)
-        func `its lock goes as soon as without pgleash, whatever the grace`(_ work: Work) throws {
+        func `gives up its lock as soon as without pgleash, whatever the grace`(_ work: Work) throws {
             let grace = "grace = \(Self.grace.components.seconds)s"
             let pgleash = try PgleashProcess(configuration: ["cancel": [grace]])
             var (direct, through): ([Duration], [Duration]) = ([], [])

@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct ChurnTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `A thousand clients` {
         private let postgres = PrivatePostgres.shared
 
-        @Test func `a thousand clients leave no descriptor, no backend and no memory behind`() throws {
+        @Test func `leave no descriptor, no backend and no memory behind`() throws {
             let pgleash = try PgleashProcess()
             try churn(pgleash, rounds: 300)
             try pgleash.waitForProbe()

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct LimitTests {
+    @Suite struct `When something is missing or used up` {
         private let postgres = PrivatePostgres.shared
 
         @Test func `while the server is down clients are told so, and served as soon as it is back`() throws {

@@ -6,14 +6,14 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct LoopTests {
+    @Suite struct `A server that is pgleash itself` {
         private static let complaint = "[server] host and port are those pgleash itself listens on"
 
         @Test(arguments: [
             ("*", "127.0.0.1"), ("127.0.0.1", "localhost"), ("localhost", "127.0.0.1"), ("0.0.0.0", "127.0.0.7"),
             ("127.0.0.1", "0.0.0.0"), ("/tmp", "/tmp/"),
         ])
-        func `it is a bad configuration, however it is spelt`(listen: String, server: String) throws {
+        func `is a bad configuration, however it is spelt`(listen: String, server: String) throws {
             let port = try freePort()
             let text = "[listen]\nhost = \(listen)\nport = \(port)\n[server]\nhost = \(server)\nport = \(port)\n"
             let file = try RunFolder.shared.newFile("loop.conf", text)
@@ -25,7 +25,7 @@ extension IntegrationTests {
         }
 
         @Test(.enabled(if: NetworkNamespace.isWanted, "network namespaces need root"))
-        func `it is one by an address of this machine's interfaces`() throws {
+        func `is one by an address of this machine's interfaces`() throws {
             let namespace = try NetworkNamespace()
             let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
             let port = try freePort()
@@ -51,7 +51,7 @@ extension IntegrationTests {
         }()
 
         @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))
-        func `by a name it ends pgleash as soon as the name is resolved`() throws {
+        func `by a name ends pgleash as soon as the name is resolved`() throws {
             let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.3 db.test\n")
             let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
             let port = try freePort()
@@ -64,7 +64,7 @@ extension IntegrationTests {
         }
 
         @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))
-        func `by a name that changes it is told to each client, and nothing chains`() throws {
+        func `by a name that changes is told to each client, and nothing chains`() throws {
             let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.3 db.test\n")
             let pgleash = try PgleashProcess(
                 server: nil, configuration: ["server": ["host = db.test", "port = PORT"]],

@@ -6,8 +6,8 @@ import Testing
 
 extension IntegrationTests {
     @Suite(.enabled(if: MatrixTable.file != nil, "make matrix runs it"), .tags(.toleratesStrayCancels))
-    struct MatrixTableTests {
-        @Test func `the matrix is measured on all routes and written down`() throws {
+    struct `The matrix` {
+        @Test func `is measured on all routes and written down`() throws {
             let namespace = try NetworkNamespace.isWanted ? NetworkNamespace() : nil
             if namespace == nil { print("no dead hosts: a network namespace can't be made here; root can") }
             var table = MatrixTable(server: .shared)

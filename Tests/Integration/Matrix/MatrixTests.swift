@@ -4,9 +4,9 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct MatrixTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `Nothing is left of` {
         @Test(arguments: Route.Kind.allCases.filter(\.isLeashed), Activity.all)
-        func `nothing is left of an activity, however its client goes`(
+        func `an activity, however its client goes`(
             _ kind: Route.Kind, _ activity: Activity
         ) throws {
             let route = try Route(kind)
@@ -37,7 +37,7 @@ extension IntegrationTests {
             .enabled(if: NetworkNamespace.isWanted, "a network namespace can't be made here; root can"),
             arguments: Route.Kind.allCases.filter(\.isLeashed)
         )
-        func `nothing is left of any activity when its client's host dies`(_ kind: Route.Kind) throws {
+        func `any activity when its client's host dies`(_ kind: Route.Kind) throws {
             let route = try Route(kind, namespace: NetworkNamespace())
             let rounds = kind.isEncrypted ? 1 : 5
             let run = MatrixRun(route, limit: Bound.deadHost.worst + .seconds(2))

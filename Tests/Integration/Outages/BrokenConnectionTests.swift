@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct BrokenConnectionTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `When the connection to the server breaks` {
         private let postgres = PrivatePostgres.shared
 
         @Test func `what runs for a client that is still there is cancelled, and the client told`() throws {

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DeadServerTests {
+    @Suite struct `When the server can't be reached` {
         private let postgres = PrivatePostgres.shared
 
         private func isReady(_ port: UInt16) throws -> (exit: Exit, output: String, error: String) {
@@ -41,7 +41,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `and the same where the server's TLS is not what it has to be`() throws {
+        @Test func `a client goes on to the next one also where the server's TLS is not what it has to be`() throws {
             let pgleash = try PgleashProcess(configuration: ["server": ["sslmode = require"]])
             #expect(try isReady(pgleash.port).exit == .code(1))
             #expect(try serverReached([pgleash.port, postgres.port]).output == "\(postgres.port)\n")

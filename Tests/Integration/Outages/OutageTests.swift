@@ -9,7 +9,7 @@ extension IntegrationTests {
         .tags(.toleratesStrayCancels),
         .enabled(if: NetworkNamespace.isWanted, "a network namespace can't be made here; root can")
     )
-    struct OutageTests {
+    struct `When the network fails` {
         /// One failure, seconds after the start.
         private struct Outage {
             let rig: OutageRig

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct OwnTroubleTests {
+    @Suite struct `When one place is in trouble` {
         private let postgres = Storm.postgres
 
         @Test func `an orphan at the healthy address is gone at once while a hundred wait for the dead one`() throws {

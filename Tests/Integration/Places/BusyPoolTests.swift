@@ -7,12 +7,12 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct BusyPoolTests {
+    @Suite struct `Clients that go from a busy pool` {
         private static let bystanders = 6
         private static let connections = 4
 
         @Test(arguments: Place.Kind.leashed.filter { $0 == .sessionPool || $0 == .transactionPool })
-        func `clients that go from a busy pool leave nothing, and cost nobody else an answer`(
+        func `leave nothing, and cost nobody else an answer`(
             _ kind: Place.Kind
         ) throws {
             let place = try Place(kind, poolSize: Self.connections)

@@ -5,11 +5,11 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct PlacesPgbenchTests {
+    @Suite struct `Connections that come and go at each place` {
         private static let clients = 8
 
         @Test(arguments: Place.Kind.leashed.filter { $0 != .direct })
-        func `connections that come and go are never cancelled`(_ kind: Place.Kind) throws {
+        func `are never cancelled`(_ kind: Place.Kind) throws {
             let place = try Place(kind, poolSize: 20)
             let strays = place.strayCancels
             let count = DropCount.of(200, share: 0.125) / Self.clients * Self.clients

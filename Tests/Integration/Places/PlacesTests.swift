@@ -6,9 +6,9 @@ import Testing
 
 extension IntegrationTests {
     // HAProxy leads every second cancel to the other server, which knows no such process.
-    @Suite(.tags(.toleratesStrayCancels)) struct PlacesTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `At each place` {
         @Test(arguments: Place.Kind.leashed)
-        func `nothing is left of a client at this place, and nothing is reported that is not so`(
+        func `nothing is left of a client, and nothing is reported that is not so`(
             _ kind: Place.Kind
         ) throws {
             let strays = PrivatePostgres.shared.strayCancels
@@ -23,7 +23,7 @@ extension IntegrationTests {
         }
 
         @Test(.enabled(if: PlaceTable.file != nil, "a table that takes many minutes"))
-        func `what is left at each place, with pgleash and without, is written down`() throws {
+        func `what is left, with pgleash and without, is written down`() throws {
             var table = PlaceTable()
             for kind in Place.Kind.allCases {
                 table.results[kind] = try PlaceResult.measure(kind, count: DropCount.of(2, share: 0.001))

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite(.tags(.toleratesStrayCancels)) struct BadInputTests {
+    @Suite(.tags(.toleratesStrayCancels)) struct `When input makes no sense` {
         private let postgres = PrivatePostgres.shared
 
         /// A first packet, and how it is refused.
@@ -47,7 +47,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: FirstPacket.all)
-        func `a first packet that makes no sense is refused with a reason, and counted`(_ packet: FirstPacket) throws {
+        func `a first packet is refused with a reason, and counted`(_ packet: FirstPacket) throws {
             let pgleash = try PgleashProcess()
             let client = try RawClient(port: pgleash.port)
             try client.send(packet.bytes)

@@ -4,10 +4,10 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DumpTests {
+    @Suite struct `A database of 100 MB with large objects` {
         private let postgres = PrivatePostgres.shared
 
-        @Test func `a database of 100 MB with large objects that is copied through pgleash is the same`() throws {
+        @Test func `is the same when it is copied through pgleash`() throws {
             let pgleash = try PgleashProcess()
             try postgres.query("CREATE DATABASE original")
             try postgres.query("CREATE DATABASE copy")

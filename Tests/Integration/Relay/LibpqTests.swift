@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite final class LibpqTests {
+    @Suite final class `Through pgleash libpq has` {
         private let pgleash: PgleashProcess
         private let client: LibpqClient
 
@@ -80,7 +80,7 @@ extension IntegrationTests {
             return lines
         }
 
-        @Test func `LISTEN and NOTIFY reach an idle session`() throws {
+        @Test func `notifications in an idle session`() throws {
             try client.query("LISTEN news")
             let other = try LibpqClient(port: pgleash.port)
             try other.query("NOTIFY news, 'it works'")
@@ -112,7 +112,7 @@ extension IntegrationTests {
             try client.query("COMMIT")
         }
 
-        @Test func `a pipeline with an error in it goes on behind its Sync`() throws {
+        @Test func `a pipeline that goes on after the Sync of an error in it`() throws {
             #expect(PQenterPipelineMode(client.connection) == 1)
             for sql in ["SELECT 1", "SELECT 1 / 0", "SELECT 2"] { try client.send(sql) }
             #expect(PQpipelineSync(client.connection) == 1)
@@ -134,7 +134,7 @@ extension IntegrationTests {
             #expect(try pgleash.report()["sessions_busy"] == 0)
         }
 
-        @Test func `a session that the server ends tells why`() throws {
+        @Test func `the reason why the server ends a session`() throws {
             let raw = try pgleash.connect(name: "ended")
             try PrivatePostgres.shared.query("SELECT pg_terminate_backend(\(raw.backendPID))")
             #expect(try raw.readMessage().field("C") == "57P01")

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct LongMessageTests {
+    @Suite struct `Longer than any buffer` {
         private static let growth = 20 * 1024  // KiB
 
         /// A client that waits for as long as a busy machine takes to make up 1 GB.

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct `What is owed, against the server's own word` {
+    @Suite struct `The record of what is owed` {
         private static let sequences = Int(ProcessInfo.processInfo.environment["PGLEASH_SEQUENCES"] ?? "") ?? 2000
         /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
         private static let seed: UInt64 = {
@@ -16,7 +16,7 @@ extension IntegrationTests {
             return UInt64(word) ?? UInt64.random(in: 0 ... .max)
         }()
 
-        @Test func `Random conversations: once quiet, busy is what pg_stat_activity says`() throws {
+        @Test func `agrees with pg_stat_activity once random conversations are quiet`() throws {
             print("random conversations: PGLEASH_SEED=\(Self.seed) PGLEASH_SEQUENCES=\(Self.sequences)")
             let postgres = PrivatePostgres.shared
             try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
@@ -57,7 +57,7 @@ extension IntegrationTests {
         ]
 
         @Test(arguments: 1...8)
-        func `A copy broken off by other messages, cut anywhere`(length: Int) throws {
+        func `agrees with the server after a copy broken off by other messages, cut anywhere`(length: Int) throws {
             try expectAgreement(after: Self.brokenCopy[..<length])
         }
 
@@ -74,7 +74,8 @@ extension IntegrationTests {
         ]
 
         @Test(arguments: 1...4)
-        func `A copy that fails before a Sync within it, cut anywhere`(length: Int) throws {
+        func `agrees with the server after a copy that fails before a Sync within it, cut anywhere`(length: Int) throws
+        {
             try expectAgreement(after: Self.syncInFailedCopy[..<length])
         }
     }

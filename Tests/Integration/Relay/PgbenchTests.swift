@@ -4,14 +4,14 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct PgbenchTests {
+    @Suite struct `pgbench with 32 clients` {
         private let postgres = PrivatePostgres.shared
 
         /// Seconds of each run.
         private static let seconds =
             ProcessInfo.processInfo.environment["PGLEASH_PGBENCH_SECONDS"].flatMap { Int($0) } ?? 30
 
-        @Test func `pgbench with 32 clients sees no error, whatever the protocol mode`() throws {
+        @Test func `sees no error, whatever the protocol mode`() throws {
             let pgleash = try PgleashProcess()
             try postgres.query("CREATE DATABASE pgbench")
             let target = ["-h", "127.0.0.1", "-p", "\(pgleash.port)", "-U", "postgres", "pgbench"]

@@ -6,14 +6,14 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ReplicationTests {
+    @Suite struct `When replication goes through pgleash` {
         private let postgres = PrivatePostgres.shared
 
         private func target(_ pgleash: PgleashProcess) -> [String] {
             ["--host=127.0.0.1", "--port=\(pgleash.port)", "--username=postgres"]
         }
 
-        @Test func `a base backup through pgleash is whole`() throws {
+        @Test func `a base backup is whole`() throws {
             let pgleash = try PgleashProcess()
             let folder = RunFolder.shared.newFolder("backup")
             let backup = try ChildProcess.run(
@@ -30,7 +30,7 @@ extension IntegrationTests {
             try FileManager.default.removeItem(atPath: folder)
         }
 
-        @Test func `logical decoding through pgleash tells each change, and its end is no case for a cancel`() throws {
+        @Test func `logical decoding tells each change, and its end is no case for a cancel`() throws {
             let pgleash = try PgleashProcess()
             try postgres.query("CREATE TABLE changes (number int)")
             try postgres.query("SELECT pg_create_logical_replication_slot('through_pgleash', 'test_decoding')")
@@ -53,7 +53,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `pg_receivewal through pgleash writes what the server logs`() throws {
+        @Test func `pg_receivewal writes what the server logs`() throws {
             let pgleash = try PgleashProcess()
             let folder = RunFolder.shared.newFolder("wal")
             let receiver = try ChildProcess(

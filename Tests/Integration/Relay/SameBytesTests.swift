@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct SameBytesTests {
+    @Suite struct `A conversation that is cut anywhere` {
         private let postgres = PrivatePostgres.shared
 
         /// What a client says, and how the server's answers end.
@@ -86,7 +86,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: [everything, refused])
-        func `a conversation gives the same bytes through pgleash, cut anywhere`(_ conversation: Conversation) throws {
+        func `gives the same bytes through pgleash`(_ conversation: Conversation) throws {
             let pgleash = try PgleashProcess()
             let (parts, bytes) = (conversation.parts, conversation.bytes)
             let expected = try answers(port: postgres.port, to: [bytes[...]])

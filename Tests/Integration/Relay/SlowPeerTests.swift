@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct SlowPeerTests {
+    @Suite struct `Slow peers` {
         /// Messages of which no two stretches are alike, 8 MB of them.
         private static let bytes: [UInt8] = (0..<80_000).flatMap { number in
             message("d", int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
@@ -21,7 +21,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: [("0", 2048), ("4MB", 2048 + 2 * 4096)])
-        func `slow peers get every byte, and pgleash keeps no more than it may`(
+        func `get every byte, and pgleash keeps no more than it may`(
             readAhead: String, kibibytes: Int
         ) throws {
             let server = try FakeServer(receiveBuffer: 4096)

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct TransportTests {
+    @Suite struct `pgleash serves` {
         private let postgres = PrivatePostgres.shared
 
         private static let hasIPv6 =
@@ -57,7 +57,7 @@ extension IntegrationTests {
             ("localhost, 127.0.0.1", "127.0.0.1"), ("127.0.0.1, 127.0.0.1", "127.0.0.1"), ("*, 127.0.0.1", "0.0.0.0"),
             ("127.0.0.1, *", "0.0.0.0"), ("*, *", "0.0.0.0"),
         ])
-        func `an address that is given twice is listened on once, with a warning`(hosts: String, kept: String) throws {
+        func `on an address that is given twice once, with a warning`(hosts: String, kept: String) throws {
             let pgleash = try PgleashProcess(
                 server: postgres.address, listen: nil, configuration: ["listen": ["host = \(hosts)", "port = PORT"]]
             )
@@ -68,7 +68,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `an address that another process listens on is not taken for one that is given twice`() throws {
+        @Test func `on no address that another process listens on, as if it were given twice`() throws {
             let other = try FakeServer()
             let setting = "[listen]\nhost = 127.0.0.2, 127.0.0.1\nport = \(other.port)\n"
             let file = try RunFolder.shared.newFile("taken.conf", setting)
@@ -91,7 +91,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `of several servers the first that answers`() throws {
+        @Test func `with the first of several servers that answers`() throws {
             let pgleash = try PgleashProcess(
                 server: nil,
                 configuration: ["server": ["host = /no/such/folder, 127.0.0.9, 127.0.0.1", "port = \(postgres.port)"]]
@@ -101,7 +101,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `encryption is refused once each, in either order, and the session goes on`() throws {
+        @Test func `without encryption, which is refused once each, in either order`() throws {
             let pgleash = try PgleashProcess()
             let (ssl, gss) = (Frontend.sslRequest, Frontend.gssEncryptionRequest)
             for requests in [[ssl], [gss], [ssl, gss], [gss, ssl]] {
@@ -123,7 +123,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a client that prefers encryption gets none, and one that requires it is told so`() throws {
+        @Test func `without encryption a client that prefers it, and tells one that requires it`() throws {
             let pgleash = try PgleashProcess()
             func psql(_ sslMode: String) throws -> (exit: Exit, output: String, error: String) {
                 try ChildProcess.run(
@@ -139,7 +139,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a socket file left behind is replaced, and one in use is not`() throws {
+        @Test func `on a socket file that was left behind, and on none in use`() throws {
             let folder = RunFolder.shared.newFolder("stale")
             let first = try PgleashProcess(server: postgres.address, listen: "\(folder):PORT")
             let path = "\(folder)/.s.PGSQL.\(first.port)"

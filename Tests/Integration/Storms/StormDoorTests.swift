@@ -6,7 +6,7 @@ import PostgresProtocol
 import Testing
 
 extension IntegrationTests {
-    @Suite struct StormDoorTests {
+    @Suite struct `In a storm of drops` {
         private let postgres = Storm.postgres
         private let between: PassThrough
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct StormRestartTests {
+    @Suite struct `A server that ends in the middle of a storm` {
         /// What ends a postmaster.
         enum Ending: CaseIterable, CustomTestStringConvertible {
             case smart, fast, immediate, killed, crashed
@@ -36,7 +36,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: Ending.allCases)
-        func `a server that ends in the middle of a storm leaves pgleash up and its counters even`(
+        func `leaves pgleash up and its counters even`(
             _ ending: Ending
         ) throws {
             let postgres = try Storm.newPostgres(restarts: true)

@@ -5,10 +5,10 @@ import PostgresProtocol
 import Testing
 
 extension IntegrationTests {
-    @Suite struct StormTests {
+    @Suite struct `A storm` {
         private let postgres = Storm.postgres
 
-        @Test func `500 clients killed in one instant are reaped within a second, and a bystander hardly notices`()
+        @Test func `of 500 clients killed in one instant is reaped within a second, and a bystander hardly notices`()
             throws
         {
             var floor = try Storm.floor()
@@ -41,7 +41,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a storm leaves no memory and no descriptor behind`() throws {
+        @Test func `leaves no memory and no descriptor behind`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             try pgleash.waitForProbe()
             let descriptors = pgleash.descriptors
@@ -65,7 +65,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `SIGTERM in the middle of a storm ends pgleash in time, with everything reaped`() throws {
+        @Test func `with a SIGTERM in the middle ends pgleash in time, with everything reaped`() throws {
             // Few enough for the seconds a stop may take, on a machine that has other things to do, too.
             let size = 200
             let pgleash = try PgleashProcess(server: postgres.address)
@@ -89,7 +89,7 @@ extension IntegrationTests {
             #expect(try postgres.timeUntilGone(crowd.name) < .seconds(1))
         }
 
-        @Test func `SIGTERM ends it in time, too, when the server takes no cancels`() throws {
+        @Test func `with a SIGTERM ends pgleash in time, too, when the server takes no cancels`() throws {
             let between = try PassThrough(to: postgres.port)
             let pgleash = try PgleashProcess(server: between.address)
             let crowd = try Crowd(100, port: pgleash.port, on: postgres)

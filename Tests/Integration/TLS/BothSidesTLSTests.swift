@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct BothSidesTLSTests {
+    @Suite struct `With TLS on both sides` {
         private static let files = Certificates.shared
         private static let advice = "set channel_binding=disable in the client"
         private static let users = ["postgres", "asked", "hashed", "scrambled"]
@@ -29,7 +29,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `with another one SCRAM works without channel binding, and the log says so once`() throws {
+        @Test func `SCRAM works with another certificate without channel binding, and the log says so once`() throws {
             let pgleash = try PgleashProcess(listening: "require", certificate: .revoked, server: Self.verified)
             for user in Self.users where user != "scrambled" {
                 #expect(try logIn(pgleash, user, "").query("SELECT 1") == [["1"]])
@@ -44,7 +44,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `a wrong password is not mistaken for that`() throws {
+        @Test func `a wrong password is not mistaken for a failure of channel binding`() throws {
             let pgleash = try PgleashProcess(listening: "require", certificate: .revoked, server: Self.verified)
             let error = #expect(throws: LibpqError.self) {
                 try pgleash.connectEncrypted("user=scrambled password=wrong channel_binding=disable")

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct DirectTLSTests {
+    @Suite struct `With TLS from the first byte on` {
         private let postgres = PrivatePostgres.encrypting
 
         /// What speaks TLS, and before it what sees how it is spoken to.
@@ -63,7 +63,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `the certificate counts there as ever`() throws {
+        @Test func `the certificate counts as ever`() throws {
             let ways: [(Certificates.Server, ServerWay)] = [
                 (.wrongName, .mismatch("localhost")), (.expired, .unverified("certificate has expired")),
             ]

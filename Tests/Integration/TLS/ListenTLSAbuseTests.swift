@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ListenTLSAbuseTests {
+    @Suite struct `When a client abuses TLS` {
         /// Sends an SSLRequest, and takes the answer.
         private func askForTLS(_ pgleash: PgleashProcess) throws -> RawClient {
             let client = try RawClient(port: pgleash.port)
@@ -26,7 +26,7 @@ extension IntegrationTests {
             return try header + session.readBytes(Int(header[3]) << 8 | Int(header[4]))
         }
 
-        @Test func `clear text behind the request ends the connection`() throws {
+        @Test func `clear text after the request ends the connection`() throws {
             let pgleash = try PgleashProcess(listening: "allow")
             let client = try RawClient(port: pgleash.port)
             try client.send(Frontend.sslRequest + Frontend.startup(name: "too early"))
@@ -73,7 +73,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `who begins with TLS has to say what for`() throws {
+        @Test func `a connection that begins with TLS has to say what for`() throws {
             let pgleash = try PgleashProcess(listening: "require")
             for alpn in [nil, "http/1.1"] {
                 let client = try RawClient(port: pgleash.port)

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ListenTLSTests {
+    @Suite struct `With TLS for clients` {
         private static let files = Certificates.shared
 
         @Test(arguments: ["allow", "require"], ["disable", "prefer", "require", "verify-ca", "verify-full"])

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ServerAuthenticationTests {
+    @Suite struct `With TLS to the server alone` {
         private let postgres = PrivatePostgres.encrypting
 
         private func startPgleash(_ tls: String...) throws -> PgleashProcess {

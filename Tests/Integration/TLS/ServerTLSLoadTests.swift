@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ServerTLSLoadTests {
+    @Suite struct `Under load over TLS` {
         private let postgres = PrivatePostgres.encrypting
 
         /// 50 MB in rows of which no two are alike.

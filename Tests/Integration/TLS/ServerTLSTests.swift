@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct ServerTLSTests {
+    @Suite struct `With TLS to the server` {
         private static let files = Certificates.shared
 
         /// What pgleash is told.

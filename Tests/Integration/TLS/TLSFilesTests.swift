@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct TLSFilesTests {
+    @Suite struct `When settings of TLS can't be used` {
         private let files = Certificates.shared
 
         /// What a pgleash with these lines in a section says, in its last words and with the code for bad

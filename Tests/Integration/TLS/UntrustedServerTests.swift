@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct UntrustedServerTests {
+    @Suite struct `With a server that may be anybody` {
         /// What somebody between pgleash and the server would like the client to read.
         private static let bait = "your password has expired, visit evil.test"
 

@@ -4,9 +4,9 @@ import Foundation
 import Testing
 
 extension IntegrationTests {
-    @Suite struct MachinePausesTests {
+    @Suite struct `The clock of the tests` {
         /// To those who are stopped, it is as if the machine had been.
-        @Test func `a pause is no time that something took`() throws {
+        @Test func `counts no pause as time that something took`() throws {
             let pauses = MachinePauses.shared
             let start = ContinuousClock.now
             let stop = "kill -STOP $PPID; sleep 0.4; kill -CONT $PPID"
@@ -19,7 +19,7 @@ extension IntegrationTests {
             #expect(time > .milliseconds(90) && time < .milliseconds(300), "\(time)")
         }
 
-        @Test func `time that passed without one counts as it is`() {
+        @Test func `counts time that passed without one as it is`() {
             let start = ContinuousClock.now
             #expect(MachinePauses.shared.timeWithout(from: start, to: start + .milliseconds(19)) == .milliseconds(19))
         }
