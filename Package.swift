@@ -48,35 +48,31 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .target(name: "PostgresProtocol", swiftSettings: strict),
-        .target(name: "CancelPolicy", dependencies: ["PostgresProtocol"], swiftSettings: strict),
-        .target(name: "Reactor", dependencies: ["CLibevent"], swiftSettings: strict),
-        .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"], swiftSettings: strict),
+        .target(name: "PostgresProtocol"),
+        .target(name: "CancelPolicy", dependencies: ["PostgresProtocol"]),
+        .target(name: "Reactor", dependencies: ["CLibevent"]),
+        .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"]),
         .target(
             name: "Settings",
-            dependencies: ["PostgresProtocol", "Reactor", "TLS", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: strict
+            dependencies: ["PostgresProtocol", "Reactor", "TLS", .product(name: "Logging", package: "swift-log")]
         ),
         .target(
             name: "Telemetry",
-            dependencies: ["CancelPolicy", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: strict
+            dependencies: ["CancelPolicy", .product(name: "Logging", package: "swift-log")]
         ),
         .target(
             name: "Upstream",
             dependencies: [
                 "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry",
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: strict
+            ]
         ),
         .target(
             name: "Proxy",
             dependencies: [
                 "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
                 .product(name: "Logging", package: "swift-log"),
-            ],
-            swiftSettings: strict
+            ]
         ),
         .executableTarget(
             name: "pgleash",
@@ -85,7 +81,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: strict,
             linkerSettings: [small]
         ),
         .target(
@@ -155,4 +150,9 @@ if Context.environment["PGLEASH_FUZZER"] != nil {
             swiftSettings: [.unsafeFlags(["-parse-as-library"])]
         )
     )
+}
+
+// No target is left out, whatever settings of its own it has.
+for target in package.targets where target.type != .system {
+    target.swiftSettings = strict + (target.swiftSettings ?? [])
 }

@@ -13,12 +13,12 @@ enum CrashNote {
 
     /// Makes room for so many threads, and waits for a crash.
     static func install(threads: Int) {
-        length = threads * width
-        lines = .allocate(capacity: length)
-        lines?.initialize(repeating: UInt8(ascii: "\n"), count: length)
+        unsafe length = threads * width
+        unsafe lines = unsafe .allocate(capacity: length)
+        unsafe lines?.initialize(repeating: UInt8(ascii: "\n"), count: length)
         for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS] {
             signal(number) { number in
-                if let lines = CrashNote.lines { _ = write(STDERR_FILENO, lines, CrashNote.length) }
+                if let lines = unsafe CrashNote.lines { _ = unsafe write(STDERR_FILENO, lines, CrashNote.length) }
                 signal(number, SIG_DFL)
                 raise(number)
             }
@@ -27,11 +27,11 @@ enum CrashNote {
 
     /// `thread` runs this schedule from now on.
     static func note(_ seed: UInt64, thread: Int) {
-        guard let line = lines?.advanced(by: thread * width) else { return }
-        for (index, byte) in text.enumerated() { line[index] = byte }
+        guard let line = unsafe lines?.advanced(by: thread * width) else { return }
+        for (index, byte) in text.enumerated() { unsafe line[index] = byte }
         var rest = seed
         for index in (0..<digits).reversed() {
-            line[text.count + index] = UInt8(ascii: "0") + UInt8(rest % 10)
+            unsafe line[text.count + index] = UInt8(ascii: "0") + UInt8(rest % 10)
             rest /= 10
         }
     }

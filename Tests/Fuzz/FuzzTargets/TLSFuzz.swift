@@ -10,14 +10,14 @@ func fuzzTLS(_ bytes: [UInt8]) throws(Violation) {
     guard let how = bytes.first else { return }
     var pair: [Int32] = [-1, -1]
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    guard socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw Violation("no sockets: \(errno)") }
+    guard unsafe socketpair(AF_UNIX, type, 0, &pair) == 0 else { throw Violation("no sockets: \(errno)") }
     defer { close(pair[1]) }
     let loop = LibeventLoop(receiveBufferSize: 1024)
     let victim = Victim(loop, loop.adopt(AcceptedSocket(descriptor: pair[0], peer: .unix(path: ""))))
     try victim.begin(isServer: how & 1 != 0)
     let rest = Array(bytes.dropFirst())
     for piece in how & 2 != 0 ? cut(rest) : [rest] where !piece.isEmpty {
-        _ = send(pair[1], piece, piece.count, Int32(MSG_NOSIGNAL))
+        _ = unsafe send(pair[1], piece, piece.count, Int32(MSG_NOSIGNAL))
         loop.turn()
     }
     if how & 4 != 0 { shutdown(pair[1], Int32(SHUT_WR)) }
@@ -35,11 +35,11 @@ func fuzzTLS(_ bytes: [UInt8]) throws(Violation) {
 private let client = try? TLSClient(TLSClientOptions())
 private let server: TLSServer? = {
     var template = Array("/tmp/pgleash-fuzz-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { return nil }
+    guard unsafe mkdtemp(&template) != nil else { return nil }
     let folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    defer { system("rm -r \(folder)") }
+    defer { unsafe system("rm -r \(folder)") }
     let request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=fuzz -days 2"
-    guard system("cd \(folder) && \(request) -keyout key -out certificate 2>log") == 0 else { return nil }
+    guard unsafe system("cd \(folder) && \(request) -keyout key -out certificate 2>log") == 0 else { return nil }
     return try? TLSServer(TLSServerOptions(certificate: "\(folder)/certificate", key: "\(folder)/key"))
 }()
 
@@ -95,7 +95,7 @@ extension LibeventLoop {
 /// beside us has our descriptors until its `exec`.
 private func hasEnded(_ descriptor: Int32) -> Bool {
     var bytes = [UInt8](repeating: 0, count: 4096)
-    while recv(descriptor, &bytes, bytes.count, 0) > 0 {}
+    while unsafe recv(descriptor, &bytes, bytes.count, 0) > 0 {}
     var query = pollfd(fd: descriptor, events: 0, revents: 0)
-    return poll(&query, 1, 5000) == 1 && query.revents & Int16(POLLHUP) != 0
+    return unsafe poll(&query, 1, 5000) == 1 && query.revents & Int16(POLLHUP) != 0
 }

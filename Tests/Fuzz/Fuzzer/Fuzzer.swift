@@ -16,7 +16,7 @@ private let target: FuzzTarget = {
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     do throws(Violation) {
-        try target.run(Array(UnsafeBufferPointer(start: start, count: count)))
+        try target.run(unsafe Array(UnsafeBufferPointer(start: start, count: count)))
     } catch {
         fatalError("\(error)")
     }

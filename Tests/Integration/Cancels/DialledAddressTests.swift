@@ -15,9 +15,9 @@ extension IntegrationTests {
             // As where the server's folder is mounted elsewhere: the same socket under another path, and at the path
             // that getpeername(2) tells somebody else.
             let folder = RunFolder.shared.newFolder("moved")
-            try #require(rename(bound, folder + socket) == 0)
+            try #require(unsafe rename(bound, folder + socket) == 0)
             let stranger = try FakeServer(path: bound)
-            chmod(bound, 0o777)
+            unsafe chmod(bound, 0o777)
             let pgleash = try PgleashProcess(
                 server: nil, configuration: ["server": ["host = \(folder)", "port = \(postgres.port)"]]
             )
@@ -33,7 +33,7 @@ extension IntegrationTests {
             #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
             #expect(!stranger.isCalled)
             pgleash.stop()
-            unlink(bound)
+            unsafe unlink(bound)
         }
 
         @Test(.enabled(if: NetworkNamespace.isWanted, "this machine makes no namespaces"))

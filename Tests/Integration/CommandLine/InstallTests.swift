@@ -24,7 +24,7 @@ extension IntegrationTests {
             let paths = FileManager.default.subpaths(atPath: root) ?? []
             return paths.map { "/" + $0 }.filter { path in
                 var isFolder: ObjCBool = false
-                return FileManager.default.fileExists(atPath: root + path, isDirectory: &isFolder)
+                return unsafe FileManager.default.fileExists(atPath: root + path, isDirectory: &isFolder)
                     && !isFolder.boolValue
             }.sorted()
         }

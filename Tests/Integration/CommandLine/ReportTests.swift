@@ -104,7 +104,7 @@ extension IntegrationTests {
                     try #require(try Report(parsing: text).sessions.count == clients.count)
                 }
                 var status = stat()
-                try #require(stat(pgleash.metricsFile, &status) == 0)
+                try #require(unsafe stat(pgleash.metricsFile, &status) == 0)
                 try #require(status.st_mode & 0o777 == 0o644)
                 inodes.insert(UInt64(status.st_ino))
             }
@@ -126,12 +126,12 @@ extension IntegrationTests {
             let target = folder + "/target"
             pgleash.process.send(SIGUSR1)
             try wait(for: "the report") { readText(target)?.hasSuffix("\n") == true }
-            try #require(chmod(target, 0o640) == 0)
+            try #require(unsafe chmod(target, 0o640) == 0)
             var status = stat()
-            try #require(stat(target, &status) == 0)
+            try #require(unsafe stat(target, &status) == 0)
             let first = status.st_ino
             pgleash.process.send(SIGUSR1)
-            try wait(for: "the second report") { stat(file, &status) == 0 && status.st_ino != first }
+            try wait(for: "the second report") { unsafe stat(file, &status) == 0 && status.st_ino != first }
             #expect(status.st_mode & 0o7777 == 0o640)
             #expect(try FileManager.default.destinationOfSymbolicLink(atPath: file) == "target")
             pgleash.stop()
@@ -141,7 +141,7 @@ extension IntegrationTests {
             throws
         {
             let device = RunFolder.shared.newFolder("device") + "/pipe"
-            try #require(mkfifo(device, 0o600) == 0)
+            try #require(unsafe mkfifo(device, 0o600) == 0)
             let setting = ["metrics": ["file = \(device)"]]
             let pgleash = try PgleashProcess(configuration: setting, hasMetricsFile: false)
             #expect(pgleash.logLines("[metrics] file").first?.contains("it is not a regular file") == true)
@@ -149,7 +149,7 @@ extension IntegrationTests {
             try wait(for: "the error") { pgleash.log.contains("could not write the report") }
             #expect(pgleash.logLines("could not write the report")[0].contains("it is not a regular file"))
             var status = stat()
-            #expect(lstat(device, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+            #expect(unsafe lstat(device, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
             pgleash.stop()
         }
 

@@ -108,16 +108,16 @@ extension IntegrationTests {
             )
             try server.acceptProbe()
             nonisolated(unsafe) let client = try RawClient(port: pgleash.port)
-            if isEncrypted { try client.encrypt() }
-            try client.send(Frontend.startup(name: "patient"))
+            if isEncrypted { try unsafe client.encrypt() }
+            try unsafe client.send(Frontend.startup(name: "patient"))
             nonisolated(unsafe) let accepted = try server.acceptSession()
-            try client.read(until: BackendKind.readyForQuery)
-            let sender = ParallelTask { try client.send(Self.bytes) }
+            try unsafe client.read(until: BackendKind.readyForQuery)
+            let sender = ParallelTask { try unsafe client.send(Self.bytes) }
             rest(.seconds(7))
             let report = try pgleash.report()
             #expect(report["sessions_active"] == 1 && report.sum("drops_total") == 0)
             #expect(report["received_bytes_total", "client"] < Self.bytes.count, "it doesn't wait")
-            #expect(try accepted.readBytes(Self.bytes.count) == Self.bytes)
+            #expect(try unsafe accepted.readBytes(Self.bytes.count) == Self.bytes)
             try sender.join()
             pgleash.process.kill()
         }

@@ -154,7 +154,7 @@ extension IntegrationTests {
         /// The type of the first message, the code of an error, or that there is none yet.
         private func outcome(of client: RawClient) -> String {
             var query = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&query, 1, 0) > 0 else { return "waiting" }
+            guard unsafe poll(&query, 1, 0) > 0 else { return "waiting" }
             guard let message = try? client.readMessage() else { return "closed" }
             return message.kind == BackendKind.errorResponse
                 ? message.field("C") : String(decoding: [message.kind], as: UTF8.self)

@@ -107,7 +107,7 @@ final class OutageStream {
     private func receive() {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while !hasEnded {
-            let count = recv(sink.descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            let count = unsafe recv(sink.descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
             if count < 0, errno == EAGAIN { return }
             guard count > 0 else { return hasEnded = true }
             received += count

@@ -43,8 +43,8 @@ final class PgBouncerProcess {
 
     /// It refuses to run as root.
     private static let otherUser: [String] = {
-        guard geteuid() == 0, let user = getpwnam("postgres") ?? getpwnam("nobody") else { return [] }
-        let (id, group) = (user.pointee.pw_uid, user.pointee.pw_gid)
+        guard geteuid() == 0, let user = unsafe getpwnam("postgres") ?? getpwnam("nobody") else { return [] }
+        let (id, group) = unsafe (user.pointee.pw_uid, user.pointee.pw_gid)
         return [Programs.system("setpriv"), "--reuid=\(id)", "--regid=\(group)", "--clear-groups"]
     }()
 

@@ -60,7 +60,7 @@ extension IntegrationTests {
         /// Hash and size of a dump, but for the line with a random word in it that newer versions of pg_dump write.
         private func hash(of database: String, port: UInt16) throws -> Dump {
             let file = RunFolder.shared.newPath("dump")
-            defer { unlink(file) }
+            defer { unsafe unlink(file) }
             let run = try shell(
                 """
                 set -o pipefail

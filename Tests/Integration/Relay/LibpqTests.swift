@@ -25,10 +25,10 @@ extension IntegrationTests {
         @Test func `extended queries and prepared statements`() throws {
             #expect(try client.query("SELECT $1::int * $2::int", ["6", "7"]) == [["42"]])
             #expect(try client.query("SELECT $1::text IS NULL", [nil]) == [["t"]])
-            PQclear(PQprepare(client.connection, "double", "SELECT $1::int * 2", 1, nil))
+            unsafe PQclear(PQprepare(client.connection, "double", "SELECT $1::int * 2", 1, nil))
             for number in 1...50 {
-                let sent = client.withParameters(["\(number)"]) {
-                    PQsendQueryPrepared(client.connection, "double", 1, $0, nil, nil, 0)
+                let sent = unsafe client.withParameters(["\(number)"]) {
+                    unsafe PQsendQueryPrepared(client.connection, "double", 1, $0, nil, nil, 0)
                 }
                 #expect(sent == 1)
                 #expect(try client.results().map(\.rows) == [[["\(2 * number)"]]])
@@ -39,7 +39,7 @@ extension IntegrationTests {
 
         @Test func `rows one at a time, and a cursor`() throws {
             try client.send("SELECT generate_series(1, 1000)")
-            PQsetSingleRowMode(client.connection)
+            unsafe PQsetSingleRowMode(client.connection)
             let results = try client.results()
             #expect(results.count == 1001)
             #expect(results.dropLast().map(\.rows) == (1...1000).map { [["\($0)"]] })
@@ -60,21 +60,21 @@ extension IntegrationTests {
         }
 
         private func copyIn(_ lines: [String], failure: String? = nil) throws -> [LibpqResult] {
-            #expect(PQsendQuery(client.connection, "COPY numbers FROM STDIN") == 1)
+            #expect(unsafe PQsendQuery(client.connection, "COPY numbers FROM STDIN") == 1)
             #expect(try client.nextResult()?.status == PGRES_COPY_IN)
-            for line in lines { PQputCopyData(client.connection, line, Int32(line.utf8.count)) }
-            PQputCopyEnd(client.connection, failure)
+            for line in lines { unsafe PQputCopyData(client.connection, line, Int32(line.utf8.count)) }
+            unsafe PQputCopyEnd(client.connection, failure)
             return try client.results()
         }
 
         private func copyOut(_ sql: String) throws -> [String] {
-            #expect(PQsendQuery(client.connection, sql) == 1)
+            #expect(unsafe PQsendQuery(client.connection, sql) == 1)
             #expect(try client.nextResult()?.status == PGRES_COPY_OUT)
             var lines: [String] = []
             var row: UnsafeMutablePointer<CChar>?
-            while PQgetCopyData(client.connection, &row, 0) > 0, let text = row {
-                lines.append(String(cString: text))
-                PQfreemem(text)
+            while unsafe PQgetCopyData(client.connection, &row, 0) > 0, let text = unsafe row {
+                unsafe lines.append(String(cString: text))
+                unsafe PQfreemem(text)
             }
             #expect(try client.results().map(\.status) == [PGRES_COMMAND_OK])
             return lines
@@ -85,10 +85,10 @@ extension IntegrationTests {
             let other = try LibpqClient(port: pgleash.port)
             try other.query("NOTIFY news, 'it works'")
             let notice = try wait(for: "the notification") { () -> (String, Int32)? in
-                PQconsumeInput(client.connection)
-                guard let notification = PQnotifies(client.connection) else { return nil }
-                defer { PQfreemem(notification) }
-                return (String(cString: notification.pointee.extra), notification.pointee.be_pid)
+                unsafe PQconsumeInput(client.connection)
+                guard let notification = unsafe PQnotifies(client.connection) else { return nil }
+                defer { unsafe PQfreemem(notification) }
+                return unsafe (String(cString: notification.pointee.extra), notification.pointee.be_pid)
             }
             #expect(notice == ("it works", other.backendPID))
         }
@@ -96,28 +96,28 @@ extension IntegrationTests {
         @Test func `large objects, which are function calls`() throws {
             let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 7919 >> 3) }
             try client.query("BEGIN")
-            let object = lo_create(client.connection, 0)
+            let object = unsafe lo_create(client.connection, 0)
             #expect(object != 0)
-            let descriptor = lo_open(client.connection, object, 0x20000 | 0x40000)
-            let written = bytes.withUnsafeBytes {
-                lo_write(client.connection, descriptor, $0.bindMemory(to: CChar.self).baseAddress, bytes.count)
+            let descriptor = unsafe lo_open(client.connection, object, 0x20000 | 0x40000)
+            let written = unsafe bytes.withUnsafeBytes {
+                unsafe lo_write(client.connection, descriptor, $0.bindMemory(to: CChar.self).baseAddress, bytes.count)
             }
             #expect(written == 300_000)
-            #expect(lo_lseek64(client.connection, descriptor, 100, SEEK_SET) == 100)
+            #expect(unsafe lo_lseek64(client.connection, descriptor, 100, SEEK_SET) == 100)
             var read = [CChar](repeating: 0, count: 300_000)
-            #expect(lo_read(client.connection, descriptor, &read, read.count) == 299_900)
+            #expect(unsafe lo_read(client.connection, descriptor, &read, read.count) == 299_900)
             #expect(read.dropLast(100).map(UInt8.init(bitPattern:)) == Array(bytes[100...]))
-            #expect(lo_close(client.connection, descriptor) == 0)
-            #expect(lo_unlink(client.connection, object) == 1)
+            #expect(unsafe lo_close(client.connection, descriptor) == 0)
+            #expect(unsafe lo_unlink(client.connection, object) == 1)
             try client.query("COMMIT")
         }
 
         @Test func `a pipeline that goes on after the Sync of an error in it`() throws {
-            #expect(PQenterPipelineMode(client.connection) == 1)
+            #expect(unsafe PQenterPipelineMode(client.connection) == 1)
             for sql in ["SELECT 1", "SELECT 1 / 0", "SELECT 2"] { try client.send(sql) }
-            #expect(PQpipelineSync(client.connection) == 1)
+            #expect(unsafe PQpipelineSync(client.connection) == 1)
             try client.send("SELECT 3")
-            #expect(PQpipelineSync(client.connection) == 1)
+            #expect(unsafe PQpipelineSync(client.connection) == 1)
             var statuses: [ExecStatusType] = []
             // A nil stands between the answers; each Sync is an answer too.
             while statuses.count(where: { $0 == PGRES_PIPELINE_SYNC }) < 2 {
@@ -129,7 +129,7 @@ extension IntegrationTests {
                     PGRES_TUPLES_OK, PGRES_PIPELINE_SYNC,
                 ]
             )
-            #expect(PQexitPipelineMode(client.connection) == 1)
+            #expect(unsafe PQexitPipelineMode(client.connection) == 1)
             #expect(try client.query("SELECT 'after'") == [["after"]])
             #expect(try pgleash.report()["sessions_busy"] == 0)
         }

@@ -212,7 +212,7 @@ private final class OwedTrial {
         var hasRead = false
         while !hasEnded {
             var query = pollfd(fd: client.descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&query, 1, milliseconds) > 0 else { break }
+            guard unsafe poll(&query, 1, milliseconds) > 0 else { break }
             do {
                 let bytes = try client.receive()
                 hasRead = true

@@ -109,7 +109,7 @@ extension IntegrationTests {
 
         @Test func `thousands of half-open handshakes hold nobody up, and little memory`() throws {
             var limit = rlimit()
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             // Each is a descriptor here, too.
             let count = min(10_000, Int(limit.rlim_cur) - 1000)
             let pgleash = try PgleashProcess(listening: "allow", ["max_sessions = 20000"])

@@ -129,7 +129,7 @@ extension IntegrationTests {
 
         @Test func `what doesn't fit together ends pgleash with 78`() throws {
             let key = try RunFolder.shared.newFile("open.key", try #require(readText(Self.files.serverKey)))
-            chmod(key, 0o644)
+            unsafe chmod(key, 0o644)
             let wrong: [([String], String)] = [
                 (["sslmode = require"], "[listen] sslmode = require needs ssl_cert_file and ssl_key_file"),
                 (

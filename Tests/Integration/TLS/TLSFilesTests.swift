@@ -37,13 +37,13 @@ extension IntegrationTests {
             let key = RunFolder.shared.newPath("open.key")
             try FileManager.default.copyItem(atPath: files.clientKey, toPath: key)
             let settings = ["sslcert = \(files.client)", "sslkey = \(key)"]
-            chmod(key, 0o644)
+            unsafe chmod(key, 0o644)
             let complaint =
                 "has group or world access; file must have permissions u=rw (0600) or less if owned by the current "
                 + "user, or permissions u=rw,g=r (0640) or less if owned by root"
             #expect(
                 try lastWords(settings) == "pgleash: 3: [server] sslkey: private key file \"\(key)\" \(complaint)\n")
-            chmod(key, 0o600)
+            unsafe chmod(key, 0o600)
             let file = try RunFolder.shared.newFile("good.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
             #expect(try ChildProcess.run(Programs.pgleash, ["--config", file, "--check-config"]).exit == .code(0))
         }

@@ -19,7 +19,7 @@ package final class Peer {
     /// Ends with a reset instead of an orderly end.
     package func reset() {
         var option = linger(l_onoff: 1, l_linger: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+        unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         close()
     }
 
@@ -29,13 +29,13 @@ package final class Peer {
 
     @discardableResult
     package func write(_ bytes: [UInt8]) -> Int {
-        Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
     /// What is there to be read, at most `limit` bytes; nil at the end or after an error.
     package func read(_ limit: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: limit)
-        let count = recv(descriptor, &bytes, limit, 0)
+        let count = unsafe recv(descriptor, &bytes, limit, 0)
         return count > 0 ? Array(bytes.prefix(count)) : nil
     }
 }
@@ -60,7 +60,7 @@ package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far
     switch transport {
     case .unix:
         var pair: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, streamType, 0, &pair) == 0 else { throw SystemError(errno) }
+        guard unsafe socketpair(AF_UNIX, streamType, 0, &pair) == 0 else { throw SystemError(errno) }
         (near, far) = (pair[0], pair[1])
     case .tcp:
         let listener = try bindLoopback()
@@ -68,15 +68,16 @@ package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         far = socket(AF_INET, streamType, 0)
-        let isConnected = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                getsockname(listener, $0, &length) == 0 && listen(listener, 1) == 0 && connect(far, $0, length) == 0
+        let isConnected = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getsockname(listener, $0, &length) == 0 && listen(listener, 1) == 0
+                    && connect(far, $0, length) == 0
             }
         }
         near = accept(listener, nil, nil)
         // What a test writes shall be there at once.
         var noDelay: Int32 = 1
-        setsockopt(far, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
+        unsafe setsockopt(far, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
         guard isConnected, near >= 0 else { throw SystemError(errno) }
     }
     guard fcntl(near, F_SETFL, O_NONBLOCK) == 0, fcntl(near, F_SETFD, FD_CLOEXEC) == 0 else { throw SystemError(errno) }
@@ -86,7 +87,7 @@ package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far
 /// A socket bound to a port of 127.0.0.1 that the system chose.
 private func bindLoopback() throws -> Int32 {
     let descriptor = socket(AF_INET, streamType, 0)
-    let result = withLoopback(0) { bind(descriptor, $0, $1) }
+    let result = unsafe withLoopback(0) { unsafe bind(descriptor, $0, $1) }
     guard result == 0 else { throw SystemError(errno) }
     return descriptor
 }
@@ -94,17 +95,17 @@ private func bindLoopback() throws -> Int32 {
 /// Lends the path of an empty directory and removes it with the files in it.
 package func withTemporaryDirectory<Result>(_ body: (String) throws -> Result) throws -> Result {
     var template = Array("/tmp/pgleash-test-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError(errno) }
+    guard unsafe mkdtemp(&template) != nil else { throw SystemError(errno) }
     let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     defer {
-        if let directory = opendir(path) {
-            while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-                unlink(path + "/" + String(decoding: name, as: UTF8.self))
+        if let directory = unsafe opendir(path) {
+            while let entry = unsafe readdir(directory) {
+                let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { unsafe Array($0.prefix { $0 != 0 }) }
+                unsafe unlink(path + "/" + String(decoding: name, as: UTF8.self))
             }
-            closedir(directory)
+            unsafe closedir(directory)
         }
-        rmdir(path)
+        unsafe rmdir(path)
     }
     return try body(path)
 }

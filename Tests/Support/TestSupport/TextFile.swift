@@ -4,14 +4,14 @@ import Foundation
 
 /// What is in a file behind its first `offset` bytes, as text; nil where there is none.
 package func readText(_ path: String, from offset: Int = 0) -> String? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     lseek(descriptor, offset, SEEK_SET)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
-        let count = read(descriptor, &buffer, buffer.count)
+        let count = unsafe read(descriptor, &buffer, buffer.count)
         if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
         bytes += buffer[..<count]
     }

@@ -182,12 +182,13 @@ extension SocketAddress {
         let (listener, client) = (socket(AF_INET, type, 0), socket(AF_INET, type, 0))
         defer { [listener, client].forEach { close($0) } }
         let loopback = SocketAddress.ipv4(0x7f00_0001, port: 0)
-        try #require(loopback.withSystemAddress { bind(listener, $0, $1) } == 0 && listen(listener, 1) == 0)
-        let own = try #require(SocketAddress { getsockname(listener, $0, $1) })
-        try #require(own.withSystemAddress { connect(client, $0, $1) } == 0)
+        try #require(
+            unsafe loopback.withSystemAddress { unsafe bind(listener, $0, $1) } == 0 && listen(listener, 1) == 0)
+        let own = try #require(unsafe SocketAddress { unsafe getsockname(listener, $0, $1) })
+        try #require(unsafe own.withSystemAddress { unsafe connect(client, $0, $1) } == 0)
         let accepted = accept(listener, nil, nil)
         defer { close(accepted) }
-        body(try #require(SocketAddress { getsockname(client, $0, $1) }), own)
+        body(try #require(unsafe SocketAddress { unsafe getsockname(client, $0, $1) }), own)
     }
 
     @Test func `Not even our own end is asked no more`() throws {

@@ -108,9 +108,9 @@ extension RealLoop {
 
 /// How many descriptors this process has open.
 func openDescriptors() throws -> Int {
-    guard let directory = opendir("/proc/self/fd") else { throw SystemError(errno) }
-    defer { closedir(directory) }
+    guard let directory = unsafe opendir("/proc/self/fd") else { throw SystemError(errno) }
+    defer { unsafe closedir(directory) }
     var count = 0
-    while readdir(directory) != nil { count += 1 }
+    while unsafe readdir(directory) != nil { count += 1 }
     return count
 }

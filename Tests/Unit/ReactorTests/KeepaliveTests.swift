@@ -26,13 +26,13 @@ extension RealLoop {
         private func value(of option: Int32, at level: Int32, _ descriptor: Int32) -> Int32 {
             var value: Int32 = -1
             var length = socklen_t(MemoryLayout<Int32>.size)
-            getsockopt(descriptor, level, option, &value, &length)
+            unsafe getsockopt(descriptor, level, option, &value, &length)
             return value
         }
 
         private func place(of descriptor: Int32, _ port: UInt16) -> Int? {
-            if self.port(of: descriptor, getpeername) == port { return 1 }
-            guard self.port(of: descriptor, getsockname) == port else { return nil }
+            if unsafe self.port(of: descriptor, getpeername) == port { return 1 }
+            guard unsafe self.port(of: descriptor, getsockname) == port else { return nil }
             return value(of: SO_ACCEPTCONN, at: SOL_SOCKET, descriptor) == 1 ? 0 : 2
         }
 
@@ -42,8 +42,10 @@ extension RealLoop {
         ) -> UInt16? {
             var address = sockaddr_in()
             var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let result = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name(descriptor, $0, &length) }
+            let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+                unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    unsafe name(descriptor, $0, &length)
+                }
             }
             return result == 0 ? address.sin_port.bigEndian : nil
         }

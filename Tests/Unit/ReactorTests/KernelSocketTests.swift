@@ -148,9 +148,9 @@ extension RealLoop {
             var places: Set<UInt> = []
             for value in UInt8(1)...3 {
                 buffer.fill { bytes in
-                    bytes.withUnsafeMutableBufferPointer { storage in
+                    unsafe bytes.withUnsafeMutableBufferPointer { storage in
                         _ = places.insert(UInt(bitPattern: storage.baseAddress))
-                        storage[0] = value
+                        unsafe storage[0] = value
                     }
                 }
                 #expect(buffer.withReceived(1) { $0.copiedBytes } == [value])

@@ -58,11 +58,11 @@ extension RealLoop {
                 let path = directory + "/.s.PGSQL.5432"
                 let peers = try accept(3, at: .unix(path: path))
                 #expect(peers == [.unix(path: ""), .unix(path: ""), .unix(path: "")])
-                #expect(access(path, F_OK) != 0, "the file goes with the listener")
+                #expect(unsafe access(path, F_OK) != 0, "the file goes with the listener")
                 try withLoop { loop in
                     let listener = try Listener(loop: loop, address: .unix(path: path)) { _ in }
                     var status = stat()
-                    #expect(stat(path, &status) == 0)
+                    #expect(unsafe stat(path, &status) == 0)
                     #expect(status.st_mode & 0o777 == 0o777)
                     withExtendedLifetime(listener) {}
                 }
@@ -75,13 +75,13 @@ extension RealLoop {
                     let address = SocketAddress.unix(path: directory + "/s")
                     var first: Listener? = try Listener(loop: loop, address: address) { _ in }
                     // As a cleaner of temporary files does.
-                    unlink(directory + "/s")
+                    unsafe unlink(directory + "/s")
                     let second = try Listener(loop: loop, address: address) { _ in }
                     first = nil
                     _ = try loop.connect(to: address)
                     withExtendedLifetime((first, second)) {}
                 }
-                #expect(access(directory + "/s", F_OK) != 0, "the successor's own goes with it")
+                #expect(unsafe access(directory + "/s", F_OK) != 0, "the successor's own goes with it")
             }
         }
 
@@ -176,15 +176,15 @@ extension RealLoop {
                 let dead = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
                 var address = sockaddr_un()
                 address.sun_family = sa_family_t(AF_UNIX)
-                withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-                let result = withUnsafePointer(to: &address) { pointer in
-                    pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                        bind(dead, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+                let result = unsafe withUnsafePointer(to: &address) { pointer in
+                    unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        unsafe bind(dead, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
                     }
                 }
                 try #require(result == 0)
                 close(dead)
-                try #require(access(path, F_OK) == 0)
+                try #require(unsafe access(path, F_OK) == 0)
                 let peers = try accept(1, at: .unix(path: path))
                 #expect(peers.count == 1)
             }
@@ -193,14 +193,14 @@ extension RealLoop {
         @Test func `removes no file that is not a socket`() throws {
             try withTemporaryDirectory { directory in
                 let path = directory + "/precious"
-                close(open(path, O_CREAT | O_WRONLY, 0o600))
+                unsafe close(open(path, O_CREAT | O_WRONLY, 0o600))
                 withLoop { loop in
                     _ = #expect(throws: SystemError(EADDRINUSE)) {
                         try Listener(loop: loop, address: .unix(path: path)) { _ in }
                     }
                 }
                 var status = stat()
-                #expect(stat(path, &status) == 0)
+                #expect(unsafe stat(path, &status) == 0)
                 #expect(status.st_mode & S_IFMT == S_IFREG)
             }
         }

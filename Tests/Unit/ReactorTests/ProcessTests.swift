@@ -63,8 +63,8 @@ extension RealLoop {
             /// Whom the signal is for: nobody, which ends the process, or a function.
             func handler() -> UInt {
                 var action = sigaction()
-                sigaction(SIGUSR1, nil, &action)
-                return unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self)
+                unsafe sigaction(SIGUSR1, nil, &action)
+                return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: UInt.self)
             }
             withLoop { loop in
                 let before = handler()
@@ -79,9 +79,9 @@ extension RealLoop {
             await #expect(processExitsWith: .success) {
                 SignalWatch.ignoreBrokenPipes()
                 var pair: [Int32] = [-1, -1]
-                pipe(&pair)
+                unsafe pipe(&pair)
                 close(pair[0])
-                exit(write(pair[1], pair, 1) == -1 && errno == EPIPE ? 0 : 1)
+                exit(unsafe write(pair[1], pair, 1) == -1 && errno == EPIPE ? 0 : 1)
             }
         }
     }
@@ -90,14 +90,14 @@ extension RealLoop {
         @Test func `may have as many descriptors as the system allows`() {
             let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
             var before = rlimit()
-            getrlimit(resource, &before)
-            defer { setrlimit(resource, &before) }
+            unsafe getrlimit(resource, &before)
+            defer { unsafe setrlimit(resource, &before) }
             var lowered = before
             lowered.rlim_cur = before.rlim_max - 1
-            #expect(setrlimit(resource, &lowered) == 0)
+            #expect(unsafe setrlimit(resource, &lowered) == 0)
             #expect(raiseDescriptorLimit() == UInt64(before.rlim_max))
             var after = rlimit()
-            getrlimit(resource, &after)
+            unsafe getrlimit(resource, &after)
             #expect(after.rlim_cur == before.rlim_max)
             #expect(raiseDescriptorLimit() == UInt64(before.rlim_max), "to raise it again changes nothing")
         }

@@ -8,7 +8,7 @@ import Testing
 /// What lstat(2) says of `path`; nil where there is nothing.
 private func status(_ path: String) -> stat? {
     var status = stat()
-    return lstat(path, &status) == 0 ? status : nil
+    return unsafe lstat(path, &status) == 0 ? status : nil
 }
 
 private func replace(_ path: String, with text: String) throws {
@@ -16,11 +16,13 @@ private func replace(_ path: String, with text: String) throws {
 }
 
 private func names(in directory: String) -> [String] {
-    guard let folder = opendir(directory) else { return [] }
-    defer { closedir(folder) }
+    guard let folder = unsafe opendir(directory) else { return [] }
+    defer { unsafe closedir(folder) }
     var names: [String] = []
-    while let entry = readdir(folder) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    while let entry = unsafe readdir(folder) {
+        let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) {
+            unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+        }
         if name != ".", name != ".." { names.append(name) }
     }
     return names.sorted()
@@ -45,8 +47,8 @@ extension RealLoop {
         @Test(arguments: [0o600, 0o640, 0o666, 0o444] as [mode_t]) func `keeps its mode`(mode: mode_t) throws {
             try withTemporaryDirectory { directory in
                 let path = directory + "/file"
-                close(open(path, O_CREAT | O_WRONLY, 0o600))
-                chmod(path, mode)
+                unsafe close(open(path, O_CREAT | O_WRONLY, 0o600))
+                unsafe chmod(path, mode)
                 let inode = status(path)?.st_ino
                 try replace(path, with: "new")
                 #expect(readText(path) == "new")
@@ -59,8 +61,8 @@ extension RealLoop {
         @Test(.enabled(if: geteuid() == 0)) func `keeps its owner`() throws {
             try withTemporaryDirectory { directory in
                 let path = directory + "/file"
-                close(open(path, O_CREAT | O_WRONLY, 0o640))
-                try #require(chown(path, 12_345, 23_456) == 0)
+                unsafe close(open(path, O_CREAT | O_WRONLY, 0o640))
+                try #require(unsafe chown(path, 12_345, 23_456) == 0)
                 try replace(path, with: "new")
                 let kept = try #require(status(path))
                 #expect(kept.st_uid == 12_345 && kept.st_gid == 23_456 && kept.st_mode == S_IFREG | 0o640)
@@ -71,9 +73,9 @@ extension RealLoop {
             await #expect(processExitsWith: .success) {
                 try withTemporaryDirectory { directory in
                     let path = directory + "/file"
-                    close(open(path, O_CREAT | O_WRONLY, 0o600))
-                    chmod(path, 0o664)
-                    try #require(chown(directory, 12_345, 23_456) == 0)
+                    close(unsafe open(path, O_CREAT | O_WRONLY, 0o600))
+                    unsafe chmod(path, 0o664)
+                    try #require(unsafe chown(directory, 12_345, 23_456) == 0)
                     try #require(setgroups(0, nil) == 0 && setgid(23_456) == 0 && setuid(12_345) == 0)
                     try replace(path, with: "new")
                     let kept = try #require(status(path))
@@ -84,9 +86,9 @@ extension RealLoop {
 
         @Test func `may be reached by symbolic links, which stay`() throws {
             try withTemporaryDirectory { directory in
-                mkdir(directory + "/folder", 0o755)
-                symlink("folder/inner", directory + "/outer")
-                symlink(directory + "/folder/file", directory + "/folder/inner")
+                unsafe mkdir(directory + "/folder", 0o755)
+                unsafe symlink("folder/inner", directory + "/outer")
+                unsafe symlink(directory + "/folder/file", directory + "/folder/inner")
                 for text in ["made", "replaced"] {
                     try replace(directory + "/outer", with: text)
                     #expect(readText(directory + "/folder/file") == text)
@@ -94,7 +96,7 @@ extension RealLoop {
                 #expect(status(directory + "/outer")?.st_mode == S_IFLNK | 0o777)
                 #expect(status(directory + "/folder/inner")?.st_mode == S_IFLNK | 0o777)
                 #expect(names(in: directory + "/folder") == ["file", "inner"])
-                symlink("loop", directory + "/loop")
+                unsafe symlink("loop", directory + "/loop")
                 let isEndless = ReplacementError.system(SystemError(ELOOP))
                 #expect(throws: isEndless) { try replace(directory + "/loop", with: "") }
             }
@@ -102,9 +104,9 @@ extension RealLoop {
 
         @Test func `is nothing but a regular file`() throws {
             try withTemporaryDirectory { directory in
-                mkdir(directory + "/folder", 0o755)
-                mkfifo(directory + "/pipe", 0o600)
-                symlink("/dev/null", directory + "/link")
+                unsafe mkdir(directory + "/folder", 0o755)
+                unsafe mkfifo(directory + "/pipe", 0o600)
+                unsafe symlink("/dev/null", directory + "/link")
                 try withLoop { loop in
                     let listener = try Listener(loop: loop, address: .unix(path: directory + "/socket")) { _ in }
                     for name in ["folder", "pipe", "link", "socket"] {
@@ -129,13 +131,13 @@ extension RealLoop {
                 try replace(path, with: "old")
                 var before = rlimit()
                 let resource = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
-                getrlimit(resource, &before)
+                unsafe getrlimit(resource, &before)
                 let ignored = signal(SIGXFSZ, SIG_IGN)
                 var small = rlimit(rlim_cur: 10, rlim_max: before.rlim_max)
-                setrlimit(resource, &small)
+                unsafe setrlimit(resource, &small)
                 let isTooLarge = ReplacementError.system(SystemError(EFBIG))
                 #expect(throws: isTooLarge) { try replace(path, with: String(repeating: "x", count: 100)) }
-                setrlimit(resource, &before)
+                unsafe setrlimit(resource, &before)
                 signal(SIGXFSZ, ignored)
                 #expect(readText(path) == "old")
                 #expect(names(in: directory) == ["file"])

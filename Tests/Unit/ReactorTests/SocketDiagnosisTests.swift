@@ -24,7 +24,7 @@ extension RealLoop {
             listener.resume()
             let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
             let port = try #require(listener.address.port)
-            let result = address.with(port: port).withSystemAddress { Glibc.connect(descriptor, $0, $1) }
+            let result = unsafe address.with(port: port).withSystemAddress { unsafe Glibc.connect(descriptor, $0, $1) }
             guard result == 0 else { throw SystemError.last }
             loop.runUntilStopped()
             return (loop.adopt(try #require(accepted)), Peer(descriptor))
@@ -107,7 +107,7 @@ extension RealLoop {
         }
 
         private func boundPort(_ socket: any StreamSocket) -> UInt16? {
-            SocketAddress { getsockname(socket.descriptor, $0, $1) }?.port
+            unsafe SocketAddress { unsafe getsockname(socket.descriptor, $0, $1) }?.port
         }
 
         /// Those that ask about sockets; others may be other tests'.
@@ -118,7 +118,7 @@ extension RealLoop {
         private func option(_ name: Int32, _ descriptor: Int32) -> Int32 {
             var value: Int32 = -1
             var length = socklen_t(MemoryLayout<Int32>.size)
-            getsockopt(descriptor, SOL_SOCKET, name, &value, &length)
+            unsafe getsockopt(descriptor, SOL_SOCKET, name, &value, &length)
             return value
         }
     }

@@ -84,7 +84,7 @@ extension OverTLS {
                 }
                 // Only the last descriptor's close resets.
                 var option = linger(l_onoff: 1, l_linger: 0)
-                setsockopt(far.descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+                unsafe setsockopt(far.descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
                 far.close()
                 (pair.server as any StreamSocket).interest = []
                 closeSilently(pair.server)
@@ -203,7 +203,7 @@ extension OverTLS {
 
 /// Closes the descriptor under a socket, so that nothing more is said on it.
 private func closeSilently(_ socket: TLSSocket) {
-    let nothing = Peer(open("/dev/null", O_RDWR | O_CLOEXEC))
+    let nothing = unsafe Peer(open("/dev/null", O_RDWR | O_CLOEXEC))
     dup2(nothing.descriptor, socket.descriptor)
 }
 

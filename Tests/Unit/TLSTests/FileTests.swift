@@ -71,8 +71,8 @@ import Testing
     func `is a key that others can read`(_ mode: mode_t, _ isTaken: Bool, _ isTakenOfRoot: Bool) throws {
         let copy = try path("copy-\(String(mode, radix: 8)).key")
         try FileManager.default.copyItem(atPath: path("right.key"), toPath: copy)
-        defer { unlink(copy) }
-        chmod(copy, mode)
+        defer { unsafe unlink(copy) }
+        unsafe chmod(copy, mode)
         let certificate = try path("right.crt")
         let load = { _ = try TLSServer(TLSServerOptions(certificate: certificate, key: copy)) }
         let reason = "private key file \"\(copy)\" has group or world access"
@@ -80,7 +80,7 @@ import Testing
         let isRoot = geteuid() == 0
         #expect((isRoot ? isTakenOfRoot : isTaken) ? own == "" : own.hasPrefix(reason))
         guard isRoot else { return }
-        chown(copy, 65_534, 65_534)
+        unsafe chown(copy, 65_534, 65_534)
         let others = refusal(load)
         #expect(isTaken ? others == "" : others.hasPrefix(reason))
     }

@@ -252,6 +252,6 @@ extension Peer {
     fileprivate var seesEnd: Bool {
         while let bytes = read(100_000), !bytes.isEmpty {}
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&query, 1, 0) == 1 && query.revents & Int16(POLLHUP) != 0
+        return unsafe poll(&query, 1, 0) == 1 && query.revents & Int16(POLLHUP) != 0
     }
 }

@@ -12,8 +12,8 @@ extension OverTLS {
         /// Sends some that ask for an answer, or don't.
         private func sendKeys(_ socket: TLSSocket, _ count: Int, asks: Bool) {
             for _ in 0..<count {
-                SSL_key_update(socket.connection, asks ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED)
-                SSL_do_handshake(socket.connection)
+                unsafe SSL_key_update(socket.connection, asks ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED)
+                unsafe SSL_do_handshake(socket.connection)
             }
         }
 

@@ -82,5 +82,5 @@ extension LibeventLoop {
 }
 
 extension Span where Element == UInt8 {
-    func copied() -> [UInt8] { withUnsafeBufferPointer { Array($0) } }
+    func copied() -> [UInt8] { unsafe withUnsafeBufferPointer { unsafe Array($0) } }
 }

@@ -4,11 +4,12 @@ import COpenSSL
 import Foundation
 
 /// The TLS connection of one socket. It believes any certificate: what pgleash shows is other tests' business.
-final class EncryptedSocket {
+@safe final class EncryptedSocket {
     private nonisolated(unsafe) static let context: OpaquePointer? = {
-        let context = SSL_CTX_new(TLS_client_method())
-        _ = pgleash_SSL_CTX_set_mode(context, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
-        return context
+        let context = unsafe SSL_CTX_new(TLS_client_method())
+        _ = unsafe pgleash_SSL_CTX_set_mode(
+            context, Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
+        return unsafe context
     }()
 
     private let connection: OpaquePointer?
@@ -17,29 +18,29 @@ final class EncryptedSocket {
     /// Shakes hands; the socket blocks up to here, and never again.
     init(descriptor: Int32) throws {
         self.descriptor = descriptor
-        connection = SSL_new(Self.context)
-        SSL_set_fd(connection, descriptor)
+        unsafe connection = unsafe SSL_new(Self.context)
+        unsafe SSL_set_fd(connection, descriptor)
         ERR_clear_error()
-        guard SSL_connect(connection) == 1 else { throw RawClientError.failed(EPROTO) }
+        guard unsafe SSL_connect(connection) == 1 else { throw RawClientError.failed(EPROTO) }
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     }
 
     deinit {
-        SSL_free(connection)
+        unsafe SSL_free(connection)
     }
 
     /// Bytes that have come and would not be seen by poll(2).
-    var hasMore: Bool { SSL_pending(connection) > 0 }
+    var hasMore: Bool { unsafe SSL_pending(connection) > 0 }
 
     /// - Returns: as send(2) does, with EAGAIN when nothing was taken within so many milliseconds. The same bytes have
     ///   to come next then.
     func send(_ bytes: UnsafeRawBufferPointer, within milliseconds: Int32) -> Int {
-        perform(Int16(POLLOUT), milliseconds) { SSL_write(connection, bytes.baseAddress, Int32(bytes.count)) }
+        perform(Int16(POLLOUT), milliseconds) { unsafe SSL_write(connection, bytes.baseAddress, Int32(bytes.count)) }
     }
 
     /// - Returns: as recv(2) does, with EAGAIN when nothing came within so many milliseconds.
     func receive(_ bytes: UnsafeMutableRawPointer, limit: Int, within milliseconds: Int32) -> Int {
-        perform(Int16(POLLIN), milliseconds) { SSL_read(connection, bytes, Int32(limit)) }
+        perform(Int16(POLLIN), milliseconds) { unsafe SSL_read(connection, bytes, Int32(limit)) }
     }
 
     private func perform(_ events: Int16, _ milliseconds: Int32, _ call: () -> Int32) -> Int {
@@ -47,10 +48,10 @@ final class EncryptedSocket {
             ERR_clear_error()
             let result = call()
             guard result <= 0 else { return Int(result) }
-            switch SSL_get_error(connection, result) {
+            switch unsafe SSL_get_error(connection, result) {
             case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
                 var query = pollfd(fd: descriptor, events: events, revents: 0)
-                guard poll(&query, 1, milliseconds) > 0 else {
+                guard unsafe poll(&query, 1, milliseconds) > 0 else {
                     errno = EAGAIN
                     return -1
                 }

@@ -20,20 +20,21 @@ struct LibpqResult {
 }
 
 /// One connection, closed with Terminate when the object goes.
-final class LibpqClient {
+@safe final class LibpqClient {
     let connection: OpaquePointer
     private static let patience = Duration.seconds(30)
 
     /// - Parameter parameters: a connection string.
     init(_ parameters: String) throws {
         // Of a keyword that stands twice libpq takes the last.
-        guard let connection = PQconnectdb("connect_timeout=10 sslmode=disable gssencmode=disable " + parameters) else {
+        guard let connection = unsafe PQconnectdb("connect_timeout=10 sslmode=disable gssencmode=disable " + parameters)
+        else {
             throw LibpqError(description: "out of memory")
         }
-        self.connection = connection
-        guard PQstatus(connection) == CONNECTION_OK else { throw error() }
+        unsafe self.connection = unsafe connection
+        guard unsafe PQstatus(connection) == CONNECTION_OK else { throw error() }
         // Warnings and notices are of no interest to the output of the tests.
-        PQsetNoticeProcessor(connection, { _, _ in }, nil)
+        unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
     }
 
     /// Connects to a TCP port of this machine.
@@ -42,29 +43,29 @@ final class LibpqClient {
     }
 
     deinit {
-        PQfinish(connection)
+        unsafe PQfinish(connection)
     }
 
     /// Whether the server has not ended the session, as far as was noticed.
-    var isConnected: Bool { PQstatus(connection) == CONNECTION_OK }
+    var isConnected: Bool { unsafe PQstatus(connection) == CONNECTION_OK }
 
     /// Whether the connection, to whomever it leads, is on TLS.
-    var isEncrypted: Bool { PQsslInUse(connection) == 1 }
+    var isEncrypted: Bool { unsafe PQsslInUse(connection) == 1 }
 
-    var backendPID: Int32 { PQbackendPID(connection) }
+    var backendPID: Int32 { unsafe PQbackendPID(connection) }
 
     /// Has the query under way cancelled, by PQcancel().
     ///
     /// - Returns: whether the request was sent, as far as libpq knows.
     func requestCancel() -> Bool {
-        let cancel = PQgetCancel(connection)
-        defer { PQfreeCancel(cancel) }
+        let cancel = unsafe PQgetCancel(connection)
+        defer { unsafe PQfreeCancel(cancel) }
         var message = [CChar](repeating: 0, count: 256)
-        return PQcancel(cancel, &message, Int32(message.count)) == 1
+        return unsafe PQcancel(cancel, &message, Int32(message.count)) == 1
     }
 
     func error() -> LibpqError {
-        LibpqError(description: String(cString: PQerrorMessage(connection)))
+        unsafe LibpqError(description: String(cString: PQerrorMessage(connection)))
     }
 
     /// Sends a simple query and waits for all of its results.
@@ -72,7 +73,7 @@ final class LibpqClient {
     /// - Returns: the rows of the last one.
     @discardableResult
     func query(_ sql: String) throws -> [[String]] {
-        guard PQsendQuery(connection, sql) == 1 else { throw error() }
+        guard unsafe PQsendQuery(connection, sql) == 1 else { throw error() }
         return try rows()
     }
 
@@ -85,8 +86,8 @@ final class LibpqClient {
 
     /// Sends a query through the extended protocol, and waits for nothing.
     func send(_ sql: String, _ parameters: [String?] = []) throws {
-        let sent = withParameters(parameters) {
-            PQsendQueryParams(connection, sql, Int32(parameters.count), nil, $0, nil, nil, 0)
+        let sent = unsafe withParameters(parameters) {
+            unsafe PQsendQueryParams(connection, sql, Int32(parameters.count), nil, $0, nil, nil, 0)
         }
         guard sent == 1 else { throw error() }
     }
@@ -94,9 +95,9 @@ final class LibpqClient {
     func withParameters<Result>(
         _ parameters: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
     ) -> Result {
-        let copies = parameters.map { $0.flatMap { strdup($0) } }
-        defer { copies.forEach { free($0) } }
-        return body(copies.map { UnsafePointer($0) })
+        let copies = unsafe parameters.map { unsafe $0.flatMap { unsafe strdup($0) } }
+        defer { unsafe copies.forEach { unsafe free($0) } }
+        return unsafe body(copies.map { unsafe UnsafePointer($0) })
     }
 
     private func rows() throws -> [[String]] {
@@ -117,24 +118,25 @@ final class LibpqClient {
     /// The next result, or nil behind the last one of a query.
     func nextResult() throws -> LibpqResult? {
         let deadline = Deadline(after: Self.patience)
-        PQflush(connection)
-        while PQisBusy(connection) == 1 {
-            var query = pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
-            guard poll(&query, 1, deadline.milliseconds) > 0 else {
+        unsafe PQflush(connection)
+        while unsafe PQisBusy(connection) == 1 {
+            var query = unsafe pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
+            guard unsafe poll(&query, 1, deadline.milliseconds) > 0 else {
                 throw LibpqError(description: "no answer within \(Self.patience)")
             }
-            guard PQconsumeInput(connection) == 1 else { throw error() }
-            PQflush(connection)
+            guard unsafe PQconsumeInput(connection) == 1 else { throw error() }
+            unsafe PQflush(connection)
         }
-        guard let result = PQgetResult(connection) else { return nil }
-        defer { PQclear(result) }
-        return LibpqResult(
+        guard let result = unsafe PQgetResult(connection) else { return nil }
+        defer { unsafe PQclear(result) }
+        return unsafe LibpqResult(
             status: PQresultStatus(result),
             rows: (0..<PQntuples(result)).map { row in
-                (0..<PQnfields(result)).map { String(cString: PQgetvalue(result, row, $0)) }
+                unsafe (0..<PQnfields(result)).map { unsafe String(cString: PQgetvalue(result, row, $0)) }
             },
-            sqlState: PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { String(cString: $0) } ?? "",
-            message: String(cString: PQresultErrorMessage(result))
+            sqlState: unsafe PQresultErrorField(result, Int32(UInt8(ascii: "C"))).map { unsafe String(cString: $0) }
+                ?? "",
+            message: unsafe String(cString: PQresultErrorMessage(result))
         )
     }
 }
@@ -143,7 +145,7 @@ extension LibpqClient {
     /// Begins a sleep without end, and returns once the server is in it; `name` is the session's application_name.
     func fallAsleep(in postgres: PrivatePostgres, name: String) throws {
         try send("SELECT pg_sleep(600)")
-        PQflush(connection)
+        unsafe PQflush(connection)
         try postgres.waitForActive(name, event: "PgSleep")
     }
 

@@ -42,7 +42,7 @@ final class RawClient {
         if let receiveBuffer { setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         setPatience(patience)
         setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1 as Int32)
-        guard withLoopback(port, host: host, { connect(descriptor, $0, $1) }) == 0 else {
+        guard unsafe withLoopback(port, host: host, { unsafe connect(descriptor, $0, $1) }) == 0 else {
             throw RawClientError.failed(errno)
         }
     }
@@ -53,10 +53,10 @@ final class RawClient {
         setPatience()
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
-        let result = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8.prefix(107)) }
+        let result = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
         guard result == 0 else { throw RawClientError.failed(errno) }
@@ -80,7 +80,7 @@ final class RawClient {
 
     private func setOption<Value: BitwiseCopyable>(_ level: Int32, _ name: Int32, _ value: Value) {
         var value = value
-        setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Value>.size))
+        unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Value>.size))
     }
 
     // MARK: The ways to go
@@ -116,21 +116,21 @@ final class RawClient {
     /// As send(2).
     private func send(_ bytes: UnsafeRawBufferPointer, flags: Int) -> Int {
         if let encryption {
-            return encryption.send(bytes, within: flags & MSG_DONTWAIT == 0 ? Int32(Self.patience) * 1000 : 0)
+            return unsafe encryption.send(bytes, within: flags & MSG_DONTWAIT == 0 ? Int32(Self.patience) * 1000 : 0)
         }
-        return Foundation.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | flags))
+        return unsafe Foundation.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | flags))
     }
 
     /// As recv(2).
     private func receive(_ bytes: UnsafeMutableRawPointer, limit: Int) -> Int {
-        if let encryption { return encryption.receive(bytes, limit: limit, within: Int32(Self.patience) * 1000) }
-        return recv(descriptor, bytes, limit, 0)
+        if let encryption { return unsafe encryption.receive(bytes, limit: limit, within: Int32(Self.patience) * 1000) }
+        return unsafe recv(descriptor, bytes, limit, 0)
     }
 
     func send(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { send($0, flags: 0) }
+            let count = unsafe rest.withUnsafeBytes { unsafe send($0, flags: 0) }
             guard count > 0 else { throw RawClientError.failed(errno) }
             rest = rest.dropFirst(count)
         }
@@ -144,8 +144,8 @@ final class RawClient {
         var rest = bytes
         while !rest.isEmpty {
             var query = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-            guard poll(&query, 1, milliseconds) > 0 else { break }
-            let count = rest.withUnsafeBytes { send($0, flags: MSG_DONTWAIT) }
+            guard unsafe poll(&query, 1, milliseconds) > 0 else { break }
+            let count = unsafe rest.withUnsafeBytes { unsafe send($0, flags: MSG_DONTWAIT) }
             guard count > 0 else { break }
             rest = rest.dropFirst(count)
         }
@@ -155,7 +155,7 @@ final class RawClient {
     /// Receives what comes next, at most `limit` bytes.
     func receive(limit: Int = 65_536) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: limit)
-        let count = receive(&buffer, limit: limit)
+        let count = unsafe receive(&buffer, limit: limit)
         if count == 0 { throw RawClientError.endOfStream }
         if count < 0 { throw errno == EAGAIN ? RawClientError.timedOut : RawClientError.failed(errno) }
         return Array(buffer[..<count])
@@ -165,7 +165,7 @@ final class RawClient {
     func skipWhatComes(within milliseconds: Int32) throws {
         (received, receivedStart) = ([], 0)
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        while encryption?.hasMore == true || poll(&query, 1, milliseconds) > 0 { _ = try receive() }
+        while unsafe encryption?.hasMore == true || poll(&query, 1, milliseconds) > 0 { _ = try receive() }
     }
 
     /// All bytes up to the end of the stream.
@@ -197,7 +197,7 @@ final class RawClient {
         _ = try readBytes(count - left)
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while left > 0 {
-            let count = receive(&buffer, limit: min(left, buffer.count))
+            let count = unsafe receive(&buffer, limit: min(left, buffer.count))
             guard count > 0 else { throw count == 0 ? RawClientError.endOfStream : RawClientError.failed(errno) }
             left -= count
         }
@@ -239,8 +239,10 @@ final class RawClient {
     var localAddress: String {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
-            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            _ = unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getsockname(descriptor, $0, &length)
+            }
         }
         return "127.0.0.1:\(UInt16(bigEndian: address.sin_port))"
     }

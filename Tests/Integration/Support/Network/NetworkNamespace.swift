@@ -47,7 +47,7 @@ final class NetworkNamespace {
         hostAddress = Self.text(host)
         device = "pgleash\(pid)"
         let peer = "client"
-        descriptor = open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
+        descriptor = unsafe open("/proc/\(pid)/ns/net", O_RDONLY | O_CLOEXEC)
         switch link {
         case .direct:
             forwarder = nil
@@ -81,7 +81,7 @@ final class NetworkNamespace {
 
     /// What `body` makes is in it.
     func enter<Made>(_ body: () throws -> Made) throws -> Made {
-        let own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+        let own = unsafe open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         defer { close(own) }
         // A socket stays in the namespace of the thread that made it.
         guard setns(descriptor, networkNamespaceFlag) == 0 else { throw RawClientError.failed(errno) }

@@ -8,8 +8,8 @@ extension RawClient {
         // What isn't acknowledged has not reached the other socket's queue yet. This comes first: bytes on the way from
         // the one to the other must not be missed by both looks.
         var unacknowledged: Int32 = 0
-        guard ioctl(descriptor, UInt(TIOCOUTQ), &unacknowledged) == 0, unacknowledged == 0 else { return false }
-        let (us, them) = (port(getsockname), port(getpeername))
+        guard unsafe ioctl(descriptor, UInt(TIOCOUTQ), &unacknowledged) == 0, unacknowledged == 0 else { return false }
+        let (us, them) = unsafe (port(getsockname), port(getpeername))
         let table = try String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)
         for line in table.split(separator: "\n").dropFirst() {
             // sl local_address rem_address st tx_queue:rx_queue …, all in hexadecimal.
@@ -26,8 +26,10 @@ extension RawClient {
     ) -> String {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
-            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name(descriptor, $0, &length) }
+        unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            _ = unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe name(descriptor, $0, &length)
+            }
         }
         return String(format: "%04X", UInt16(bigEndian: address.sin_port))
     }

@@ -85,7 +85,7 @@ final class PgleashProcess {
 
     /// Asks for a report with SIGUSR1, and reads it.
     func report() throws -> Report {
-        unlink(metricsFile)
+        unsafe unlink(metricsFile)
         process.send(SIGUSR1)
         let file = metricsFile
         return try wait(for: "pgleash's report") {

@@ -89,7 +89,7 @@ final class ChildProcess {
     private func collect() {
         guard exit == nil else { return }
         var status: Int32 = 0
-        guard waitpid(pid, &status, WNOHANG) == pid else { return }
+        guard unsafe waitpid(pid, &status, WNOHANG) == pid else { return }
         let signal = status & 0x7f
         exit = signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
         RunFolder.shared.remove(pid)

@@ -21,7 +21,7 @@ enum Programs {
                 folder.deleteLastPathComponent()
                 let candidate = folder.appending(path: "pgleash").path
                 var isFolder: ObjCBool = false
-                guard FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder) else { continue }
+                guard unsafe FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder) else { continue }
                 if !isFolder.boolValue { return candidate }
             }
         }
@@ -30,7 +30,7 @@ enum Programs {
 
     /// Whether the tests, and with them the pgleash beside them, were built with a sanitizer: then its memory is mostly
     /// the sanitizer's.
-    static let areSanitized = dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+    static let areSanitized = unsafe dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
 
     /// One of PostgreSQL's programs: from the newest of Debian's versions, else from the PATH.
     static func postgres(_ name: String) -> String {

@@ -27,9 +27,11 @@ final class RunFolder: Sendable {
 
     private init() {
         var template = Array("/tmp/pgleash-tests.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { fatalError("no temporary folder: \(String(cString: strerror(errno)))") }
+        guard unsafe mkdtemp(&template) != nil else {
+            fatalError(unsafe "no temporary folder: \(String(cString: strerror(errno)))")
+        }
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        chmod(path, 0o755)
+        unsafe chmod(path, 0o755)
         guard let pipe = try? makePipe() else { fatalError("no pipe") }
         lifeline = pipe.write
         cleaner = spawn(
@@ -49,8 +51,8 @@ final class RunFolder: Sendable {
     /// A new folder in the folder.
     func newFolder(_ name: String) -> String {
         let folder = newPath(name)
-        mkdir(folder, 0o755)
-        chmod(folder, 0o755)
+        unsafe mkdir(folder, 0o755)
+        unsafe chmod(folder, 0o755)
         return folder
     }
 
@@ -69,7 +71,7 @@ final class RunFolder: Sendable {
     private func tell(_ line: String) {
         // One write of a short line is one piece, whatever other threads write.
         let bytes = Array(line.utf8)
-        _ = write(lifeline, bytes, bytes.count)
+        _ = unsafe write(lifeline, bytes, bytes.count)
     }
 
     /// What is to be done, and waited for, when the tests end in an orderly way.

@@ -18,44 +18,45 @@ func spawn(
     error: String,
     terminal: String? = nil
 ) -> pid_t {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     if let input {
-        posix_spawn_file_actions_adddup2(&actions, input, 0)
+        unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
     } else {
         // The first terminal the leader of a session opens becomes the session's.
-        posix_spawn_file_actions_addopen(&actions, 0, terminal ?? "/dev/null", terminal == nil ? O_RDONLY : O_RDWR, 0)
+        unsafe posix_spawn_file_actions_addopen(
+            &actions, 0, terminal ?? "/dev/null", terminal == nil ? O_RDONLY : O_RDWR, 0)
     }
     let flags = O_WRONLY | O_CREAT | O_APPEND
-    posix_spawn_file_actions_addopen(&actions, 1, terminal ?? output, flags, 0o644)
+    unsafe posix_spawn_file_actions_addopen(&actions, 1, terminal ?? output, flags, 0o644)
     if terminal != nil || error == output {
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
     } else {
-        posix_spawn_file_actions_addopen(&actions, 2, error, flags, 0o644)
+        unsafe posix_spawn_file_actions_addopen(&actions, 2, error, flags, 0o644)
     }
 
     var attributes = posix_spawnattr_t()
-    posix_spawnattr_init(&attributes)
-    defer { posix_spawnattr_destroy(&attributes) }
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
     var signals = sigset_t()
-    sigemptyset(&signals)
-    posix_spawnattr_setsigmask(&attributes, &signals)
-    for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
-    posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setpgroup(&attributes, 0)
+    unsafe sigemptyset(&signals)
+    unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+    for signal in [SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1] { unsafe sigaddset(&signals, signal) }
+    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+    unsafe posix_spawnattr_setpgroup(&attributes, 0)
     let place = terminal == nil ? Int32(POSIX_SPAWN_SETPGROUP) : newSession
     let settings = place | Int32(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
-    posix_spawnattr_setflags(&attributes, Int16(settings))
+    unsafe posix_spawnattr_setflags(&attributes, Int16(settings))
 
     // What is meant for the user's own databases must not reach the tests'.
     var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PG") }
     all["LC_ALL"] = "C"
     all.merge(environment) { $1 }
-    return withCStrings([path] + arguments) { argv in
-        withCStrings(all.map { "\($0.key)=\($0.value)" }) { environ in
+    return unsafe withCStrings([path] + arguments) { argv in
+        unsafe withCStrings(all.map { "\($0.key)=\($0.value)" }) { environ in
             var pid: pid_t = -1
-            return posix_spawn(&pid, path, &actions, &attributes, argv, environ) == 0 ? pid : -1
+            return unsafe posix_spawn(&pid, path, &actions, &attributes, argv, environ) == 0 ? pid : -1
         }
     }
 }
@@ -68,15 +69,17 @@ private func withCStrings<Result>(
     _ strings: [String],
     _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
 ) -> Result {
-    let copies = strings.map { strdup($0) }
-    defer { copies.forEach { free($0) } }
-    return body(copies + [nil])
+    let copies = unsafe strings.map { unsafe strdup($0) }
+    defer { unsafe copies.forEach { unsafe free($0) } }
+    return unsafe body(copies + [nil])
 }
 
 /// A pipe our children don't inherit: the end to read from and the end to write to.
 func makePipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { throw TimedOut(description: "no pipe: \(String(cString: strerror(errno)))") }
+    guard unsafe pipe(&ends) == 0 else {
+        throw TimedOut(description: unsafe "no pipe: \(String(cString: strerror(errno)))")
+    }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
 }

@@ -11,8 +11,8 @@ final class Terminal {
     init() throws {
         var ends: (own: Int32, others: Int32) = (-1, -1)
         var name = [CChar](repeating: 0, count: 128)
-        guard openpty(&ends.own, &ends.others, &name, nil, nil) == 0 else {
-            throw TimedOut(description: "no pseudo-terminal: \(String(cString: strerror(errno)))")
+        guard unsafe openpty(&ends.own, &ends.others, &name, nil, nil) == 0 else {
+            throw TimedOut(description: unsafe "no pseudo-terminal: \(String(cString: strerror(errno)))")
         }
         Foundation.close(ends.others)
         _ = fcntl(ends.own, F_SETFD, FD_CLOEXEC)
@@ -33,7 +33,7 @@ final class Terminal {
 
     func type(_ text: String) {
         let bytes = Array(text.utf8)
-        _ = write(descriptor, bytes, bytes.count)
+        _ = unsafe write(descriptor, bytes, bytes.count)
     }
 
     /// Reads what the terminal shows until `text` is in it.
@@ -46,10 +46,10 @@ final class Terminal {
             let words = String(decoding: shown, as: UTF8.self)
             if words.contains(text) { return words }
             var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&query, 1, deadline.milliseconds) > 0 else {
+            guard unsafe poll(&query, 1, deadline.milliseconds) > 0 else {
                 throw TimedOut(description: "the terminal shows no \"\(text)\" within \(duration): \(words)")
             }
-            let count = read(descriptor, &buffer, buffer.count)
+            let count = unsafe read(descriptor, &buffer, buffer.count)
             guard count > 0 else { throw TimedOut(description: "the terminal has lost its program: \(words)") }
             shown += buffer[..<count]
         }

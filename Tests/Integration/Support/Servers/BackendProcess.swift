@@ -11,7 +11,7 @@ final class BackendProcess {
     init(_ pid: Int) throws {
         descriptor = pidfdOpen(pid_t(pid), 0)
         guard descriptor >= 0 else {
-            throw TimedOut(description: "process \(pid): \(String(cString: strerror(errno)))")
+            throw TimedOut(description: unsafe "process \(pid): \(String(cString: strerror(errno)))")
         }
     }
 
@@ -27,7 +27,7 @@ final class BackendProcess {
             var queries = zip(backends, ends).map { backend, end in
                 pollfd(fd: end == nil ? backend.descriptor : -1, events: Int16(POLLIN), revents: 0)
             }
-            guard poll(&queries, nfds_t(queries.count), deadline.milliseconds) > 0 else { break }
+            guard unsafe poll(&queries, nfds_t(queries.count), deadline.milliseconds) > 0 else { break }
             let now = ContinuousClock.now
             for (index, query) in queries.enumerated() where query.revents != 0 { ends[index] = now }
         }

@@ -15,10 +15,10 @@ final class FakeServer {
     init(isListening: Bool = true, receiveBuffer: Int32? = nil) throws {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var candidate: UInt16 = 0
-        repeat { candidate = try freePort() } while withLoopback(candidate) { bind(socket, $0, $1) } != 0
+        repeat { candidate = try freePort() } while unsafe withLoopback(candidate) { unsafe bind(socket, $0, $1) } != 0
         (descriptor, port) = (socket, candidate)
         if var receiveBuffer {
-            setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
+            unsafe setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
         if isListening { listen(descriptor, 16) }
     }
@@ -28,7 +28,7 @@ final class FakeServer {
         let port: UInt16 = 5432
         descriptor = try namespace.enter {
             let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-            let result = withLoopback(port, host: namespace.ownAddress) { bind(socket, $0, $1) }
+            let result = unsafe withLoopback(port, host: namespace.ownAddress) { unsafe bind(socket, $0, $1) }
             guard result == 0, listen(socket, 16) == 0 else { throw RawClientError.failed(errno) }
             return socket
         }
@@ -39,7 +39,9 @@ final class FakeServer {
     init(besides port: UInt16) throws {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         (descriptor, self.port) = (socket, port)
-        guard withLoopback(port, host: 0x7f00_0002, { bind(socket, $0, $1) }) == 0, listen(socket, 16) == 0 else {
+        guard unsafe withLoopback(port, host: 0x7f00_0002, { unsafe bind(socket, $0, $1) }) == 0,
+            listen(socket, 16) == 0
+        else {
             throw RawClientError.failed(errno)
         }
     }
@@ -47,7 +49,7 @@ final class FakeServer {
     /// Listens on a Unix socket.
     init(path: String) throws {
         (descriptor, port) = (socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0), 0)
-        guard withUnixSocket(path, { bind(descriptor, $0, $1) }) == 0, listen(descriptor, 16) == 0 else {
+        guard unsafe withUnixSocket(path, { unsafe bind(descriptor, $0, $1) }) == 0, listen(descriptor, 16) == 0 else {
             throw RawClientError.failed(errno)
         }
     }
@@ -61,13 +63,13 @@ final class FakeServer {
     /// Somebody has connected and was not accepted yet.
     var isCalled: Bool {
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&query, 1, 0) > 0
+        return unsafe poll(&query, 1, 0) > 0
     }
 
     /// Waits for a connection.
     func accept() throws -> RawClient {
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&query, 1, 10_000) > 0 else { throw RawClientError.timedOut }
+        guard unsafe poll(&query, 1, 10_000) > 0 else { throw RawClientError.timedOut }
         return RawClient(accepted: Foundation.accept(descriptor, nil, nil))
     }
 

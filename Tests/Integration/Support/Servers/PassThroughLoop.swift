@@ -35,7 +35,7 @@ struct PassThroughLoop {
         while !shared.state.withLock({ $0.isStopping }) {
             followDoor()
             if shared.state.withLock({ $0.isToCut }) { cutOff() }
-            guard poll(&polled, nfds_t(polled.count), 2) > 0 else { continue }
+            guard unsafe poll(&polled, nfds_t(polled.count), 2) > 0 else { continue }
             for number in links.indices {
                 if polled[1 + 2 * number].revents != 0 { passFromClient(number) }
                 if polled[2 + 2 * number].revents != 0 { passFromServer(number) }
@@ -71,8 +71,8 @@ struct PassThroughLoop {
     private func openListener() -> Int32 {
         let listener = newSocket()
         var one: Int32 = 1
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
-        let isBound = withLoopback(port, host: host) { bind(listener, $0, $1) } == 0
+        unsafe setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+        let isBound = unsafe withLoopback(port, host: host) { unsafe bind(listener, $0, $1) } == 0
         if isBound, listen(listener, 1024) == 0 { return listener }
         close(listener)
         return -1
@@ -94,13 +94,13 @@ struct PassThroughLoop {
 
     private func noDelay(_ descriptor: Int32) {
         var one: Int32 = 1
-        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     }
 
     private mutating func dial(_ number: Int) {
         let server = newSocket()
         noDelay(server)
-        guard withLoopback(serverPort, { connect(server, $0, $1) }) == 0 else {
+        guard unsafe withLoopback(serverPort, { unsafe connect(server, $0, $1) }) == 0 else {
             close(server)
             return end(number)
         }
@@ -116,7 +116,7 @@ struct PassThroughLoop {
             links[number].server = -1
             var atOnce = linger(l_onoff: 1, l_linger: 0)
             let size = socklen_t(MemoryLayout<linger>.size)
-            setsockopt(links[number].client, SOL_SOCKET, SO_LINGER, &atOnce, size)
+            unsafe setsockopt(links[number].client, SOL_SOCKET, SO_LINGER, &atOnce, size)
             end(number)
         }
         shared.state.withLock { $0.isToCut = false }
@@ -127,7 +127,7 @@ struct PassThroughLoop {
     private mutating func passFromClient(_ number: Int) {
         let link = links[number]
         guard link.client >= 0 else { return }
-        let count = recv(link.client, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        let count = unsafe recv(link.client, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0 && errno == EAGAIN { return }
         if count <= 0 { return clientEnded(number, isReset: count < 0) }
         let isRefused = keep(number, buffer[..<count])
@@ -150,7 +150,7 @@ struct PassThroughLoop {
     private mutating func passFromServer(_ number: Int) {
         let link = links[number]
         guard link.server >= 0 else { return }
-        let count = recv(link.server, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        let count = unsafe recv(link.server, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0 && errno == EAGAIN { return }
         if count <= 0 { return serverEnded(number) }
         write(buffer[..<count], to: link.client)
@@ -166,7 +166,9 @@ struct PassThroughLoop {
     private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
         var rest = bytes
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = unsafe rest.withUnsafeBytes {
+                unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             // What breaks is seen by the next look at this socket.
             guard count > 0 else { return }
             rest = rest.dropFirst(count)
@@ -211,7 +213,7 @@ struct PassThroughLoop {
 
     private func isAtEnd(_ descriptor: Int32) -> Bool {
         var byte: UInt8 = 0
-        let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
+        let count = unsafe recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
         return count == 0 || (count < 0 && errno != EAGAIN)
     }
 

@@ -68,7 +68,7 @@ final class MachinePauses: Sendable {
 
     private static func allowedProcessors() -> [Int] {
         var set = noProcessors
-        _ = getAffinity(0, set.count, &set)
+        _ = unsafe getAffinity(0, set.count, &set)
         return (0..<set.count * 8).filter { set[$0 / 8] & 1 << ($0 % 8) != 0 }
     }
 
@@ -76,12 +76,13 @@ final class MachinePauses: Sendable {
     private static func stay(on number: Int) {
         var set = noProcessors
         set[number / 8] = 1 << (number % 8)
-        _ = setAffinity(0, set.count, &set)
+        _ = unsafe setAffinity(0, set.count, &set)
     }
 }
 
 /// A set with a bit for each processor, as many as glibc has room for.
 private let noProcessors = [UInt8](repeating: 0, count: MemoryLayout<cpu_set_t>.size)
 private let getAffinity: @convention(c) (pid_t, Int, UnsafeMutableRawPointer) -> Int32 =
-    systemFunction("sched_getaffinity")
-private let setAffinity: @convention(c) (pid_t, Int, UnsafeRawPointer) -> Int32 = systemFunction("sched_setaffinity")
+    unsafe systemFunction("sched_getaffinity")
+private let setAffinity: @convention(c) (pid_t, Int, UnsafeRawPointer) -> Int32 = unsafe systemFunction(
+    "sched_setaffinity")
