@@ -113,6 +113,11 @@ let package = Package(
             path: "Tests/Unit/CancelPolicyTests"
         ),
         .testTarget(
+            name: "TelemetryTests",
+            dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/Unit/TelemetryTests"
+        ),
+        .testTarget(
             name: "SettingsTests", dependencies: modules + ["Simulation", "TestSupport"],
             path: "Tests/Unit/SettingsTests"),
         .testTarget(name: "UpstreamTests", dependencies: simulated, path: "Tests/Unit/UpstreamTests"),

@@ -16,7 +16,8 @@ func objection(toHost host: String) -> String? {
     }
     if hasPort(host) { return "the port has a key of its own" }
     let isNumeric = host.contains(":") || host.allSatisfy { $0 == "." || $0.isNumber }
-    let isAddress = !Endpoint(host: host, port: 1).addressesOnHand.isEmpty
+    // A number alone would be one, too, to inet_aton(3).
+    let isAddress = host.contains { !$0.isNumber } && !Endpoint(host: host, port: 1).addressesOnHand.isEmpty
     return isNumeric && !isAddress ? "\"\(host)\" is not an IP address" : nil
 }
 

@@ -15,8 +15,9 @@ struct HostPort {
         if argument.contains("://") || argument.contains("=") {
             throw ValidationError("expected HOST:PORT: clients choose user and database")
         }
-        if argument.contains(",") {
-            throw ValidationError("expected one HOST:PORT; several hosts can be set in the configuration file")
+        if argument.allSatisfy(\.isNumber) { throw ValidationError("expected HOST:PORT, not only a port") }
+        if argument.contains(","), argument.split(separator: ",").dropLast().contains(where: { $0.contains(":") }) {
+            throw ValidationError("several hosts have one port, after the last host")
         }
         let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
         if argument.hasPrefix("["), let end = argument.firstIndex(of: "]") {

@@ -14,9 +14,6 @@ package enum FirstAnswer: Equatable, Sendable {
     /// The longest error libpq takes for one (`MAX_ERRLEN`); what is longer is text of a server before 7.4.
     private static let longestError: UInt32 = 30_000
 
-    /// The code of a server that starts up, stops or recovers.
-    package static let cannotConnectNow: String = SQLState.cannotConnectNow.rawValue
-
     /// - Parameter bytes: all that has come.
     package init(parsing bytes: Span<UInt8>) {
         guard bytes.count > 0 else {

@@ -116,7 +116,7 @@ extension IntegrationTests {
             #expect(warnings.count == requests.count)
             #expect(
                 warnings.allSatisfy {
-                    $0.contains(" warning ") && $0.contains("canceling wait for synchronous replication")
+                    $0.contains("level=warning") && $0.contains("canceling wait for synchronous replication")
                 }
             )
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }

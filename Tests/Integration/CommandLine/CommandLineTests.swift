@@ -23,14 +23,17 @@ extension IntegrationTests {
             #expect(version.output.wholeMatch(of: /pgleash [0-9]+\.[0-9]+\.[0-9]+\n/) != nil)
             let help = try pgleash("--help")
             #expect(help.exit == .code(0))
-            for option in ["--config", "--listen", "--server", "--workers", "--log-level", "--check-config", "--ping"] {
+            for option in [
+                "--config", "--listen", "--server", "--workers", "--log-level", "--log-format", "--check-config",
+                "--ping", "--ping-self", "--timeout",
+            ] {
                 #expect(help.output.contains(option))
             }
         }
 
         @Test func `--check-config accepts what is right, and starts nothing`() throws {
             let file = try RunFolder.shared.newFile(
-                "good.conf", "[listen]\nhost = *\nport = 1\n[cancel]\ntimeout = 1min\n"
+                "good.conf", "[listen]\nhost = localhost\nport = 1\n[cancel]\ntimeout = 1min\n"
             )
             let run = try pgleash("--config", file, "--check-config")
             #expect(run.exit == .code(0))
@@ -43,7 +46,7 @@ extension IntegrationTests {
             let run = try pgleash("--check-config")
             #expect(run.exit == .code(0))
             let file = "/etc/pgleash/pgleash.conf"
-            #expect(run.output == "pgleash: no configuration file at \(file); the defaults are valid\n")
+            #expect(run.output == "pgleash: no configuration file at \(file); the configuration is valid\n")
             #expect(run.error == "")
         }
 
@@ -71,7 +74,7 @@ extension IntegrationTests {
             )
             let taken = try FakeServer()
             let start = try pgleash("--config", file, "--listen", taken.address)
-            let lines = start.error.split(separator: "\n").filter { $0.contains(" warning ") }
+            let lines = start.error.split(separator: "\n").filter { $0.contains(" level=warning ") }
             #expect(lines.count == 2, "\(start.error)")
             #expect(lines.first?.contains("\(file):6: [server] sslrootcert") == true, "\(start.error)")
             #expect(lines.last?.contains("the certificate has expired") == true, "\(start.error)")
@@ -120,50 +123,68 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `--ping says 1 while the server starts up`() throws {
-            let server = try FakeServer()
-            let pgleash = try PgleashProcess(server: server.address)
-            try server.acceptProbe()
-            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
-            let arguments = ["--config", file, "--listen", pgleash.address, "--server", server.address, "--ping"]
-            let ping = try ChildProcess(Programs.pgleash, arguments)
-            let session = try server.accept()
-            try session.readStartup()
-            let fields = ["SFATAL", "VFATAL", "C57P03", "Mthe database system is starting up", ""]
-            try session.send(message("E", fields.flatMap { Array($0.utf8) + [0] }))
-            session.close()
-            #expect(try ping.wait() == .code(1))
-            #expect(ping.output == "\(pgleash.address) - rejecting connections\n")
-            pgleash.stop()
-        }
-
         @Test func `--ping says 1 when the server behind a running pgleash is not there`() throws {
             let server = try FakeServer(isListening: false)
             let pgleash = try PgleashProcess(server: server.address)
             let run = try ping(door: pgleash.address, server: server.address)
             #expect(run.exit == .code(1))
-            #expect(run.output == "\(pgleash.address) - rejecting connections\n")
+            let reason = "could not connect to server at \(server.address): Connection refused"
+            #expect(run.output == "\(pgleash.address) -> \(server.address) - no response: \(reason)\n")
             pgleash.stop()
         }
 
-        @Test func `--ping says 1 when that is so behind a pgleash behind a pgleash`() throws {
-            let server = try FakeServer(isListening: false)
-            let inner = try PgleashProcess(server: server.address)
-            let outer = try PgleashProcess(server: inner.address)
-            let run = try ping(door: outer.address, server: inner.address)
+        @Test func `--ping says 1 when the server accepts connections and says nothing`() throws {
+            let server = try FakeServer()
+            let pgleash = try PgleashProcess(server: server.address)
+            let run = try ping(door: pgleash.address, server: server.address)
             #expect(run.exit == .code(1))
-            #expect(run.output == "\(outer.address) - rejecting connections\n")
-            try outer.waitForProbe()
-            #expect(outer.logLines("server probed").first?.contains("status=rejecting connections") == true)
-            outer.stop()
-            inner.stop()
+            #expect(run.output.hasPrefix("\(pgleash.address) -> \(server.address) - no response: "))
+            pgleash.stop()
+        }
+
+        @Test func `--timeout bounds --ping`() throws {
+            let silent = try FakeServer()
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let start = ContinuousClock.now
+            let run = try pgleash("--config", file, "--listen", silent.address, "--ping", "--timeout", "1")
+            #expect(start.duration(to: .now) < .seconds(2))
+            #expect(run.exit == .code(2))
+            #expect(run.output == "\(silent.address) - no response: timeout expired\n")
+        }
+
+        @Test func `--ping-self asks about pgleash alone`() throws {
+            let server = try FakeServer(isListening: false)
+            let pgleash = try PgleashProcess(server: server.address)
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let run = try self.pgleash("--config", file, "--listen", pgleash.address, "--ping-self")
+            #expect(run.exit == .code(0))
+            #expect(run.output == "\(pgleash.address) - accepting connections\n")
+            pgleash.stop()
+        }
+
+        @Test(arguments: ["disable", "prefer"])
+        func `--ping leaves no line in the server's log, nor in pgleash's`(mode: String) throws {
+            let server = PrivatePostgres.shared
+            let pgleash = try PgleashProcess(configuration: ["server": ["sslmode = \(mode)"]])
+            try pgleash.waitForProbe()
+            let (log, own) = (server.log, pgleash.log)
+            let file = try RunFolder.shared.newFile("mode.conf", "[server]\nsslmode = \(mode)\n")
+            let words = ["--config", file, "--listen", pgleash.address, "--server", server.address, "--ping"]
+            for _ in 0..<3 {
+                #expect(try ChildProcess.run(Programs.pgleash, words).exit == .code(0))
+            }
+            rest(.milliseconds(100))
+            #expect(server.log == log)
+            #expect(pgleash.log == own)
+            pgleash.stop()
         }
 
         @Test func `--ping says 2 when pgleash is not there`() throws {
             let nobody = try FakeServer(isListening: false)
             let run = try ping(door: nobody.address, server: PrivatePostgres.shared.address)
             #expect(run.exit == .code(2))
-            #expect(run.output == "\(nobody.address) - no response\n")
+            let reason = "could not connect to server at \(nobody.address): Connection refused"
+            #expect(run.output == "\(nobody.address) - no response: \(reason)\n")
         }
     }
 }

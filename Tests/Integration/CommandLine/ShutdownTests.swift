@@ -39,7 +39,7 @@ extension IntegrationTests {
             #expect(time < .seconds(5))
             for name in ["idle", "busy", "stalled"] { #expect(try postgres.timeUntilGone(name) < .seconds(1)) }
             #expect(throws: RawClientError.failed(ECONNREFUSED)) { try RawClient(port: pgleash.port) }
-            #expect(pgleash.logLines(" stopping").count == 1)
+            #expect(pgleash.logLines("msg=stopping").count == 1)
             #expect(try pgleash.reapedLine("busy")["drop"] == "shutdown")
             #expect(try pgleash.reapedLine("busy")["outcome"] == "cancelled")
         }
@@ -74,7 +74,7 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess()
             pgleash.process.send(SIGPIPE)
             pgleash.process.send(SIGHUP)
-            try wait(for: "the word on SIGHUP") { pgleash.log.contains("SIGHUP") }
+            try wait(for: "the word on SIGHUP") { pgleash.log.contains("nothing to reload") }
             #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
             pgleash.stop()
         }

@@ -29,8 +29,8 @@ extension IntegrationTests {
 
         @Test func `what contradicts each other in [server] ends the start`() throws {
             let told = try lastWords(["sslmode = require", "sslrootcert = system"], isMistake: true)
-            let reason = "those authorities give anybody a certificate"
-            #expect(told == "pgleash:  [server] sslrootcert = system needs sslmode = verify-full: \(reason)\n")
+            let reason = "may not be used with sslrootcert=system (use \"verify-full\")"
+            #expect(told == "pgleash: 3: [server] weak sslmode \"require\" \(reason)\n")
         }
 
         @Test func `a key that others can read is refused in PostgreSQL's words`() throws {

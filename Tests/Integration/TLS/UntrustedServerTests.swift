@@ -49,7 +49,6 @@ extension IntegrationTests {
             let probe = try server.accept()
             #expect(try probe.readBytes(8) == Frontend.sslRequest)
             try probe.send([UInt8(ascii: "N")])
-            if mode == "prefer" { _ = try probe.readBytes(4) }
             probe.close()
             try pgleash.waitForProbe()
             return pgleash

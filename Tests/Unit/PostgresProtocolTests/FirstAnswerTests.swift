@@ -23,7 +23,7 @@ import Testing
         for count in 0..<Self.startingUp.count {
             #expect(read(Array(Self.startingUp[..<count])) == .incomplete, "\(count) bytes")
         }
-        #expect(read(Self.startingUp) == .refusal(sqlState: FirstAnswer.cannotConnectNow))
+        #expect(read(Self.startingUp) == .refusal(sqlState: "57P03"))
         #expect(read(Self.startingUp + [0x45]) == .refusal(sqlState: "57P03"))
     }
 

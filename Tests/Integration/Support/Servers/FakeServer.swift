@@ -73,10 +73,11 @@ final class FakeServer {
         return RawClient(accepted: Foundation.accept(descriptor, nil, nil))
     }
 
-    /// Waits for the question that pgleash asks at its start, whether the server is there, and gives no answer.
+    /// Waits for the question that pgleash asks at its start, whether the server is there, and closes.
     func acceptProbe() throws {
-        // Not before encryption is refused: it would be asked once more without.
-        try accept().readStartup()
+        let probe = try accept()
+        _ = try probe.readBytes(Frontend.sslRequest.count)
+        probe.close()
     }
 
     /// Waits for a connection and its start-up packet, encryption refused, and answers that the session is ready.
