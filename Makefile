@@ -84,7 +84,7 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(SWIFT) test --skip-build --filter SimulationTests 2>&1 | scripts/failures-last
 	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests 2>&1 | scripts/failures-last
 
-reference: ## write conf/pgleash.conf and docs/configuration.md from the table of settings in Sources/Settings
+reference: ## write conf/pgleash.conf, docs/configuration.md and man/pgleash.conf.5 from the table in Sources/Settings
 	$(COMPILE) --build-tests
 	PGLEASH_WRITE_REFERENCE=1 $(SWIFT) test --skip-build --filter 'The reference of settings'
 

@@ -7,9 +7,11 @@ import Testing
 
 @Suite struct `The reference of settings` {
     /// With `PGLEASH_WRITE_REFERENCE` set it writes the files instead: `make reference`.
-    @Test(arguments: ["conf/pgleash.conf", "docs/configuration.md"])
-    func `is up to date`(path: String) throws {
-        let text = path.hasPrefix("conf") ? Configuration.exampleFile : Configuration.reference
+    @Test(arguments: [
+        ("conf/pgleash.conf", Configuration.exampleFile), ("docs/configuration.md", Configuration.reference),
+        ("man/pgleash.conf.5", Configuration.manualPage),
+    ])
+    func `is up to date`(path: String, text: String) throws {
         let file = Repository.root.appending(path: path)
         if ProcessInfo.processInfo.environment["PGLEASH_WRITE_REFERENCE"] != nil {
             try text.write(to: file, atomically: true, encoding: .utf8)

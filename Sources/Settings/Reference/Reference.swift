@@ -1,4 +1,5 @@
 // Writes conf/pgleash.conf and docs/configuration.md from the table of settings; `make reference` updates the files.
+// The manual page is in ManualPage.swift.
 
 extension Configuration {
     /// conf/pgleash.conf: every key with its default.
@@ -25,12 +26,14 @@ extension Configuration {
         <!-- Written by `make reference` from Sources/Settings/Table. -->
 
         [conf/pgleash.conf](../conf/pgleash.conf) has the same keys with their defaults, as a file to begin with.
-        Command-line options override the configuration file, which overrides the defaults.
+        `man 5 pgleash.conf` shows this reference, too. Command-line options override environment variables, these override
+        the configuration file, and the file overrides the defaults.
 
         - A key stands in the section that is named here. A key that stands twice counts where it stands last.
         - Values stand without quotes, and a comment has a line of its own. Several values are separated by commas.
         - Times take a unit of `postgresql.conf`: `us`, `ms`, `s`, `min`, `h`, `d`. Without a unit they are seconds,
           where nothing else is said. Sizes take one of `B`, `kB`, `MB`, `GB`, `TB`.
+        - Each key is also an environment variable, in upper case and without quotes around its value.
         - A change takes effect at a restart. Where SIGHUP is named, pgleash also reads the file again that the key
           names, for the connections to come.
 
@@ -40,7 +43,7 @@ extension Configuration {
             }.joined()
     }
 
-    private static var bySection: [(name: String, settings: [Setting])] {
+    static var bySection: [(name: String, settings: [Setting])] {
         Setting.all.reduce(into: []) { sections, setting in
             if sections.last?.name != setting.section { sections.append((setting.section, [])) }
             sections[sections.count - 1].settings.append(setting)
@@ -51,6 +54,15 @@ extension Configuration {
 extension Setting {
     private var value: String? { defaultWords == nil ? text(Configuration()) : nil }
 
+    /// The default for a reader, with `mark` around a value.
+    func defaultText(_ mark: (String) -> String) -> String { value.map(mark) ?? defaultWords ?? "none" }
+
+    /// The environment variable that sets the key.
+    var variable: String { "PGLEASH_\(section)_\(key)".uppercased() }
+
+    /// When a change takes effect.
+    var effect: String { isReread ? "restart; SIGHUP for the contents of the file" : "restart" }
+
     fileprivate var fileEntry: String {
         let words = defaultWords.map { " The default is \($0)." } ?? ""
         let line = value.map { "\(key) = \($0)" } ?? "#\(key) = \(example ?? "")"
@@ -58,34 +70,29 @@ extension Setting {
     }
 
     fileprivate var documentEntry: String {
-        let standard = value.map { "`\($0)`" } ?? defaultWords ?? "none"
-        let effect = isReread ? "restart; SIGHUP for the contents of the file" : "restart"
-        return """
-            ### `\(key)`
+        """
+        ### `\(key)`
 
-            \(wrapped(meaning))
+        \(lines(of: meaning).joined(separator: "\n"))
 
-            - Default: \(standard)
-            - Allowed: \(allowed)
-            - Takes effect: \(effect)
+        - Default: \(defaultText { "`\($0)`" })
+        - Allowed: \(allowed)
+        - Environment: `\(variable)`
+        - Takes effect: \(effect)
 
-            """
+        """
     }
 }
 
-private let lineLength = 118
-
 private func comment(_ text: String) -> String { lines(of: text).map { "# \($0)\n" }.joined() }
 
-private func wrapped(_ text: String) -> String { lines(of: text).joined(separator: "\n") }
-
 /// The words of `text` in lines that a comment or a paragraph has room for.
-private func lines(of text: String) -> [String] {
+func lines(of text: String, length: Int = 118) -> [String] {
     text.split(separator: " ").reduce(into: [""]) { lines, word in
         let line = lines[lines.count - 1]
         if line.isEmpty {
             lines[lines.count - 1] = String(word)
-        } else if line.count + 1 + word.count <= lineLength {
+        } else if line.count + 1 + word.count <= length {
             lines[lines.count - 1] = "\(line) \(word)"
         } else {
             lines.append(String(word))
