@@ -26,6 +26,12 @@ confdir = $(sysconfdir)/pgleash
 is_users = $(if $(filter-out /,$(HOME)),$(filter $(HOME)/%,$(PREFIX)))
 unit = conf/$(if $(is_users),user/)pgleash.service
 unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
+mandir = $(PREFIX)/share/man
+bashcompletiondir = $(PREFIX)/share/bash-completion/completions
+zshcompletiondir = $(PREFIX)/share/zsh/site-functions
+fishcompletiondir = $(PREFIX)/share/fish/vendor_completions.d
+# Each where its shell looks for it.
+COMPLETIONS = $(bashcompletiondir)/pgleash $(zshcompletiondir)/_pgleash $(fishcompletiondir)/pgleash.fish
 # What is installed names the paths of this installation.
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
@@ -113,7 +119,7 @@ drivers: build ## measure, in 6 minutes, which drivers end their statement when 
 	@scripts/install-dependencies drivers
 	@scripts/drivers
 
-lint: ## check format and style: Swift, scripts, Python programs, C headers, documents, YAML
+lint: ## check format and style: Swift, scripts, Python programs, C headers, documents, manual pages, YAML
 	@scripts/install-dependencies lint
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 	shellcheck $(BASH_SCRIPTS)
@@ -121,6 +127,7 @@ lint: ## check format and style: Swift, scripts, Python programs, C headers, doc
 	$(LINTERS)/ruff format --check --quiet
 	$(LINTERS)/clang-format --dry-run --Werror $(C_HEADERS)
 	$(LINTERS)/rumdl check --quiet .
+	mandoc -T lint -W warning man/*
 	$(LINTERS)/yamllint --strict .
 
 format: ## bring the sources into that format: Swift, Python programs, C headers
@@ -155,9 +162,16 @@ install: ## install what was built below PREFIX (/usr/local), the configuration 
 	test -e $(DESTDIR)$(confdir)/pgleash.conf \
 		|| { $(WITH_PATHS) conf/pgleash.conf | install -m 644 /dev/stdin $(DESTDIR)$(confdir)/pgleash.conf; }
 	$(WITH_PATHS) $(unit) | install -m 644 /dev/stdin $(DESTDIR)$(unitdir)/pgleash.service
+	install -D -m 644 man/pgleash.1 $(DESTDIR)$(mandir)/man1/pgleash.1
+	install -D -m 644 man/pgleash.conf.5 $(DESTDIR)$(mandir)/man5/pgleash.conf.5
+	install -d $(addprefix $(DESTDIR),$(dir $(COMPLETIONS)))
+	$(RELEASE) --generate-completion-script bash | install -m 644 /dev/stdin $(DESTDIR)$(bashcompletiondir)/pgleash
+	$(RELEASE) --generate-completion-script zsh | install -m 644 /dev/stdin $(DESTDIR)$(zshcompletiondir)/_pgleash
+	$(RELEASE) --generate-completion-script fish | install -m 644 /dev/stdin $(DESTDIR)$(fishcompletiondir)/pgleash.fish
 
 uninstall: ## remove what install installed with the same PREFIX and DESTDIR, but not the configuration
 	rm -f $(DESTDIR)$(bindir)/pgleash $(DESTDIR)$(unitdir)/pgleash.service
+	rm -f $(DESTDIR)$(mandir)/man1/pgleash.1 $(DESTDIR)$(mandir)/man5/pgleash.conf.5 $(addprefix $(DESTDIR),$(COMPLETIONS))
 
 dist: ## make .build/pgleash-VERSION.tar.gz, the sources of the last commit
 	@mkdir -p .build

@@ -39,13 +39,20 @@ extension IntegrationTests {
             ),
             (["PREFIX=/usr", "sysconfdir=/srv/etc"], "/usr/bin", "/srv/etc", "/usr/lib/systemd/system"),
         ])
-        func `installs the program, a configuration and a unit that names both, and removes all but the configuration`(
+        func `installs everything, and removes all but the configuration`(
             variables: [String], programs: String, settings: String, units: String
         ) throws {
             let (program, unit) = (programs + "/pgleash", units + "/pgleash.service")
             let configuration = settings + "/pgleash/pgleash.conf"
             try make("install", variables)
-            #expect(files == [program, configuration, unit].sorted())
+            let share = programs.replacing("/bin", with: "/share")
+            let manual = ["man1/pgleash.1", "man5/pgleash.conf.5"].map { share + "/man/" + $0 }
+            let completions = [
+                "bash-completion/completions/pgleash", "fish/vendor_completions.d/pgleash.fish",
+                "zsh/site-functions/_pgleash",
+            ].map { "\(share)/\($0)" }
+            #expect(files == ([program, configuration, unit] + manual + completions).sorted())
+            for file in completions { #expect(readText(root + file)?.contains("--check-config") == true, "\(file)") }
             let lines = try #require(readText(root + unit)).split(separator: "\n")
             #expect(lines.contains("ExecStart=\(program) --config \(configuration)"))
             let check = try ChildProcess.run(root + program, ["--config", root + configuration, "--check-config"])
