@@ -42,7 +42,8 @@ extension Configuration {
         Sizes take one of B, kB, MB, GB and TB.
         .Pp
         Each key is also an environment variable.
-        Command-line options override environment variables, these override the file, and the file overrides the defaults.
+        Command-line options override environment variables, these override the file,
+        and the file overrides the defaults.
         .Pp
         A change takes effect at a restart.
         Where SIGHUP is named,

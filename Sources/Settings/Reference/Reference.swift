@@ -26,8 +26,8 @@ extension Configuration {
         <!-- Written by `make reference` from Sources/Settings/Table. -->
 
         [conf/pgleash.conf](../conf/pgleash.conf) has the same keys with their defaults, as a file to begin with.
-        `man 5 pgleash.conf` shows this reference, too. Command-line options override environment variables, these override
-        the configuration file, and the file overrides the defaults.
+        `man 5 pgleash.conf` shows this reference, too. Command-line options override environment variables, these
+        override the configuration file, and the file overrides the defaults.
 
         - A key stands in the section that is named here. A key that stands twice counts where it stands last.
         - Values stand without quotes, and a comment has a line of its own. Several values are separated by commas.

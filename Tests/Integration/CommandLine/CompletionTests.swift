@@ -22,7 +22,7 @@ extension IntegrationTests {
         ) throws -> String {
             let run = try ChildProcess.run(
                 Programs.system(shell), options + ["-c", commands] + arguments,
-                environment: ["HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder, "TERM": "dumb"]
+                environment: ["HOME": folder, "XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder, "TERM": "xterm"]
             )
             #expect(run.exit == .code(0), "\(run.error)")
             return run.output
@@ -61,9 +61,9 @@ extension IntegrationTests {
             let commands = """
                 zmodload zsh/zpty
                 zpty terminal zsh -f -i
-                zpty -w terminal "COLUMNS=200 LINES=50 PS1='> '; fpath=($1 \\$fpath); autoload -Uz compinit; \
+                zpty -w terminal "COLUMNS=200 LINES=50 PS1='ready> '; fpath=($1 \\$fpath); autoload -Uz compinit; \
                 compinit -u -d $1/dump; echo be''gun"
-                zpty -r terminal output '*begun*'
+                zpty -r terminal output '*begun*ready> *'
                 zpty -w -n terminal "$2"$'\\t\\C-uecho do\\'\\'ne\\n'
                 zpty -r terminal output '*done*'
                 print -r -- "$output"

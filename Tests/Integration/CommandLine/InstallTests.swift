@@ -52,7 +52,7 @@ extension IntegrationTests {
                 "zsh/site-functions/_pgleash",
             ].map { "\(share)/\($0)" }
             #expect(files == ([program, configuration, unit] + manual + completions).sorted())
-            for file in completions { #expect(readText(root + file)?.contains("--check-config") == true, "\(file)") }
+            for file in completions { #expect(readText(root + file)?.contains("check-config") == true, "\(file)") }
             let lines = try #require(readText(root + unit)).split(separator: "\n")
             #expect(lines.contains("ExecStart=\(program) --config \(configuration)"))
             let check = try ChildProcess.run(root + program, ["--config", root + configuration, "--check-config"])
