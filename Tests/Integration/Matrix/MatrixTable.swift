@@ -29,7 +29,7 @@ struct MatrixTable {
     func markdown() throws -> String {
         """
         Milliseconds from the moment the client went to the end of its backend, median / worst. ORPHAN: most were still
-        there after \(Self.seconds(MatrixTable.limit)); of others, `+ n ORPHAN` were. –: makes no sense. Dead hosts were
+        there after \(Self.seconds(MatrixTable.limit)); of others, `+ n ORPHAN` were. –: not applicable. Dead hosts were
         to be noticed within \(Self.seconds(Route.keepalive)). \(try facts())
 
         \(comparison())

@@ -22,7 +22,7 @@ struct PlaceTable {
         return """
             Orphans left / clients that went, in all ways but a dead host. An orphan: a statement that ran still
             \(Self.seconds(.direct)) s after its client had gone, at HAProxy \(Self.seconds(.balancer)) s. \
-            –: makes no sense. pgleash \
+            –: not applicable. pgleash \
             \(pgleashVersion), \(try Self.versions()).
 
             \(lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n"))
