@@ -33,7 +33,7 @@ extension Configuration {
         .Ql #
         and has a line of its own.
         Several values are separated by commas.
-        A key that stands twice counts where it stands last.
+        Of a key that stands twice the last line counts.
         .Pp
         Times take a unit of
         .Pa postgresql.conf :
@@ -93,7 +93,7 @@ extension Setting {
         .br
         Allowed: \(roff(allowed))
         .br
-        Environment: \(variable)
+        Environment: \(environmentVariable)
         .br
         Takes effect: \(effect)
 

@@ -29,7 +29,7 @@ extension Configuration {
         `man 5 pgleash.conf` shows this reference, too. Command-line options override environment variables, these
         override the configuration file, and the file overrides the defaults.
 
-        - A key stands in the section that is named here. A key that stands twice counts where it stands last.
+        - A key stands in the section that is named here. Of a key that stands twice the last line counts.
         - Values stand without quotes, and a comment has a line of its own. Several values are separated by commas.
         - Times take a unit of `postgresql.conf`: `us`, `ms`, `s`, `min`, `h`, `d`. Without a unit they are seconds,
           where nothing else is said. Sizes take one of `B`, `kB`, `MB`, `GB`, `TB`.
@@ -58,7 +58,7 @@ extension Setting {
     func defaultText(_ mark: (String) -> String) -> String { value.map(mark) ?? defaultWords ?? "none" }
 
     /// The environment variable that sets the key.
-    var variable: String { "PGLEASH_\(section)_\(key)".uppercased() }
+    var environmentVariable: String { "PGLEASH_\(section)_\(key)".uppercased() }
 
     /// When a change takes effect.
     var effect: String { isReread ? "restart; SIGHUP for the contents of the file" : "restart" }
@@ -77,7 +77,7 @@ extension Setting {
 
         - Default: \(defaultText { "`\($0)`" })
         - Allowed: \(allowed)
-        - Environment: `\(variable)`
+        - Environment: `\(environmentVariable)`
         - Takes effect: \(effect)
 
         """
