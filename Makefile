@@ -13,7 +13,7 @@ RELEASE = .build/release/pgleash
 VERSION = $(shell sed -n 's/.*pgleashVersion = "\(.*\)"/\1/p' Sources/Proxy/Process/Version.swift)
 # Where scripts/install-dependencies puts the linters that are not Debian's.
 LINTERS = .build/linters/bin
-BASH_SCRIPTS = $(shell grep -lE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
+BASH_SCRIPTS = $(shell grep -slE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
 C_HEADERS = $(wildcard Sources/*/*.h Tests/Support/*/*.h)
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS = 300
