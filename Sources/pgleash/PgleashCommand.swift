@@ -20,7 +20,8 @@ struct PgleashCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Configuration file. (default: \(Configuration.defaultFile), if it exists)", valueName: "file")
+            "Configuration file. (default: \(Configuration.defaultFile), if it exists)", valueName: "file"),
+        completion: .file()
     )
     var config: String?
 

@@ -30,7 +30,7 @@ final class ClientHandshake: Stage {
     /// Begins to listen to the client, and takes what it has said already; the stage may be over after this.
     func begin() {
         timer.set(worker.loop, after: worker.configuration.listen.authenticationTimeout) { [unowned self] in
-            let awaited = isEncrypting ? "TLS handshake" : "start-up packet"
+            let awaited = isEncrypting ? "TLS handshake" : "startup packet"
             worker.logThrottled(.info, "no \(awaited) in time", logMetadata)
             end(.authenticationTimeout)
         }

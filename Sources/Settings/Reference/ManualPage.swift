@@ -93,7 +93,7 @@ extension Setting {
         .br
         Allowed: \(roff(allowed))
         .br
-        Environment: \(environmentVariable)
+        Environment: \(variable)
         .br
         Takes effect: \(effect)
 

@@ -57,9 +57,6 @@ extension Setting {
     /// The default for a reader, with `mark` around a value.
     func defaultText(_ mark: (String) -> String) -> String { value.map(mark) ?? defaultWords ?? "none" }
 
-    /// The environment variable that sets the key.
-    var environmentVariable: String { "PGLEASH_\(section)_\(key)".uppercased() }
-
     /// When a change takes effect.
     var effect: String { isReread ? "restart; SIGHUP for the contents of the file" : "restart" }
 
@@ -77,7 +74,7 @@ extension Setting {
 
         - Default: \(defaultText { "`\($0)`" })
         - Allowed: \(allowed)
-        - Environment: `\(environmentVariable)`
+        - Environment: `\(variable)`
         - Takes effect: \(effect)
 
         """

@@ -42,7 +42,10 @@ extension Setting {
         ),
         Setting(
             "cancel", "exclude_application_name", \.cancel.exclusion.applicationNames, .names, example: "nightly",
-            "Application names in whose sessions nothing is cancelled, as given when the client connects."
+            """
+            Application names in whose sessions nothing is cancelled: as the client gives the name when it connects, \
+            or as the server reported it last.
+            """
         ),
         Setting(
             "cancel", "read_ahead", \.cancel.readAhead, .size(0...(1 << 40)),

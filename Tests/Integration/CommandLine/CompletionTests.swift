@@ -1,10 +1,11 @@
 // The scripts by which shells complete pgleash's options, in these shells.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct CompletionTests {
+    @Suite struct `The completion of options` {
         private let folder = RunFolder.shared.newFolder("completions")
 
         /// The file with the script for `shell`, under the name that zsh looks for.
@@ -32,7 +33,7 @@ extension IntegrationTests {
             Set(output.split(separator: "\n").compactMap { $0.split(separator: "\t").first })
         }
 
-        @Test func `bash completes every option, and the words of one`() throws {
+        @Test func `offers every option in bash, and the words of one`() throws {
             let commands = """
                 source "$1"; COMP_LINE="$2"; COMP_POINT=${#2}; read -r -a COMP_WORDS <<<"$2"
                 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -46,7 +47,7 @@ extension IntegrationTests {
             #expect(try completions(of: "pgleash --log-level w") == ["warning"])
         }
 
-        @Test func `fish completes every option, and the words of one`() throws {
+        @Test func `offers every option in fish, and the words of one`() throws {
             func completions(of line: String) throws -> Set<Substring> {
                 let commands = "source '\(try script(for: "fish"))'; complete -C '\(line)'"
                 return words(try output(of: "fish", ["--no-config"], commands))
@@ -56,7 +57,7 @@ extension IntegrationTests {
         }
 
         /// zsh completes in its line editor only, so there is one on a terminal of its own, and a tabulator typed.
-        @Test func `zsh completes every option, and the words of one`() throws {
+        @Test func `offers every option in zsh, and the words of one`() throws {
             _ = try script(for: "zsh")
             let commands = """
                 zmodload zsh/zpty

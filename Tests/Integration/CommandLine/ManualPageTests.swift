@@ -1,6 +1,7 @@
 // The manual pages: valid, and complete as to the command line. The reference of settings has its own test.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// What `pgleash --help` names.
@@ -14,15 +15,15 @@ enum CommandLineHelp {
 }
 
 extension IntegrationTests {
-    @Suite struct ManualPageTests {
+    @Suite struct `The manual` {
         @Test(arguments: ["pgleash.1", "pgleash.conf.5"])
-        func `mandoc has nothing to complain about`(page: String) throws {
+        func `passes the checks of mandoc`(page: String) throws {
             let file = "\(Programs.root)/man/\(page)"
             let run = try ChildProcess.run(Programs.system("mandoc"), ["-T", "lint", "-W", "warning", file])
             #expect(run.exit == .code(0), "\(run.output)")
         }
 
-        @Test func `pgleash(1) has every option of --help, and no other`() throws {
+        @Test func `has every option of --help, and no other`() throws {
             let text = try #require(readText("\(Programs.root)/man/pgleash.1"))
             let items = text.split(separator: "\n").compactMap { line in
                 line.firstMatch(of: /^\.It Fl (?:h , )?\\-([a-z\\-]+)/).map { "--" + $0.1.replacing("\\", with: "") }

@@ -1,6 +1,7 @@
 // What the log says of sessions: their names of that moment, their beginning and end, and of many the number.
 
 import Foundation
+import PostgresProtocol
 import TestSupport
 import Testing
 

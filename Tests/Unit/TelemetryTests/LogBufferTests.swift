@@ -21,7 +21,8 @@ import Testing
     @Test func `gives lines back in the order in which they came, whatever their levels`() {
         var buffer = LogBuffer()
         for number in 0..<100 { buffer.append(line(number), Logger.Level.allCases[number % 7]) }
-        #expect(numbers(&buffer) == Array(0..<100))
+        let kept = numbers(&buffer)
+        #expect(kept == Array(0..<100))
         #expect(buffer.droppedCount == 0)
     }
 
@@ -39,14 +40,15 @@ import Testing
         for number in 0..<100 { buffer.append(line(number), .error) }
         buffer.append(line(100), .info)
         #expect(buffer.droppedCount == 1)
-        #expect(numbers(&buffer) == Array(0..<100))
+        let kept = numbers(&buffer)
+        #expect(kept == Array(0..<100))
     }
 
     @Test func `tells once how many lines were dropped`() {
         var buffer = LogBuffer()
         for number in 0..<103 { buffer.append(line(number), .info) }
-        #expect(buffer.take(1).dropped == 3)
-        #expect(buffer.take(1).dropped == 0)
+        let told = [buffer.take(1).dropped, buffer.take(1).dropped]
+        #expect(told == [3, 0])
         #expect(buffer.droppedCount == 3)
     }
 
