@@ -151,7 +151,7 @@ extension IntegrationTests {
 
         @Test(arguments: [
             (["--server", "db"], "db:5432"), (["--server", "[::1]"], "[::1]:5432"),
-            (["--server", "/tmp"], "/tmp/.s.PGSQL.5432"),
+            (["--server", "/tmp"], "/tmp:5432"),
             (["--server", "a,b:5433"], "a:5433,b:5433"), ([], "file:1"),
         ])
         func `may leave the port out; options override variables, and these the file`(

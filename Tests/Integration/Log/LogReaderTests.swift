@@ -28,11 +28,11 @@ extension IntegrationTests {
         }
 
         private func timeOfOrphans(_ pgleash: PgleashProcess, _ name: String) throws -> Duration {
-            let clients = try (0..<16).map { _ in try pgleash.connectBusy(name: name) }
+            let clients = try (0..<16).map { try pgleash.connectBusy(name: "\(name)-\($0)") }
             let start = ContinuousClock.now
             for client in clients { client.close() }
             try wait(for: "the end of the orphans") {
-                try PrivatePostgres.shared.backends(name, state: "active") == 0
+                try PrivatePostgres.shared.count("application_name LIKE '\(name)-%' AND state = 'active'") == 0
             }
             return start.duration(to: .now)
         }
@@ -59,7 +59,7 @@ extension IntegrationTests {
             #expect(said == (try pgleash.report()["log_lines_dropped_total"]))
             // The orphans are among the lines that were kept.
             try wait(for: "the last lines") {
-                pgleash.logLines("orphan reaped").filter { $0.contains("application_name=unread") }.count == 16
+                pgleash.logLines("orphan reaped").filter { $0.contains("application_name=unread-") }.count == 16
             }
             pgleash.stop()
         }
