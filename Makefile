@@ -92,7 +92,7 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 
 reference: ## write conf/pgleash.conf, docs/configuration.md and man/pgleash.conf.5 from the table in Sources/Settings
 	$(COMPILE) --build-tests
-	PGLEASH_WRITE_REFERENCE=1 $(SWIFT) test --skip-build --filter 'The reference of settings'
+	PGLEASH_WRITE_REFERENCE=1 $(SWIFT) test --skip-build --filter ReferenceTests
 
 record-counts: build ## count what pgleash costs, and record it in Tests/Data/Recorded
 	@scripts/install-dependencies test

@@ -3,12 +3,12 @@
 
 /// A report at one time.
 package struct Report {
-    let metrics: [Metric]
+    let metrics: MetricSources
     let sessions: [SessionSnapshot]
     let orphans: [OrphanRecord]
 
     /// - Parameter orphans: the last ones, the newest first.
-    package init(metrics: [Metric], sessions: [SessionSnapshot], orphans: [OrphanRecord] = []) {
+    package init(metrics: MetricSources, sessions: [SessionSnapshot], orphans: [OrphanRecord] = []) {
         (self.metrics, self.sessions, self.orphans) = (metrics, sessions, orphans)
     }
 
@@ -16,7 +16,7 @@ package struct Report {
     package var text: String {
         let lines = sessions.sorted(by: SessionSnapshot.isListedBefore).map { "# session \($0.line)\n" }
         let heading = "# live sessions: \(sessions.count), the longest-running query first\n"
-        return metrics.map(\.text).joined() + heading + lines.joined() + orphanLines.joined()
+        return Metric.all.map { $0.text(from: metrics) }.joined() + heading + lines.joined() + orphanLines.joined()
     }
 
     private var orphanLines: [String] {

@@ -59,7 +59,7 @@ package struct MessageScanner: Hashable, Sendable {
     /// Reads on through `bytes`, which continue where the last call's ended, and calls `note` for each noted message,
     /// in order, with its type and the first bytes of its body: up to 1,024 of a client's message, where the text of a
     /// statement is, and up to 261 of a server's, where a cancel key or an error's code is. Of several CopyData in a
-    /// row only the first is noted.
+    /// row only the first is noted, of ParameterStatus only those whose name begins with an `a`.
     ///
     /// A message of the server's is noted as soon as these bytes are there. One of the client's is noted when it is
     /// whole, as the server does nothing about it before.
@@ -102,7 +102,7 @@ package struct MessageScanner: Hashable, Sendable {
             if noted.contains(kind), isNew(kind) {
                 let known = min(end, body &+ longest)
                 if (isWhole ? end : known) <= bytes.count {
-                    note(kind, bytes.extracting(body..<known))
+                    tell(kind, bytes.extracting(body..<known), note)
                 } else {
                     postpone(kind, known &- body)
                     bodyLeft = length - 4
@@ -131,7 +131,7 @@ package struct MessageScanner: Hashable, Sendable {
         try countMessage(kind, length)
         bodyLeft = length - 4
         guard noted.contains(kind), isNew(kind) else { return }
-        if bodyLeft == 0 { note(kind, Span()) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
+        if bodyLeft == 0 { tell(kind, Span(), note) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
     }
 
     private mutating func countMessage(_ kind: UInt8, _ length: UInt32) throws(MalformedMessage) {
@@ -161,9 +161,18 @@ package struct MessageScanner: Hashable, Sendable {
         let missing = Int(prefixWanted) - prefix.count
         if missing > 0 { prefix += bytes.extracting(0..<min(missing, bytes.count)).copied() }
         guard prefix.count == Int(prefixWanted), bodyLeft == 0 || direction == .backend else { return }
-        note(awaitedKind, prefix.span)
+        tell(awaitedKind, prefix.span, note)
         awaitedKind = 0
         prefix = []
+    }
+
+    /// Calls `note`, but not for a ParameterStatus that can't be about application_name: at the start of a session
+    /// there are a dozen, of which no other begins with this letter.
+    @inline(__always) private func tell(
+        _ kind: UInt8, _ body: Span<UInt8>, _ note: (UInt8, Span<UInt8>) -> Void
+    ) {
+        let isStatus = kind == BackendKind.parameterStatus && direction == .backend
+        if !isStatus || body.count > 0 && body[0] == UInt8(ascii: "a") { note(kind, body) }
     }
 
     /// Of many CopyData in a row, as in a bulk load, the first tells all.

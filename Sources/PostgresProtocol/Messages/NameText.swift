@@ -2,11 +2,12 @@
 
 /// A name for the log and the report: cut as PostgreSQL cuts it, and harmless.
 func clippedName(_ value: Span<UInt8>) -> String {
-    let bytes = Identifier(value).bytes
-    // Names come from anybody who can connect; none shall write lines of its own into a log.
-    guard bytes.contains(where: { $0 < 0x20 || $0 >= 0x7f }) else { return String(decoding: bytes, as: UTF8.self) }
+    let value = value.extracting(0..<Identifier.keptLength(of: value))
+    let isPrintable = value.indices.allSatisfy { (0x20..<0x7f).contains(value[$0]) }
+    if isPrintable, let text = try? UTF8Span(validating: value) { return String(copying: text) }
+    // Any client chooses its names; none may write lines of its own into a log.
     var name = String.UnicodeScalarView()
-    for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+    for scalar in String(decoding: value.copied(), as: UTF8.self).unicodeScalars {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: name.append("?")
         default: name.append(scalar)
@@ -17,25 +18,22 @@ func clippedName(_ value: Span<UInt8>) -> String {
 
 extension Span<UInt8> {
     /// The bytes are those of `text`, which is ASCII.
-    func spell(_ text: String) -> Bool {
+    @inline(__always) func spell(_ text: String) -> Bool {
         spell(text, normalized: { $0 })
     }
 
     /// The same for `text` in lower case, whatever the case of the bytes.
-    func spellIgnoringCase(_ text: String) -> Bool {
+    @inline(__always) func spellIgnoringCase(_ text: String) -> Bool {
         spell(text, normalized: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
     }
 
-    /// `text`, which is in lower case, stands somewhere in the bytes, whatever their case.
-    func contains(_ text: String) -> Bool {
+    /// The bytes begin with `text`, which is in lower case, whatever their case.
+    func beginsIgnoringCase(with text: String) -> Bool {
         let length = text.utf8.count
-        guard let first = text.utf8.first, count >= length else { return false }
-        return (0...count - length).contains { start in
-            self[start] | 0x20 == first && extracting(start..<start + length).spellIgnoringCase(text)
-        }
+        return count >= length && extracting(0..<length).spellIgnoringCase(text)
     }
 
-    private func spell(_ text: String, normalized: (UInt8) -> UInt8) -> Bool {
+    @inline(__always) private func spell(_ text: String, normalized: (UInt8) -> UInt8) -> Bool {
         guard count == text.utf8.count else { return false }
         var offset = 0
         for byte in text.utf8 {
@@ -45,12 +43,16 @@ extension Span<UInt8> {
         return true
     }
 
-    /// Where the value stands in a ParameterStatus's body, two zero-terminated strings, if it is that of `name`.
-    func value(ofParameter name: String) -> Range<Int>? {
-        let start = name.utf8.count + 1
-        guard count > start, self[start - 1] == 0, extracting(0..<start - 1).spell(name) else { return nil }
+    /// Where the value stands in the body of a ParameterStatus, two zero-terminated strings, that is about
+    /// application_name; nil where it is about something else.
+    var applicationName: Range<Int>? {
+        let start = applicationNameParameter.count
+        guard count > start, (0..<start).allSatisfy({ self[$0] == applicationNameParameter[$0] }) else { return nil }
         var end = start
         while end < count, self[end] != 0 { end += 1 }
         return start..<end
     }
 }
+
+/// Bytes, as they are compared at the start of each session.
+private let applicationNameParameter = Array("application_name\0".utf8)

@@ -12,6 +12,8 @@ package struct StartupMessage: Equatable, Sendable {
     /// The client set `pgleash.cancel` to a false boolean, among its `options` or as a parameter, which PostgreSQL
     /// takes as a setting that nobody has defined. Nothing of this session is to be cancelled on its behalf.
     package private(set) var isCancelOff = false
+    /// There are settings whose names begin with `pgleash.`.
+    private var hasOwnSettings = false
 
     /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
     init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
@@ -21,16 +23,23 @@ package struct StartupMessage: Equatable, Sendable {
             let nameBytes = parameters.extracting(name)
             keep(nameBytes, parameters.extracting(value))
             if nameBytes.spell("options") { options = value }
-            if nameBytes.spellIgnoringCase(Self.cancelSetting) { cancel = value }
+            if nameBytes.beginsIgnoringCase(with: Self.ownPrefix) {
+                hasOwnSettings = true
+                if nameBytes.spellIgnoringCase(Self.cancelSetting) { cancel = value }
+            }
         }
         guard !user.isEmpty else { throw .noUser }
         if database.isEmpty { database = user }
         // PostgreSQL sets what stands in the options first, parameters over it.
-        if let cancel {
-            isCancelOff = Self.isOff(parameters.extracting(cancel))
-        } else if let setting = StartupOptions.settings(in: parameters.extracting(options).copied())
-            .last(where: { $0.name.span.spellIgnoringCase(Self.cancelSetting) })
-        {
+        if !options.isEmpty { readOptions(parameters.extracting(options).copied()) }
+        if let cancel { isCancelOff = Self.isOff(parameters.extracting(cancel)) }
+    }
+
+    private mutating func readOptions(_ options: [UInt8]) {
+        for setting in StartupOptions.settings(in: options)
+        where setting.name.span.beginsIgnoringCase(with: Self.ownPrefix) {
+            hasOwnSettings = true
+            guard setting.name.span.spellIgnoringCase(Self.cancelSetting) else { continue }
             isCancelOff = Self.isOff(setting.value.span)
         }
     }
@@ -63,29 +72,28 @@ package struct StartupMessage: Equatable, Sendable {
     /// Settings of a StartupMessage, among its parameters or its `options`, whose names begin with `pgleash.` and that
     /// mean nothing: for the log, harmless and cut as names are.
     ///
-    /// - Parameter packet: a whole StartupMessage, its length field included.
-    package static func unknownOptions(in packet: Span<UInt8>) -> [String] {
-        guard packet.count >= 8, packet.contains(prefix) else { return [] }
+    /// - Parameter packet: the whole StartupMessage that this was read from, its length field included.
+    package func unknownSettings(in packet: Span<UInt8>) -> [String] {
+        guard hasOwnSettings, packet.count >= 8 else { return [] }
         let parameters = packet.extracting(8..<packet.count)
         var settings: [(name: [UInt8], value: [UInt8])] = []
-        try? forEachParameter(in: parameters) { name, value in
+        try? Self.forEachParameter(in: parameters) { name, value in
             let (name, value) = (parameters.extracting(name).copied(), parameters.extracting(value).copied())
             settings += name.span.spell("options") ? StartupOptions.settings(in: value) : [(name, value)]
         }
-        return settings.filter { isUnknown($0.name, $0.value) }.map { name, value in
+        return settings.filter { Self.isUnknown($0.name, $0.value) }.map { name, value in
             let option = name + [UInt8(ascii: "=")] + value
             return clippedName(option.span)
         }
     }
 
     private static func isUnknown(_ name: [UInt8], _ value: [UInt8]) -> Bool {
-        let beginning = Array(name.prefix(prefix.utf8.count))
-        guard beginning.span.spellIgnoringCase(prefix) else { return false }
+        guard name.span.beginsIgnoringCase(with: ownPrefix) else { return false }
         guard name.span.spellIgnoringCase(cancelSetting) else { return true }
         return !isOff(value.span) && !trueWords.contains { value.span.spellIgnoringCase($0) }
     }
 
-    private static let prefix: String = "pgleash."
+    private static let ownPrefix: String = "pgleash."
 
     /// What `parse_bool` takes for true.
     private static let trueWords: [String] = ["1", "on", "true", "tru", "tr", "t", "yes", "ye", "y"]

@@ -151,9 +151,7 @@ extension ProtocolTracker {
 
     /// Drivers such as JDBC's set their name after the login.
     private mutating func noteParameter(_ body: Span<UInt8>) {
-        // At the start of a session there are a dozen, of which no other begins with this letter.
-        guard body.count > 0, body[0] == UInt8(ascii: "a") else { return }
-        guard let value = body.value(ofParameter: "application_name") else { return }
+        guard let value = body.applicationName else { return }
         applicationName = clippedName(body.extracting(value))
         isRenamed = !owed.isStartingUp
     }

@@ -84,7 +84,7 @@ final class ClientHandshake: Stage {
             identify(message)
             if isRefusedForPlainText() { return }
             guard takePlace() else { return refuseOneTooMany() }
-            warnOfUnknownOptions(in: bytes)
+            warnOfUnknownSettings(of: message, in: bytes)
             let state = SessionState(
                 isReplication: message.isReplication, exclusion: exclusion(of: message, in: bytes)
             )
@@ -101,10 +101,10 @@ final class ClientHandshake: Stage {
     }
 
     /// PostgreSQL takes any name with a dot, so nobody else would tell of a misspelt one.
-    private func warnOfUnknownOptions(in packet: [UInt8]) {
-        for option in StartupMessage.unknownOptions(in: packet.span) {
-            let metadata = logMetadata(["option": "\(option)", "known": "pgleash.cancel=on, pgleash.cancel=off"])
-            worker.logThrottled(.warning, "unknown pgleash option in startup packet", metadata)
+    private func warnOfUnknownSettings(of client: StartupMessage, in packet: [UInt8]) {
+        for setting in client.unknownSettings(in: packet.span) {
+            let metadata = logMetadata(["setting": "\(setting)", "known": "pgleash.cancel=on, pgleash.cancel=off"])
+            worker.logThrottled(.warning, "unknown pgleash setting in startup packet", metadata)
         }
     }
 

@@ -78,7 +78,7 @@ final class Orphan: Stage {
     }
 
     override var name: String { "reaping" }
-    override var backend: Backend { Backend(conversation.state.tracker, cancelRoute) }
+    override var backend: Backend { conversation.backend(by: cancelRoute) }
     override var encryption: SessionSnapshot.Encryption {
         server.encryptedPeerName == nil ? .none : .server
     }

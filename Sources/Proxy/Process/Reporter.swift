@@ -61,19 +61,19 @@ package final class Reporter {
     }
 
     private func write() {
-        let facts = ProcessFacts(
+        let metrics = MetricSources(
+            counters: counters,
             version: pgleashVersion,
             uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
             maxSessions: Int64(configuration.listen.maxSessions),
             logLinesDropped: output.droppedCount
         )
-        let (counters, sessions, orphans) = (counters, sessions, orphans.all)
+        let (sessions, orphans) = (sessions, orphans.all)
         let (file, output, log, letters) = (configuration.metricsFile, output, log, letters)
         // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
                 do throws(ReplacementError) {
-                    let metrics = Metric.all(of: counters, facts)
                     let text = Report(metrics: metrics, sessions: sessions, orphans: orphans).text
                     if let file {
                         try ReplaceableFile(at: file).replace(with: text)

@@ -4,6 +4,7 @@ import CancelPolicy
 import PostgresProtocol
 import Reactor
 import Telemetry
+import Upstream
 
 /// Both directions of a session, and what is known from what passed. One value, so that what a wake-up does to it is
 /// one access of the session's.
@@ -44,6 +45,13 @@ struct Conversation {
         if state.tracker.owed.isStartingUp { return "authenticating" }
         if state.tracker.isBusy { return "active" }
         return state.tracker.isInTransaction ? "idle in transaction" : "idle"
+    }
+
+    func backend(by route: CancelRoute?) -> Backend {
+        Backend(
+            cancelKey: state.tracker.cancelKey, address: route?.address.address,
+            applicationName: state.tracker.applicationName
+        )
     }
 
     /// Somebody waits for what one of the hosts does next.

@@ -71,7 +71,7 @@ final class Session: Stage {
     }
 
     override var name: String { conversation.stateName }
-    override var backend: Backend { Backend(conversation.state.tracker, cancelRoute) }
+    override var backend: Backend { conversation.backend(by: cancelRoute) }
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
     override var relaying: Session? { self }
 

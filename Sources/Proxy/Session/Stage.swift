@@ -228,12 +228,6 @@ struct Backend {
     var address: SocketAddress?
     /// As the server reported it last.
     var applicationName: String?
-
-    init() {}
-
-    init(_ tracker: ProtocolTracker, _ route: CancelRoute?) {
-        (cancelKey, address, applicationName) = (tracker.cancelKey, route?.address.address, tracker.applicationName)
-    }
 }
 
 /// The one thing that a stage waits for in time.

@@ -72,7 +72,9 @@ private func readPlainly(_ bytes: [UInt8], _ direction: MessageScanner.Direction
         result.isAtBoundary = end <= bytes.count
         let repeatsData = direction == .frontend && kind == FrontendKind.copyData && result.notes.last?.kind == kind
         let known = min(end, body + longestPrefix[direction, default: 0])
-        if !repeatsData, noted[direction]?.contains(kind) == true,
+        let isStatus = direction == .backend && kind == BackendKind.parameterStatus
+        let isOtherStatus = isStatus && (end == body || body < bytes.count && bytes[body] != UInt8(ascii: "a"))
+        if !repeatsData, !isOtherStatus, noted[direction]?.contains(kind) == true,
             (direction == .frontend ? end : known) <= bytes.count
         {
             result.notes.append(Note(kind: kind, body: Array(bytes[body..<known])))

@@ -67,7 +67,7 @@ extension IntegrationTests {
             let client = try connectBusy(pgleash, "unprotected")
             between.refuseEncryption()
             client.close()
-            #expect(try pgleash.reapedLine("unprotected", saying: "gave up")["attempts"] != nil)
+            #expect(try pgleash.reapedLine("unprotected", saying: "giving up")["attempts"] != nil)
             let report = try pgleash.report()
             #expect(report["cancels_unprotected_total"] > 0)
             #expect(report["cancels_sent_total"] == 0)

@@ -61,7 +61,8 @@ extension IntegrationTests {
             try unknown.send(Frontend.cancelRequest([0, 0, 0, 1, 6, 6, 6, 6]))
             #expect(try unknown.readToEnd() == [])
             let line = pgleash.logLines("cancel not sent").first ?? ""
-            #expect(line.contains("could not translate host name \"db.pgleash.invalid\""))
+            let reason = Report.fields(line)["reason"]
+            #expect(reason?.contains("could not translate host name \"db.pgleash.invalid\"") == true)
             #expect(try pgleash.report()["client_cancels_failed_total"] == 1)
             pgleash.stop()
         }

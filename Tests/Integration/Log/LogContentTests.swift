@@ -93,10 +93,10 @@ extension IntegrationTests {
             withExtendedLifetime(clients) { pgleash.stop() }
         }
 
-        @Test func `with a misspelt pgleash option is warned of`() throws {
+        @Test func `with a misspelt pgleash setting is warned of`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connect(name: "job", parameters: [("options", "-c pgleash.cancle=off")])
-            let line = try wait(for: "the warning") { pgleash.logLines("unknown pgleash option").first }
+            let line = try wait(for: "the warning") { pgleash.logLines("unknown pgleash setting").first }
             #expect(line.contains("level=warning"))
             #expect(Report.fields(line)["application_name"] == "job")
             #expect(line.contains("pgleash.cancle=off"))

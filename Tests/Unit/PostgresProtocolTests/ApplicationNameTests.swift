@@ -49,29 +49,31 @@ import Testing
     }
 }
 
-@Suite struct `A startup packet with an unknown pgleash option` {
-    private func unknown(_ parameters: [(name: String, value: String)]) -> [String] {
-        StartupMessage.unknownOptions(in: StartupMessage.packet([("user", "u")] + parameters).span)
+@Suite struct `A startup packet with an unknown pgleash setting` {
+    private func unknown(_ parameters: [(name: String, value: String)]) throws -> [String] {
+        let packet = StartupMessage.packet([("user", "u")] + parameters)
+        guard case .startup(let message) = try StartupPacket(parsing: packet.span) else { return [] }
+        return message.unknownSettings(in: packet.span)
     }
 
     @Test(arguments: [
         ("-c pgleash.cancle=off", "pgleash.cancle=off"), ("--pgleash.cancel=never", "pgleash.cancel=never"),
         ("-c PGLEASH.Cancel=", "PGLEASH.Cancel="), ("-c work_mem=1 -c pgleash.x=1", "pgleash.x=1"),
     ])
-    func `is told of`(options: String, expected: String) {
-        #expect(unknown([("options", options)]) == [expected])
+    func `is told of`(options: String, expected: String) throws {
+        #expect(try unknown([("options", options)]) == [expected])
     }
 
     @Test(arguments: [
         "-c pgleash.cancel=off", "-c pgleash.cancel=on", "-c PGLEASH.CANCEL=No", "-c work_mem=1", "pgleash.x=1",
         "-c xpgleash.cancel=1",
     ])
-    func `is no other one`(options: String) {
-        #expect(unknown([("options", options)]) == [])
+    func `is no other one`(options: String) throws {
+        #expect(try unknown([("options", options)]) == [])
     }
 
-    @Test func `may have it as a parameter of its own`() {
-        #expect(unknown([("pgleash.cancle", "off")]) == ["pgleash.cancle=off"])
-        #expect(unknown([("pgleash.cancel", "off")]) == [])
+    @Test func `may have it as a parameter of its own`() throws {
+        #expect(try unknown([("pgleash.cancle", "off")]) == ["pgleash.cancle=off"])
+        #expect(try unknown([("pgleash.cancel", "off")]) == [])
     }
 }

@@ -101,7 +101,7 @@ let longSecret: [UInt8] = (0..<32).map { 200 + $0 }
 
 let backendNotes: [Note] = [
     Note("R", int32(10)), Note("R", int32(11)), Note("R", int32(12)), Note("R", int32(0)),
-    Note("S"), Note("K", int32(4_711) + longSecret), Note("Z", [UInt8(ascii: "I")]),
+    Note("K", int32(4_711) + longSecret), Note("Z", [UInt8(ascii: "I")]),
     Note("T"), Note("C"), Note("Z", [UInt8(ascii: "T")]),
     Note("1"), Note("n"), Note("2"), Note("s"), Note("3"), Note("I"), Note("V"),
     Note("N", Array("SNOTICE\u{0}\u{0}".utf8)),

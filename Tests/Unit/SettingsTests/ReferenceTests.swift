@@ -1,15 +1,16 @@
-// The files that are written from the table of settings.
+// The files that are written from the tables of settings and metrics.
 
 import Foundation
 import Settings
+import Telemetry
 import TestSupport
 import Testing
 
-@Suite struct `The reference of settings` {
+@Suite struct `The reference` {
     /// With `PGLEASH_WRITE_REFERENCE` set it writes the files instead: `make reference`.
     @Test(arguments: [
         ("conf/pgleash.conf", Configuration.exampleFile), ("docs/configuration.md", Configuration.reference),
-        ("man/pgleash.conf.5", Configuration.manualPage),
+        ("man/pgleash.conf.5", Configuration.manualPage), ("docs/metrics.md", Metric.reference),
     ])
     func `is up to date`(path: String, text: String) throws {
         let file = Repository.root.appending(path: path)

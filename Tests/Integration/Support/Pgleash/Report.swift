@@ -40,23 +40,31 @@ struct Report {
         Int(values.filter { $0.key.hasPrefix("pgleash_\(name){") }.reduce(0) { $0 + $1.value })
     }
 
-    /// `key=value key="quoted value"` as a dictionary, the quotes off.
+    /// `key=value key="quoted value"` as a dictionary, the quotes and their escapes off.
     static func fields(_ line: String) -> [String: String] {
         var fields: [String: String] = [:]
         var rest = Substring(line)
         while let equals = rest.firstIndex(of: "=") {
             let key = rest[..<equals].split(separator: " ").last.map(String.init) ?? ""
             rest = rest[rest.index(after: equals)...]
-            let end: Substring.Index
             if rest.hasPrefix("\"") {
-                rest = rest.dropFirst()
-                end = rest.firstIndex(of: "\"") ?? rest.endIndex
+                fields[key] = quotedValue(&rest)
             } else {
-                end = rest.firstIndex(of: " ") ?? rest.endIndex
+                let end = rest.firstIndex(of: " ") ?? rest.endIndex
+                fields[key] = String(rest[..<end])
+                rest = rest[end...].dropFirst()
             }
-            fields[key] = String(rest[..<end])
-            rest = rest[end...].dropFirst()
         }
         return fields
+    }
+
+    /// A value in quotes, where a backslash precedes what would end it.
+    private static func quotedValue(_ rest: inout Substring) -> String {
+        var value = ""
+        rest = rest.dropFirst()
+        while let character = rest.popFirst(), character != "\"" {
+            value.append(character == "\\" ? rest.popFirst() ?? character : character)
+        }
+        return value
     }
 }

@@ -1,0 +1,119 @@
+// One metric in Prometheus' text format.
+
+/// A metric's name, type and help text, and where its samples come from. All metrics are in `MetricTable.swift`.
+package struct Metric: Sendable {
+    enum Kind: String, Sendable { case counter, gauge, histogram }
+
+    struct Sample {
+        /// What is added to the metric's name, as a histogram does.
+        var suffix = ""
+        var labels: [(name: String, value: String)] = []
+        let value: Double
+    }
+
+    let name: String
+    let kind: Kind
+    /// One sentence.
+    let help: String
+    /// What the reference says beside it.
+    let details: String?
+    /// The label that tells samples apart, where there are several.
+    let label: String?
+    private let samples: @Sendable (MetricSources) -> [Sample]
+
+    private init(
+        _ name: String, _ kind: Kind, _ help: String, _ details: String?, by label: String? = nil,
+        samples: @escaping @Sendable (MetricSources) -> [Sample]
+    ) {
+        (self.name, self.kind, self.help, self.details) = (name, kind, help, details)
+        (self.label, self.samples) = (label, samples)
+    }
+
+    /// In the text format, version 0.0.4.
+    func text(from sources: MetricSources) -> String {
+        var lines = ["# HELP \(name) \(help)", "# TYPE \(name) \(kind.rawValue)"]
+        for sample in samples(sources) {
+            let labels = sample.labels.map { "\($0.name)=\($0.value.debugDescription)" }.joined(separator: ",")
+            lines.append("\(name)\(sample.suffix)\(labels.isEmpty ? "" : "{\(labels)}") \(Self.number(sample.value))")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func number(_ value: Double) -> String {
+        Int64(exactly: value).map(String.init) ?? "\(value)"
+    }
+}
+
+// MARK: - For the table
+
+extension Metric {
+    static func counter(
+        _ name: String, _ help: String, details: String? = nil, _ value: @escaping @Sendable (MetricSources) -> Int64
+    ) -> Metric {
+        Metric(name, .counter, help, details) { [Sample(value: Double(value($0)))] }
+    }
+
+    static func gauge(
+        _ name: String, _ help: String, details: String? = nil, _ value: @escaping @Sendable (MetricSources) -> Int64
+    ) -> Metric {
+        Metric(name, .gauge, help, details) { [Sample(value: Double(value($0)))] }
+    }
+
+    /// A counter with a sample for each value of a label, also for those that never happened: a rate needs its zero.
+    static func counters<Label: CaseIterable & RawRepresentable<String> & Sendable>(
+        _ name: String, _ help: String, details: String? = nil, by label: String,
+        _ value: @escaping @Sendable (MetricSources, Label) -> Int64
+    ) -> Metric {
+        let cases = Array(Label.allCases)
+        return Metric(name, .counter, help, details, by: label) { sources in
+            cases.map { Sample(labels: [(label, $0.rawValue)], value: Double(value(sources, $0))) }
+        }
+    }
+
+    /// A gauge of 1 whose label is what it tells.
+    static func info(
+        _ name: String, _ help: String, label: String, _ value: @escaping @Sendable (MetricSources) -> String
+    ) -> Metric {
+        Metric(name, .gauge, help, nil, by: label) { [Sample(labels: [(label, value($0))], value: 1)] }
+    }
+
+    static func histogram(
+        _ name: String, _ help: String, details: String? = nil,
+        _ histograms: @escaping @Sendable (MetricSources) -> [Histogram]
+    ) -> Metric {
+        Metric(name, .histogram, help, details) { samples(of: histograms($0)) }
+    }
+
+    private static func samples(of histograms: [Histogram]) -> [Sample] {
+        var samples: [Sample] = []
+        var total: Int64 = 0
+        for (index, bound) in (Histogram.bounds.map { "\($0)" } + ["+Inf"]).enumerated() {
+            total += histograms.reduce(0) { $0 + $1.counts[index].value }
+            samples.append(Sample(suffix: "_bucket", labels: [("le", bound)], value: Double(total)))
+        }
+        let microseconds = histograms.reduce(0) { $0 + $1.sumOfMicroseconds.value }
+        return samples + [
+            Sample(suffix: "_sum", value: Double(microseconds) / 1e6), Sample(suffix: "_count", value: Double(total)),
+        ]
+    }
+}
+
+/// What the values of metrics are read from.
+package struct MetricSources: Sendable {
+    /// Those of each thread.
+    let counters: [Counters]
+    let version: String
+    let uptimeSeconds: Int64
+    let maxSessions: Int64
+    let logLinesDropped: Int64
+
+    package init(
+        counters: [Counters], version: String, uptimeSeconds: Int64, maxSessions: Int64, logLinesDropped: Int64
+    ) {
+        (self.counters, self.version, self.uptimeSeconds) = (counters, version, uptimeSeconds)
+        (self.maxSessions, self.logLinesDropped) = (maxSessions, logLinesDropped)
+    }
+
+    /// A counter's sum over all threads.
+    func sum(_ counter: (Counters) -> Counter) -> Int64 { counters.reduce(0) { $0 + counter($1).value } }
+}
