@@ -2,28 +2,25 @@
 
 import PostgresProtocol
 
-/// What excludes a session from cancelling.
-package struct SessionExclusion: Hashable, Sendable {
+/// What excludes a session from cancelling. Indirect, as most operators exclude nothing, and an idle session is to be
+/// small.
+package indirect enum SessionExclusion: Hashable, Sendable {
+    case none
     /// The session is excluded for as long as it lasts.
-    private let isWhole: Bool
-    /// The application_name that the client gave at its login is excluded.
-    private let isByName: Bool
-    /// All application names that are excluded.
-    private let names: Set<Identifier>
-
-    package init(isWhole: Bool = false, isByName: Bool = false, names: Set<Identifier> = []) {
-        (self.isWhole, self.isByName, self.names) = (isWhole, isByName, names)
-    }
+    case whole
+    /// A session with one of these application names is excluded. `isGiven`: the client gave one of them at its login;
+    /// the server may report it in another form.
+    case byName(Set<Identifier>, isGiven: Bool)
 
     /// - Parameters:
-    ///   - applicationName: as the server reported it last; nil where it did not.
-    ///   - isRenamed: it was reported anew after the login. Before that it may be the client's in another form.
-    func covers(_ applicationName: String?, isRenamed: Bool) -> Bool {
-        if isWhole { return true }
-        // Most operators exclude nothing.
-        guard !names.isEmpty else { return false }
-        if isByName, !isRenamed { return true }
-        guard let applicationName else { return false }
-        return names.contains { $0.isReported(as: applicationName) }
+    ///   - applicationName: as the server reported it last, or else as the client gave it.
+    ///   - isRenamed: it was reported anew after the login.
+    func covers(_ applicationName: String, isRenamed: Bool) -> Bool {
+        switch self {
+        case .none: false
+        case .whole: true
+        case .byName(let names, let isGiven):
+            isGiven && !isRenamed || names.contains { $0.isReported(as: applicationName) }
+        }
     }
 }

@@ -32,7 +32,7 @@ package struct SessionState: Hashable, Sendable {
     }
 
     /// What is known from the messages that passed.
-    package var tracker = ProtocolTracker()
+    package var tracker: ProtocolTracker
     private var reaping = Reaping.none
     package private(set) var dropKind: DropKind?
     private let isReplication: Bool
@@ -40,8 +40,10 @@ package struct SessionState: Hashable, Sendable {
 
     /// - Parameters:
     ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
+    ///   - applicationName: as in the StartupMessage.
     ///   - exclusion: whether the operator, or the client itself, wants nothing of it cancelled.
-    package init(isReplication: Bool, exclusion: SessionExclusion = SessionExclusion()) {
+    package init(isReplication: Bool, applicationName: String = "", exclusion: SessionExclusion = .none) {
+        tracker = ProtocolTracker(applicationName: applicationName)
         self.isReplication = isReplication
         self.exclusion = exclusion
     }

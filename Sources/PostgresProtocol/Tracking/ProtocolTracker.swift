@@ -32,8 +32,8 @@ package struct ProtocolTracker: Hashable, Sendable {
 
     package private(set) var owed = Owed()
     package private(set) var cancelKey: CancelKey?
-    /// What the server reported last, harmless and cut as `StartupMessage.applicationName`; nil where it did not yet.
-    package private(set) var applicationName: String?
+    /// As the server reported it last, or else as the client gave it; harmless and cut for the log.
+    package private(set) var applicationName: String
     /// It was reported anew after the login.
     package private(set) var isRenamed = false
     private var prepared = PreparedStatements()
@@ -55,7 +55,8 @@ package struct ProtocolTracker: Hashable, Sendable {
     /// The server has answered a probe of pgleash's.
     private var isProbeAnswered = false
 
-    package init() {}
+    /// - Parameter applicationName: as in the StartupMessage.
+    package init(applicationName: String = "") { self.applicationName = applicationName }
 
     /// The server owes the client an answer.
     package var isBusy: Bool { owed.isBusy }
@@ -152,8 +153,10 @@ extension ProtocolTracker {
     /// Drivers such as JDBC's set their name after the login.
     private mutating func noteParameter(_ body: Span<UInt8>) {
         guard let value = body.applicationName else { return }
-        applicationName = clippedName(body.extracting(value))
         isRenamed = !owed.isStartingUp
+        let name = body.extracting(value)
+        // At the start of a session most often it is what the client gave.
+        if !name.spell(applicationName) { applicationName = clippedName(name) }
     }
 
     private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {

@@ -20,6 +20,8 @@ final class ClientHandshake: Stage {
     private var sslAnswered = false
     private var gssAnswered = false
     private var timer = StageTimer()
+    /// As the client gave it.
+    private var applicationName = ""
 
     init(_ id: SessionID, _ worker: Worker, client accepted: AcceptedSocket) {
         client = worker.loop.adopt(accepted)
@@ -52,6 +54,8 @@ final class ClientHandshake: Stage {
 
     override var name: String { "startup" }
 
+    override var backend: Backend { Backend(applicationName: applicationName) }
+
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 
     /// Reads on in the client's first packet.
@@ -82,11 +86,14 @@ final class ClientHandshake: Stage {
         case .cancelRequest(let key): CancelRelay(after: self, client, key).begin()
         case .startup(let message):
             identify(message)
+            applicationName = message.applicationName
             if isRefusedForPlainText() { return }
             guard takePlace() else { return refuseOneTooMany() }
             warnOfUnknownSettings(of: message, in: bytes)
             let state = SessionState(
-                isReplication: message.isReplication, exclusion: exclusion(of: message, in: bytes)
+                isReplication: message.isReplication,
+                applicationName: message.applicationName,
+                exclusion: exclusion(of: message, in: bytes)
             )
             SessionOpening(after: self, client, state, startupPacket: bytes).begin()
         }
@@ -95,9 +102,9 @@ final class ClientHandshake: Stage {
     private func exclusion(of client: StartupMessage, in packet: [UInt8]) -> SessionExclusion {
         let exclusion = worker.configuration.cancel.exclusion
         let reason = exclusion.reason(for: client, in: packet.span)
-        return SessionExclusion(
-            isWhole: reason == .session, isByName: reason == .applicationName, names: exclusion.applicationNames
-        )
+        if reason == .session { return .whole }
+        let names = exclusion.applicationNames
+        return names.isEmpty ? .none : .byName(names, isGiven: reason == .applicationName)
     }
 
     /// PostgreSQL takes any name with a dot, so nobody else would tell of a misspelt one.

@@ -79,6 +79,8 @@ final class SessionOpening: Stage {
 
     override var name: String { "connecting" }
 
+    override var backend: Backend { Backend(applicationName: state.tracker.applicationName) }
+
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 }
 

@@ -26,7 +26,7 @@ class Stage: SocketOwner {
     final let worker: Worker
     final let clientAddress: SocketAddress
     private final let openedAt: MonotonicTime
-    private final var identity: StartupMessage?
+    private final var identity: (user: String, database: String)?
     // What was counted and taken, and is given back once, by the stage at which the connection ends.
     /// Since when the server owes something, which the gauge of busy sessions counts.
     private final var busySince: MonotonicTime?
@@ -114,7 +114,7 @@ class Stage: SocketOwner {
 // MARK: - What is taken and given back
 
 extension Stage {
-    final func identify(_ message: StartupMessage) { identity = message }
+    final func identify(_ message: StartupMessage) { identity = (message.user, message.database) }
 
     /// - Returns: whether there was a place left within `max_sessions`.
     final func takePlace() -> Bool {
@@ -161,7 +161,7 @@ extension Stage {
         if let identity {
             metadata["user"] = "\(identity.user)"
             metadata["database"] = "\(identity.database)"
-            metadata["application_name"] = "\(backend.applicationName ?? identity.applicationName)"
+            metadata["application_name"] = "\(backend.applicationName)"
         }
         if let address = backend.address { metadata["server"] = "\(address)" }
         if let key = backend.cancelKey { metadata["pid"] = .number(key.processID) }
@@ -199,7 +199,7 @@ extension Stage {
             client: "\(clientAddress)",
             user: identity?.user ?? "",
             database: identity?.database ?? "",
-            applicationName: backend.applicationName ?? identity?.applicationName ?? "",
+            applicationName: backend.applicationName,
             processID: backend.cancelKey?.processID,
             state: name,
             encryption: encryption,
@@ -226,8 +226,8 @@ extension SessionSnapshot.Encryption {
 struct Backend {
     var cancelKey: CancelKey?
     var address: SocketAddress?
-    /// As the server reported it last.
-    var applicationName: String?
+    /// As the server reported it last, or else as the client gave it.
+    var applicationName = ""
 }
 
 /// The one thing that a stage waits for in time.

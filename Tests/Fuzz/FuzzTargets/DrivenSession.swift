@@ -68,7 +68,7 @@ package struct DrivenSession: Hashable, Sendable {
         self.isCut = isCut
         self.timeout = timeout
         self.grace = grace
-        state = SessionState(isReplication: isReplication, exclusion: SessionExclusion(isWhole: isExcluded))
+        state = SessionState(isReplication: isReplication, exclusion: isExcluded ? .whole : .none)
     }
 
     /// Lets `event` happen, if it can now.

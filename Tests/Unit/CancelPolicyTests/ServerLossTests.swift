@@ -92,7 +92,7 @@ private let now = Duration.zero
         #expect(close(session(.authenticated, .key, .ready, open, answered)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .key)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .ready, .query)) == .end(.serverClosed))
-        var excluded = SessionState(isReplication: false, exclusion: SessionExclusion(isWhole: true))
+        var excluded = SessionState(isReplication: false, exclusion: .whole)
         for (kind, body) in Step.key.answers + Step.ready.answers { excluded.tracker.serverAnswered(kind, body.span) }
         excluded.tracker.clientSent(FrontendKind.query)
         #expect(close(excluded) == .end(.serverClosed))

@@ -137,7 +137,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
     }
 
     @Test func `A session that is left out ends with its client, and is counted when it was busy`() {
-        var busy = SessionState(isReplication: false, exclusion: SessionExclusion(isWhole: true))
+        var busy = SessionState(isReplication: false, exclusion: .whole)
         for (kind, body) in Step.key.answers + Step.ready.answers { busy.tracker.serverAnswered(kind, body.span) }
         #expect(drop(busy) == .end(.clientClosed))
         busy.tracker.clientSent(FrontendKind.query)
