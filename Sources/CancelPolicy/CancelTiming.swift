@@ -35,7 +35,7 @@ package enum CancelTiming: Hashable, Sendable {
     static let verySlow = Duration.seconds(1)
 }
 
-extension Owed {
+extension OutstandingRequests {
     /// How many requests are looked at, at most. No cancel arrives so late that it meets one after these.
     private static let mostConsidered = 1024
 

@@ -196,13 +196,13 @@ package struct Reaper: Hashable, Sendable {
     }
 
     /// Nothing runs, and what the server is told now brings it to rest without a cancel.
-    package mutating func restIsNear(at now: Duration) {
+    package mutating func expectRest(at now: Duration) {
         pauseEnd = max(pauseEnd, now + Self.pauseForRest)
     }
 
     /// Our half of the stream to the server has ended.
     package mutating func streamEnded(at now: Duration) {
-        restIsNear(at: now)
+        expectRest(at: now)
         probes = UInt8(Self.probeDelays.count)
     }
 

@@ -34,8 +34,9 @@ extension SessionState {
     private var mayRunUnseen: Bool {
         guard !tracker.isAtRest, !tracker.isServerLeaving, canBeReaped, !tracker.isWaitingForClient
         else { return false }
-        // Who has not logged in has nothing run.
-        if tracker.owed.isStartingUp, !tracker.owed.hasRequests || tracker.isAskedForPassword { return false }
+        let outstanding = tracker.outstanding
+        // A client that has not logged in cannot have started a query.
+        if outstanding.isStartingUp, !outstanding.hasRequests || tracker.isAskedForPassword { return false }
         return !tracker.hasSentTerminate
     }
 

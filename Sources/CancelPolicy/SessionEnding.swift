@@ -15,7 +15,7 @@ extension SessionState {
     package mutating func nextEnding(at now: Duration) -> Ending {
         guard let drop, !drop.hasEndedStream, !tracker.isAtRest, !tracker.hasSentTerminate else { return .nothing }
         if mustEndStream(drop) { return endStream(at: now) }
-        guard !drop.isCut, !tracker.owed.isStartingUp else { return .nothing }
+        guard !drop.isCut, !tracker.outstanding.isStartingUp else { return .nothing }
         let bytes = tracker.conclude()
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
@@ -25,12 +25,12 @@ extension SessionState {
     /// Where the record is sure that something runs, nothing is asked: a Query may yet become a copy, and PgBouncer
     /// loses count of the answers to what is sent before its end. Another client would get the answer to the probe.
     package mutating func probe(at now: Duration) -> Ending {
-        guard let drop, !drop.hasEndedStream, !tracker.owed.isStartingUp, !tracker.isCopyingOut,
+        guard let drop, !drop.hasEndedStream, !tracker.outstanding.isStartingUp, !tracker.isCopyingOut,
             !tracker.hasSentTerminate
         else { return .nothing }
-        let isDoubtful = tracker.owed.isDoubtful
-        if drop.isCut { return tracker.owed.awaitsClient || isDoubtful ? endStream(at: now) : .nothing }
-        return isDoubtful ? .send(tracker.probe()) : .nothing
+        let isUncertain = tracker.outstanding.isUncertain
+        if drop.isCut { return tracker.outstanding.awaitsClient || isUncertain ? endStream(at: now) : .nothing }
+        return isUncertain ? .send(tracker.probe()) : .nothing
     }
 
     private mutating func endStream(at now: Duration) -> Ending {
@@ -47,9 +47,9 @@ extension SessionState {
 
     private func mustEndStream(_ drop: Drop) -> Bool {
         // The server waits for a password that nobody will send, or has one and goes on.
-        if tracker.owed.isStartingUp { return tracker.isAskedForPassword }
+        if tracker.outstanding.isStartingUp { return tracker.isAskedForPassword }
         // Requests that it has as a whole it answers.
-        guard drop.isCut, tracker.owed.awaitsClient else { return false }
+        guard drop.isCut, tracker.outstanding.awaitsClient else { return false }
         // What runs is cancelled first, as a pooler would let it run on; the reaper's probe ends the stream where
         // nothing shows that. Where nothing runs, or what runs may go on, the server learns of the client's end as
         // early as it would without pgleash.

@@ -54,15 +54,15 @@ package struct SessionState: Hashable, Sendable {
     package var canBeReaped: Bool { !onlyStreams && !isExcluded }
 
     /// A walsender sends WAL or a base backup, and nothing else is owed: it notices the end of its connection.
-    private var onlyStreams: Bool { isReplication && tracker.isCopyingOut && tracker.owed.count == 1 }
+    private var onlyStreams: Bool { isReplication && tracker.isCopyingOut && tracker.outstanding.count == 1 }
 
     /// A Terminate has to wait, as something runs that a pooler would forget.
     package var mustHoldTerminate: Bool {
-        let owed = tracker.owed
-        guard owed.isBusy, canBeReaped else { return false }
+        let outstanding = tracker.outstanding
+        guard outstanding.isBusy, canBeReaped else { return false }
         // Who says goodbye in place of a password gets no answer.
-        if owed.isStartingUp { return owed.hasRequests }
-        return !tracker.isWaitingForClient && !owed.isHalted
+        if outstanding.isStartingUp { return outstanding.hasRequests }
+        return !tracker.isWaitingForClient && !outstanding.isAwaitingSync
     }
 
     /// Set at the drop.
@@ -74,7 +74,7 @@ package struct SessionState: Hashable, Sendable {
     }
 
     /// When the request that the server is at may be cancelled.
-    package var cancelTiming: CancelTiming { tracker.owed.cancelTiming(isInBlock: tracker.isInBlock) }
+    package var cancelTiming: CancelTiming { tracker.outstanding.cancelTiming(isInBlock: tracker.isInBlock) }
 
     /// What the server warned of since it was sent a cancel: most often that a commit did not wait for its standby.
     package mutating func takeWarning() -> ServerMessage? {
@@ -106,18 +106,18 @@ extension SessionState {
         if tracker.isAtRest || onlyStreams { return .end(kind.idleEnd) }
         // A cancel would find no process.
         if tracker.isServerLeaving { return .end(kind.idleEnd) }
-        let (cancelKey, owed) = (tracker.cancelKey, tracker.owed)
+        let (cancelKey, outstanding) = (tracker.cancelKey, tracker.outstanding)
         // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
-        if cancelKey == nil, owed.isStartingUp, !owed.hasRequests { return .end(kind.idleEnd) }
+        if cancelKey == nil, outstanding.isStartingUp, !outstanding.hasRequests { return .end(kind.idleEnd) }
         tracker.observe()
         let step = cancelKey?.processID ?? 0
         var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
         // The server waits for its client alone, and `nextEnding` ends that.
-        if tracker.isWaitingForClient { drop.reaper.restIsNear(at: .zero) }
+        if tracker.isWaitingForClient { drop.reaper.expectRest(at: .zero) }
         defer { self.drop = drop }
         if isExcluded { return .reap(.end(.excluded)) }
         if cancelKey != nil { return .reap(drop.reaper.begin(cancelTiming, at: .zero)) }
-        return .reap(owed.isStartingUp ? drop.reaper.beginWithoutKey() : .end(.noKey))
+        return .reap(outstanding.isStartingUp ? drop.reaper.beginWithoutKey() : .end(.noKey))
     }
 
     /// Bytes of the server were scanned while the session is being reaped.
@@ -133,7 +133,7 @@ extension SessionState {
         if !drop.reaper.hasBegun {
             // The key comes only to who is authenticated, and before the first ReadyForQuery or never.
             if isAtRest { return .end(.finished) }
-            if tracker.cancelKey == nil { return tracker.owed.isStartingUp ? .none : .end(.noKey) }
+            if tracker.cancelKey == nil { return tracker.outstanding.isStartingUp ? .none : .end(.noKey) }
             return drop.reaper.begin(timing, at: now)
         }
         if seen.hasAnswered || isAtRest { return drop.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }

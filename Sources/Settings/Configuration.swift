@@ -140,7 +140,7 @@ extension Configuration {
     }
 
     /// What is said where the server is pgleash itself.
-    package var loopComplaint: String {
+    package var loopError: String {
         "\(naming("host", in: "server")) and port are those that pgleash itself listens on"
     }
 

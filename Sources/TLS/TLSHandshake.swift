@@ -8,17 +8,17 @@ extension TLSSocket {
     package func handshake(_ completion: @escaping Completion) {
         self.completion = completion
         transport.owner = self
-        if let error = shakeHands() {
+        if let error = continueHandshake() {
             // What still comes would be taken for another reason.
             transport.interest = []
             timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
-        } else if hasShakenHands {
+        } else if isHandshakeComplete {
             finish(nil)
         }
     }
 
     /// - Returns: why there will be no agreement.
-    func shakeHands() -> TLSError? {
+    func continueHandshake() -> TLSError? {
         forgetOldErrors()
         let result = unsafe SSL_do_handshake(connection)
         guard result != 1 else { return nil }
@@ -31,7 +31,7 @@ extension TLSSocket {
         return nil
     }
 
-    var hasShakenHands: Bool { unsafe SSL_is_init_finished(connection) == 1 }
+    var isHandshakeComplete: Bool { unsafe SSL_is_init_finished(connection) == 1 }
 
     /// What OpenSSL says, with what is wrong with the peer's certificate if that is it.
     private var failure: TLSError {

@@ -67,7 +67,7 @@ import Reactor
             watchedFor = newValue
             guard completion == nil, !isClosed else { return }
             watch()
-            tellOfMore()
+            scheduleBufferedRead()
         }
     }
 
@@ -96,7 +96,7 @@ import Reactor
         guard count > 0 else { return outcome }
         // What ended the bytes is for the next receive.
         if ending != nil { hasMore = true }
-        tellOfMore()
+        scheduleBufferedRead()
         return .bytes(count)
     }
 
@@ -183,13 +183,13 @@ import Reactor
     }
 
     package func shutdownSending() {
-        sayGoodbye()
+        sendCloseNotify()
         transport.shutdownSending()
     }
 
     package func close() {
         guard !isClosed else { return }
-        sayGoodbye()
+        sendCloseNotify()
         isClosed = true
         timer?.cancel()
         hasMore = false
@@ -199,8 +199,8 @@ import Reactor
 
     /// Tells the peer that nothing more comes, if that is possible at once. Said again, it would mean that nothing more
     /// is to come from the peer either.
-    private func sayGoodbye() {
-        guard !isClosed, hasShakenHands else { return }
+    private func sendCloseNotify() {
+        guard !isClosed, isHandshakeComplete else { return }
         guard unsafe SSL_get_shutdown(connection) & SSL_SENT_SHUTDOWN == 0 else { return }
         unsafe SSL_shutdown(connection)
     }
@@ -211,8 +211,8 @@ extension TLSSocket: SocketOwner {
         // The owner may end with this very call.
         withExtendedLifetime((self, owner)) {
             guard completion != nil else { return tell(readiness) }
-            let error = shakeHands()
-            if error != nil || hasShakenHands { finish(error) }
+            let error = continueHandshake()
+            if error != nil || isHandshakeComplete { finish(error) }
         }
     }
 
@@ -232,7 +232,7 @@ extension TLSSocket: SocketOwner {
     }
 
     /// Does what the kernel would do for bytes it holds: tells an owner that reads, behind all others whose turn it is.
-    private func tellOfMore() {
+    private func scheduleBufferedRead() {
         guard hasMore, watchedFor.contains(.read), timer == nil else { return }
         timer = loop.schedule(after: .zero) { [unowned self] in
             timer = nil

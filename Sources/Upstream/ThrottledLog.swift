@@ -28,11 +28,11 @@ package final class ThrottledLog {
             return log.log(level: level, message, metadata: metadata, source: source)
         }
         self.level = max(self.level, level)
-        if timer == nil { timer = loop.schedule(after: Self.pause) { [unowned self] in tell() } }
+        if timer == nil { timer = loop.schedule(after: Self.pause) { [unowned self] in logSuppressed() } }
     }
 
     /// Says how many lines were not written; also called before the loop ends.
-    package func tell() {
+    package func logSuppressed() {
         timer = nil
         let count = throttle.takeSuppressed()
         if count > 0 {

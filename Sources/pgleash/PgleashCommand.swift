@@ -76,7 +76,7 @@ struct PgleashCommand: ParsableCommand {
         let configuration = effectiveConfiguration()
         if ping || pingSelf, !checkConfig { throw ExitCode(checkHealth(configuration)) }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
-        if checkConfig { return say(security.warnings, of: configuration) }
+        if checkConfig { return printWarnings(security.warnings, of: configuration) }
         try serve(configuration, security)
     }
 
@@ -93,13 +93,13 @@ struct PgleashCommand: ParsableCommand {
             return try read()
         } catch {
             // A file may still come or be put right, and a service is then to be started again.
-            quit(checkConfig || ping || error.isMistake ? exConfig : 1, "\(error)")
+            quit(checkConfig || ping || error.isConfigurationError ? exConfig : 1, "\(error)")
         }
     }
 
     /// The answer to `--check-config`.
-    private func say(_ warnings: [ConfigurationWarning], of configuration: Configuration) {
-        for warning in warnings { complain("warning: \(warning)") }
+    private func printWarnings(_ warnings: [ConfigurationWarning], of configuration: Configuration) {
+        for warning in warnings { printError("warning: \(warning)") }
         let file = configuration.file.map { "\($0):" } ?? "no configuration file at \(Configuration.defaultFile);"
         print("pgleash: \(file) the configuration is valid")
     }
@@ -118,7 +118,7 @@ struct PgleashCommand: ParsableCommand {
             quit(exitCode)
         } catch let error as StartError {
             output.flush()
-            quit(error.isMistake ? exConfig : 1, "\(error)")
+            quit(error.isConfigurationError ? exConfig : 1, "\(error)")
         }
     }
 }
@@ -136,7 +136,7 @@ extension PgleashCommand {
             try set("log_format", to: logFormat?.rawValue, "--log-format", of: &configuration)
             try configuration.validate()
             configuration.noteRepeatedOptions(in: CommandLine.arguments)
-            if configuration.isLoop { quit(exConfig, configuration.loopComplaint) }
+            if configuration.isLoop { quit(exConfig, configuration.loopError) }
             return configuration
         } catch {
             quit(error.isOfOption ? exUsage : exConfig, "\(error)")

@@ -51,7 +51,7 @@ final class Facts: @unchecked Sendable {
     /// A connector has tried again within one order, so when the order began is not known.
     var hasRetried = false
     /// How SSLRequests were answered.
-    var sslAnswers: Set<FakeDoor.Answer> = []
+    var sslAnswers: Set<FakeListener.Answer> = []
     var trace: ((String) -> Void)?
 
     private var orphanRequests: Set<[UInt8]> = []
@@ -62,7 +62,7 @@ final class Facts: @unchecked Sendable {
     func noteOrder(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphanRequests.insert(order.key.cancelRequest)
-        case .client, .stranger: clientRequests.insert(order.key.cancelRequest)
+        case .client, .unknownKey: clientRequests.insert(order.key.cancelRequest)
         }
     }
 
@@ -83,7 +83,7 @@ final class Facts: @unchecked Sendable {
         if target.client?.isLeftOut == true { cancelsToExcluded.append(target) }
         guard !hasRetried else { return }
         if let closed = target.closedAt, closed < cancel.dialledAt { cancelsAfterEnd.append(target) }
-        if let idle = target.idleSince, idle < cancel.dialledAt, !target.hasIgnoredDoubtfulSync {
+        if let idle = target.idleSince, idle < cancel.dialledAt, !target.hasIgnoredFailedCopySync {
             cancelsWhileIdle.append(target)
         }
     }
@@ -110,7 +110,7 @@ final class Facts: @unchecked Sendable {
         else { return }
         if client.received != backend.said { stuck.append("to client \(client.number)") }
         // A part of a Terminate waits for the rest, and a whole one where the record leans to busy.
-        let longest = Frontend.terminate.count - (backend.hasIgnoredDoubtfulSync ? 0 : 1)
+        let longest = Frontend.terminate.count - (backend.hasIgnoredFailedCopySync ? 0 : 1)
         let sent = client.script[..<client.position]
         let hasArrived = (0...longest).contains {
             sent == (backend.received + Frontend.terminate.prefix($0))[...]

@@ -70,7 +70,7 @@ final class FakeBackend: Actor {
     var hasIgnoredSync = false
     /// The same behind data, or within a copy that failed. pgleash takes the next ReadyForQuery for this Sync's, as it
     /// might be, and leans to busy from there on. No driver sends such a thing.
-    var hasIgnoredDoubtfulSync = false
+    var hasIgnoredFailedCopySync = false
     private var hasStarted = false
     var input: [UInt8] = []
     var output: [UInt8] = []

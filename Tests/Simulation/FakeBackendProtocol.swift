@@ -236,7 +236,7 @@ extension FakeBackend {
         guard let message = nextMessage() else { return !hasExited && receiveMore() }
         if message.kind == UInt8(ascii: "S") {
             hasIgnoredSync = true
-            if hasReadData { hasIgnoredDoubtfulSync = true }
+            if hasReadData { hasIgnoredFailedCopySync = true }
         }
         hasReadData = "dHS".utf8.contains(message.kind) && (hasReadData || message.kind == UInt8(ascii: "d"))
         switch message.kind {
@@ -250,7 +250,7 @@ extension FakeBackend {
     }
 
     private func failCopy() {
-        hasIgnoredDoubtfulSync = hasIgnoredDoubtfulSync || hasIgnoredSync
+        hasIgnoredFailedCopySync = hasIgnoredFailedCopySync || hasIgnoredSync
         hasIgnoredSync = false
         fail()
     }

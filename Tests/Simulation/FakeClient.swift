@@ -50,7 +50,7 @@ final class FakeClient: Actor {
     private let stallsAfter: Int
     private let capacity: Int
     private let room: Int
-    private let patience: UInt64
+    private let timeout: UInt64
     private var leavesAt = never
     private var lastActivity: UInt64 = 0
     private var hasReset = false
@@ -72,7 +72,7 @@ final class FakeClient: Actor {
         leavingDelay = chance.oneIn(2) ? chance.latency() : chance.oneIn(2) ? never : UInt64(chance.below(100_000_000))
         stallsAfter = chance.mishap(8) ? chance.below(script.count + 1) : .max
         (capacity, room) = (chance.capacity(), chance.capacity())
-        patience = chance.pick([100, 1000, 3000]) * 1_000_000
+        timeout = chance.pick([100, 1000, 3000]) * 1_000_000
         super.init(world)
         wakeAt = world.now + UInt64(chance.below(chance.oneIn(4) ? 300_000_000 : 20_000_000))
     }
@@ -90,7 +90,7 @@ final class FakeClient: Actor {
         send(socket)
         if socket.isShutDown, socket.outboxCount == 0 { leavesAt = min(leavesAt, world.now + world.chance.latency()) }
         if position >= leavesAfter, leavesAt == never, leavingDelay != never { leavesAt = world.now + leavingDelay }
-        let deadline = lastActivity + patience
+        let deadline = lastActivity + timeout
         if world.now >= deadline { return leaveAtRest(socket) }
         if world.now >= leavesAt { return leave(socket) }
         sleep(until: min(deadline, leavesAt))

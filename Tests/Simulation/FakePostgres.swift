@@ -54,7 +54,7 @@ final class FakePostgres {
 
     /// Over TCP it may begin with an SSLRequest.
     private func receive(_ socket: SimulatedSocket, admit: @escaping (_ behind: Int) -> Actor) {
-        world.join(socket.peerAddress?.isUnix == false ? FakeDoor(world, socket: socket, admit: admit) : admit(0))
+        world.join(socket.peerAddress?.isUnix == false ? FakeListener(world, socket: socket, admit: admit) : admit(0))
     }
 
     /// The connection stands at once, or when the other side comes to it.

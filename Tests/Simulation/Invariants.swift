@@ -99,10 +99,10 @@ struct Invariant: Sendable {
         guard world.facts.reasons.count == world.facts.accepted else {
             return "\(world.facts.accepted) accepted, \(world.facts.reasons.count) ended"
         }
-        guard world.load.count == 0 else { return "the worker's load is \(world.load.count)" }
-        let places = (0..<world.configuration.listen.maxSessions).filter { _ in world.limit.enter() }.count
+        guard world.load.used == 0 else { return "the worker's load is \(world.load.used)" }
+        let places = (0..<world.configuration.listen.maxSessions).filter { _ in world.sessionQuota.tryAcquire() }.count
         guard places == world.configuration.listen.maxSessions else { return "\(places) places left" }
-        return world.limit.enter() ? "a place too many" : nil
+        return world.sessionQuota.tryAcquire() ? "a place too many" : nil
     }
 
     private static func nothingLeft(_ world: World) -> String? {

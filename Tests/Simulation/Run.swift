@@ -53,7 +53,7 @@ struct Tally: CustomStringConvertible {
     private(set) var mostSteps = 0
     private(set) var outcomes: [Outcome: Int] = [:]
     private(set) var reasons: [EndReason: Int] = [:]
-    private(set) var sslAnswers: Set<FakeDoor.Answer> = []
+    private(set) var sslAnswers: Set<FakeListener.Answer> = []
     private(set) var failures: [String] = []
 
     mutating func add(_ other: Tally) {

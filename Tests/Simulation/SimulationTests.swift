@@ -18,7 +18,7 @@ import Testing
         #expect(Outcome.allCases.filter { tally.outcomes[$0] == nil } == [])
         // There are no certificates here, so no client asks for TLS or has to.
         #expect(EndReason.allCases.filter { tally.reasons[$0] == nil } == [.sslFailed, .sslRequired])
-        #expect(FakeDoor.Answer.allCases.filter { !tally.sslAnswers.contains($0) } == [])
+        #expect(FakeListener.Answer.allCases.filter { !tally.sslAnswers.contains($0) } == [])
     }
 
     private func replay(_ seed: UInt64) throws {

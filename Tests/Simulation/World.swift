@@ -18,8 +18,8 @@ final class World {
     let configuration: Configuration
     let counters = Counters()
     let dispatcherCounters = Counters()
-    let load = WorkerLoad()
-    let limit: SessionLimit
+    let load = Quota()
+    let sessionQuota: Quota
     let keys: CancelKeyDirectory
     let dispatcherLoop: SimulatedLoop
     /// Not drawn, so that the other worlds stay as they were.
@@ -35,7 +35,7 @@ final class World {
     private let workerLoop: SimulatedLoop
     private let worker: Worker
     private let dispatcher: CancelDispatcher
-    private let letters = Mailbox<WorkerLetter>()
+    private let messages = Mailbox<WorkerMessage>()
     private var loops: [LoopActor] = []
     private var actors: [Actor] = []
     private let isTraced: Bool
@@ -52,12 +52,12 @@ final class World {
         (self.seed, self.chance, self.facts, self.isTraced) = (seed, chance, facts, isTraced)
         let clientCount = chance.pick([1, 1, 1, 1, 2, 2, 2, 3, 3, 4])
         configuration = Self.drawConfiguration(chance, clientCount)
-        limit = SessionLimit(configuration.listen.maxSessions)
+        sessionQuota = Quota(configuration.listen.maxSessions)
         hasPooler = seed % 7 == 0
         workerLoop = SimulatedLoop(receiveBufferSize: chance.pick([16, 64, 512]), clock: clock)
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
-        let orders = Mailbox<DispatcherLetter>()
+        let orders = Mailbox<DispatcherMessage>()
         // Not drawn, so that the other worlds stay as they were.
         let isTCP = seed % 3 == 0
         let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { (number: UInt16) in
@@ -69,25 +69,25 @@ final class World {
         log.logLevel = .debug
         let environment = WorkerEnvironment(
             configuration: configuration, upstream: .addresses(addresses), security: try Self.security.get(),
-            limit: limit,
+            sessionQuota: sessionQuota,
             dispatcher: orders, log: log
         )
         keys = environment.keys
         let worker = try Worker(
-            loop: workerLoop, mailbox: letters, counters: counters, load: load, environment: environment
+            loop: workerLoop, mailbox: messages, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(
             loop: dispatcherLoop, limits: configuration.cancel, security: try Self.dispatcherSecurity.get(),
             counters: dispatcherCounters, log: log
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
-        try letters.open(on: workerLoop) { worker.receive($0) }
-        try orders.open(on: dispatcherLoop) { letter in
-            switch letter {
+        try messages.open(on: workerLoop) { worker.receive($0) }
+        try orders.open(on: dispatcherLoop) { message in
+            switch message {
             case .order(let order): facts.noteOrder(order)
             case .release(let order): facts.noteRelease(order)
             }
-            dispatcher.receive(letter)
+            dispatcher.receive(message)
         }
         facts.isRunning = { [unowned self] number in
             server.backends.contains { $0.client?.number == number && $0.isRunning && !$0.isCopying }
@@ -154,7 +154,7 @@ final class World {
     /// A client connects; not any more once pgleash stops.
     func accept(_ client: FakeClient) -> SimulatedSocket? {
         guard !isDraining else { return nil }
-        load.enter()
+        load.acquire()
         facts.accepted += 1
         let accepted = AcceptedSocket(descriptor: -1, peer: .unix(path: "\(client.number)"))
         worker.receive(.client(accepted))
@@ -167,7 +167,7 @@ final class World {
     private func drain() {
         trace("pgleash is told to stop")
         isDraining = true
-        letters.post(.drain { [facts] in facts.drained += 1 })
+        messages.post(.drain { [facts] in facts.drained += 1 })
     }
 
     /// The sessions the worker knows of.

@@ -15,12 +15,12 @@ package struct ProtocolTracker: Hashable, Sendable {
         package fileprivate(set) var warning: ServerMessage?
     }
 
-    /// How much is owed.
+    /// How much is outstanding.
     package struct Load: Sendable {
         package let isBusy: Bool
-        /// The client had better wait, as `Owed.isFull`.
+        /// The client had better wait, as `OutstandingRequests.isFull`.
         package let isFull: Bool
-        /// As `Owed.byteCount`.
+        /// As `OutstandingRequests.byteCount`.
         package let byteCount: Int
     }
 
@@ -30,7 +30,7 @@ package struct ProtocolTracker: Hashable, Sendable {
         case on(Observation)
     }
 
-    package private(set) var owed = Owed()
+    package private(set) var outstanding = OutstandingRequests()
     package private(set) var cancelKey: CancelKey?
     /// As the server reported it last, or else as the client gave it; harmless and cut for the log.
     package private(set) var applicationName: String
@@ -59,13 +59,13 @@ package struct ProtocolTracker: Hashable, Sendable {
     package init(applicationName: String = "") { self.applicationName = applicationName }
 
     /// The server owes the client an answer.
-    package var isBusy: Bool { owed.isBusy }
+    package var isBusy: Bool { outstanding.isBusy }
 
     /// Nothing of the client's runs: all is answered, or the server waits for a Sync.
-    package var isAtRest: Bool { !owed.isBusy || owed.isHalted }
+    package var isAtRest: Bool { !outstanding.isBusy || outstanding.isAwaitingSync }
 
     /// All that the server has got is answered, and it waits for the rest of a copy or a batch.
-    package var isWaitingForClient: Bool { owed.copying || owed.isBatchAnswered }
+    package var isWaitingForClient: Bool { outstanding.copying || outstanding.isBatchAnswered }
 
     package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
 
@@ -73,7 +73,9 @@ package struct ProtocolTracker: Hashable, Sendable {
     package var isInBlock: Bool { transactionStatus == UInt8(ascii: "T") }
 
     /// What is asked after each wake-up, in one answer.
-    package var load: Load { Load(isBusy: owed.isBusy, isFull: owed.isFull, byteCount: owed.byteCount) }
+    package var load: Load {
+        Load(isBusy: outstanding.isBusy, isFull: outstanding.isFull, byteCount: outstanding.byteCount)
+    }
 
     /// Follows `bytes`, which one side sent; which one, `scanner` tells.
     ///
@@ -93,31 +95,32 @@ extension ProtocolTracker {
     package mutating func clientSent(_ kind: UInt8, _ body: Span<UInt8> = Span()) {
         switch kind {
         case FrontendKind.query:
-            owed.clientSent(kind, StatementKind(ofQuery: body, isReadWhole: owed.hasRequests || isInBlock))
-        case FrontendKind.bind: owed.clientSent(kind, prepared.kind(boundBy: body))
-        case FrontendKind.execute: owed.clientSent(kind, prepared.kind(executedBy: body))
+            outstanding.clientSent(
+                kind, StatementKind(ofQuery: body, isReadWhole: outstanding.hasRequests || isInBlock))
+        case FrontendKind.bind: outstanding.clientSent(kind, prepared.kind(boundBy: body))
+        case FrontendKind.execute: outstanding.clientSent(kind, prepared.kind(executedBy: body))
         case FrontendKind.parse:
-            prepared.parsed(body, isFirst: !owed.isBusy)
-            owed.clientSent(kind)
+            prepared.parsed(body, isFirst: !outstanding.isBusy)
+            outstanding.clientSent(kind)
         case FrontendKind.close:
             prepared.closed(body)
-            owed.clientSent(kind)
+            outstanding.clientSent(kind)
         case FrontendKind.sync:
             prepared.synced()
-            owed.clientSent(kind)
+            outstanding.clientSent(kind)
         case FrontendKind.terminate: (hasTerminated, hasSentTerminate) = (true, true)
-        default: owed.clientSent(kind)
+        default: outstanding.clientSent(kind)
         }
     }
 
     /// The client has sent a Terminate, which the server gets later.
     package mutating func terminateHeld() { hasTerminated = true }
 
-    /// What is said in the client's place, as `Owed.conclude`.
-    package mutating func conclude() -> [UInt8] { owed.conclude() }
+    /// What is said in the client's place, as `OutstandingRequests.conclude`.
+    package mutating func conclude() -> [UInt8] { outstanding.conclude() }
 
-    /// What is said in the client's place, as `Owed.probe`.
-    package mutating func probe() -> [UInt8] { owed.probe() }
+    /// What is said in the client's place, as `OutstandingRequests.probe`.
+    package mutating func probe() -> [UInt8] { outstanding.probe() }
 }
 
 // MARK: - What the server answered
@@ -135,14 +138,14 @@ extension ProtocolTracker {
         case BackendKind.parameterStatus: return noteParameter(body)
         default: break
         }
-        owed.serverAnswered(kind)
+        outstanding.serverAnswered(kind)
     }
 
     /// Apart, as few messages come to it and all others are to pass quickly.
     @inline(never) private mutating func noteBody(of kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
         // The first one, and only where it belongs: others are told by it.
-        case BackendKind.backendKeyData where cancelKey == nil && owed.isStartingUp:
+        case BackendKind.backendKeyData where cancelKey == nil && outstanding.isStartingUp:
             cancelKey = CancelKey(backendKeyData: body)
         case BackendKind.authentication: isAskedForPassword = body.bigEndianUInt32(at: 0) != 0
         case BackendKind.errorResponse, BackendKind.noticeResponse: noteMessage(kind, body)
@@ -153,7 +156,7 @@ extension ProtocolTracker {
     /// Drivers such as JDBC's set their name after the login.
     private mutating func noteParameter(_ body: Span<UInt8>) {
         guard let value = body.applicationName else { return }
-        isRenamed = !owed.isStartingUp
+        isRenamed = !outstanding.isStartingUp
         let name = body.extracting(value)
         // At the start of a session most often it is what the client gave.
         if !name.spell(applicationName) { applicationName = clippedName(name) }
@@ -177,10 +180,10 @@ extension ProtocolTracker {
     private mutating func serverBecameReady(status: UInt8) {
         transactionStatus = status
         (isCopyingOut, isServerLeaving) = (false, false)
-        let count = owed.count
-        owed.serverAnswered(BackendKind.readyForQuery)
+        let count = outstanding.count
+        outstanding.serverAnswered(BackendKind.readyForQuery)
         if case .on(let observation) = observing { noteReadiness(observation, after: count) }
-        if !owed.isBusy {
+        if !outstanding.isBusy {
             prepared.settle(hasFailed: hasFailed)
             hasFailed = false
         }
@@ -188,8 +191,8 @@ extension ProtocolTracker {
 
     /// An answer is what answers a request, not each ReadyForQuery: a server may send any number.
     @inline(never) private mutating func noteReadiness(_ observation: Observation, after count: Int) {
-        if isProbeAnswered { owed.settle() }
-        guard owed.count < count else { return }
+        if isProbeAnswered { outstanding.settle() }
+        guard outstanding.count < count else { return }
         var observation = observation
         observation.hasAnswered = true
         observing = .on(observation)
@@ -199,7 +202,7 @@ extension ProtocolTracker {
 // MARK: - Observation
 
 extension ProtocolTracker {
-    /// From here on it is noted what the server says, beside what is owed.
+    /// From here on it is noted what the server says, beside what is outstanding.
     package mutating func observe() { observing = .on(Observation()) }
 
     /// What was noted since the last call, or since `observe`.

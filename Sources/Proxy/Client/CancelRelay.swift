@@ -14,7 +14,7 @@ final class CancelRelay: Stage {
     private var underWay: Int?
     private var isSent = false
     /// No session of ours has the key.
-    private var isStranger = false
+    private var hasUnknownKey = false
     /// The client left during the lookup. Its cancel is delivered all the same.
     private var hasClientLeft = false
 
@@ -28,7 +28,7 @@ final class CancelRelay: Stage {
     /// Goes to where the session the cancel is meant for is connected, if that is one of ours; no name is needed for
     /// that. Otherwise nobody knows which of the server's addresses it is meant for.
     func begin() {
-        if let route = worker.keys.route(of: key) {
+        if let route = worker.environment.keys.route(of: key) {
             order(.client, [route])
         } else {
             worker.findServer(for: self)
@@ -39,13 +39,13 @@ final class CancelRelay: Stage {
         guard underWay == nil else { return }
         switch dialable(answer) {
         case .nowhere(let reason): fail(reason)
-        case .addresses(let addresses): order(.stranger, addresses.map { CancelRoute(to: $0, .asConfigured) })
+        case .addresses(let addresses): order(.unknownKey, addresses.map { CancelRoute(to: $0, .asConfigured) })
         }
     }
 
     private func order(_ purpose: CancelOrder.Purpose, _ routes: [CancelRoute]) {
         underWay = routes.count
-        isStranger = purpose == .stranger
+        hasUnknownKey = purpose == .unknownKey
         for route in routes { _ = worker.orderCancel(purpose, for: id, key, by: route) }
         if hasClientLeft { end(.cancelRelayed) }
     }
@@ -72,7 +72,7 @@ final class CancelRelay: Stage {
 
     /// A cancel for one of our sessions is let through.
     override func shutDown() {
-        if underWay == nil || isStranger { end(.shutdown) }
+        if underWay == nil || hasUnknownKey { end(.shutdown) }
     }
 
     override func close() { client.close() }

@@ -16,7 +16,7 @@ final class ClientHandshake: Stage {
     /// The client and we agree on keys, its first packet follows under them.
     private var isEncrypting = false
     /// The client's first byte has come.
-    private var hasSpoken = false
+    private var hasReceivedBytes = false
     private var sslAnswered = false
     private var gssAnswered = false
     private var timer = StageTimer()
@@ -31,7 +31,7 @@ final class ClientHandshake: Stage {
 
     /// Begins to listen to the client, and takes what it has said already; the stage may be over after this.
     func begin() {
-        timer.set(worker.loop, after: worker.configuration.listen.authenticationTimeout) { [unowned self] in
+        timer.set(worker.loop, after: worker.environment.configuration.listen.authenticationTimeout) { [unowned self] in
             let awaited = isEncrypting ? "TLS handshake" : "startup packet"
             worker.logThrottled(.info, "no \(awaited) in time", logMetadata)
             end(.authenticationTimeout)
@@ -48,7 +48,7 @@ final class ClientHandshake: Stage {
         refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
     }
 
-    override func letGo() { timer.cancel() }
+    override func stopWaiting() { timer.cancel() }
 
     override func close() { client.close() }
 
@@ -88,7 +88,7 @@ final class ClientHandshake: Stage {
             identify(message)
             applicationName = message.applicationName
             if isRefusedForPlainText() { return }
-            guard takePlace() else { return refuseOneTooMany() }
+            guard acquirePlace() else { return refuseOneTooMany() }
             warnOfUnknownSettings(of: message, in: bytes)
             let state = SessionState(
                 isReplication: message.isReplication,
@@ -100,7 +100,7 @@ final class ClientHandshake: Stage {
     }
 
     private func exclusion(of client: StartupMessage, in packet: [UInt8]) -> SessionExclusion {
-        let exclusion = worker.configuration.cancel.exclusion
+        let exclusion = worker.environment.configuration.cancel.exclusion
         let reason = exclusion.reason(for: client, in: packet.span)
         if reason == .session { return .whole }
         let names = exclusion.applicationNames
@@ -116,7 +116,8 @@ final class ClientHandshake: Stage {
     }
 
     private func refuseOneTooMany() {
-        let detail = "pgleash serves max_sessions = \(worker.configuration.listen.maxSessions) clients at a time."
+        let detail =
+            "pgleash serves max_sessions = \(worker.environment.configuration.listen.maxSessions) clients at a time."
         worker.logThrottled(.warning, "sorry, too many clients already", logMetadata)
         refuse(
             client, FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .tooManyClients
@@ -141,10 +142,12 @@ extension ClientHandshake {
     ///
     /// - Returns: whether it did.
     private func beginsWithTLS() -> Bool {
-        guard worker.clientSecurity.offersTLS(to: clientAddress), !hasSpoken, let first = client.peek() else {
+        guard worker.environment.security.client.offersTLS(to: clientAddress), !hasReceivedBytes,
+            let first = client.peek()
+        else {
             return false
         }
-        hasSpoken = true
+        hasReceivedBytes = true
         guard first == Self.handshakeRecord else { return false }
         encrypt(isDirect: true)
         return true
@@ -152,7 +155,7 @@ extension ClientHandshake {
 
     /// Answers an SSLRequest.
     private func answerEncryptionRequest() {
-        guard worker.clientSecurity.offersTLS(to: clientAddress) else { return refuseEncryption() }
+        guard worker.environment.security.client.offersTLS(to: clientAddress) else { return refuseEncryption() }
         // What follows in clear text would be taken for what was said under encryption (CVE-2021-23214).
         guard client.peek() == nil else {
             return refuseMalformed("received unencrypted data after SSL request", .protocolViolation)
@@ -170,7 +173,7 @@ extension ClientHandshake {
     private func encrypt(isDirect: Bool) {
         client.interest = []
         do throws(TLSError) {
-            let tls = try worker.clientSecurity.accept(over: client, loop: worker.loop)
+            let tls = try worker.environment.security.client.accept(over: client, loop: worker.loop)
             client = tls
             isEncrypting = true
             tls.handshake { [unowned self, unowned tls] in encrypted(tls, $0, isDirect) }
@@ -206,7 +209,9 @@ extension ClientHandshake {
     ///
     /// - Returns: whether it was refused for that.
     private func isRefusedForPlainText() -> Bool {
-        guard worker.clientSecurity.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else { return false }
+        guard worker.environment.security.client.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else {
+            return false
+        }
         worker.logThrottled(.info, "SSL connection is required", logMetadata)
         let detail = "pgleash is configured with [listen] sslmode = require."
         let error = FatalError(.invalidAuthorizationSpecification, "SSL connection is required", detail: detail)

@@ -51,7 +51,7 @@ final class LingeringClose: Stage {
         }
     }
 
-    override func letGo() { timer.cancel() }
+    override func stopWaiting() { timer.cancel() }
 
     override func close() { client.close() }
 

@@ -7,11 +7,11 @@ import Reactor
 /// The clients of one worker that are gone and have not been seen to.
 final class DropTurns {
     /// In one turn of the loop. To see to one takes some 100 µs.
-    static let mostAtOnce = 8
+    static let mostPerTurn = 8
 
     private let loop: any EventLoop
     private var waiting: [(session: SessionID, kind: DropKind)] = []
-    private var seenTo = 0
+    private var handledCount = 0
     private var turn: (any ScheduledTimer)?
 
     init(loop: any EventLoop) {
@@ -25,18 +25,18 @@ final class DropTurns {
     func enter(_ session: SessionID, _ kind: DropKind, drop: @escaping (SessionID, DropKind) -> Void) -> Bool {
         if turn == nil { turn = loop.schedule(after: .zero) { [unowned self] in nextTurn(drop) } }
         // As long as others wait, this turn is full.
-        guard seenTo < Self.mostAtOnce else {
+        guard handledCount < Self.mostPerTurn else {
             waiting.append((session, kind))
             return false
         }
-        seenTo += 1
+        handledCount += 1
         return true
     }
 
     private func nextTurn(_ drop: @escaping (SessionID, DropKind) -> Void) {
-        let due = waiting.prefix(Self.mostAtOnce)
+        let due = waiting.prefix(Self.mostPerTurn)
         waiting.removeFirst(due.count)
-        seenTo = due.count
+        handledCount = due.count
         turn = due.isEmpty ? nil : loop.schedule(after: .zero) { [unowned self] in nextTurn(drop) }
         for (session, kind) in due { drop(session, kind) }
     }

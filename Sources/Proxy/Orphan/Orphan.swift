@@ -19,7 +19,7 @@ final class Orphan: Stage {
     private let queryAge: Duration
     private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
-    /// `Departures` closes its connection.
+    /// `BackendCloseQueue` closes its connection.
     private var hasLeftServer = false
 
     init(
@@ -37,7 +37,7 @@ final class Orphan: Stage {
         self.conversation.toClient.discard()
         worker.counters.drops[dropKind].add()
         worker.counters.orphansActive.add()
-        if let cancelRoute { worker.departures.orphanBegan(at: cancelRoute.address.address) }
+        if let cancelRoute { worker.closeQueue.orphanBegan(at: cancelRoute.address.address) }
         updateInterest()
     }
 
@@ -51,8 +51,8 @@ final class Orphan: Stage {
         }
         guard readiness.contains(.readable) else { return }
         let received = worker.receive(from: server) { bytes in
-            guard let filter else { return throwAway(bytes) }
-            filter.edit(bytes, refused: { adviseAboutChannelBinding() }) { throwAway($0) }
+            guard let filter else { return discard(bytes) }
+            filter.edit(bytes, refused: { warnAboutChannelBinding() }) { discard($0) }
             if filter.isDone { self.filter = nil }
         }
         switch received {
@@ -68,7 +68,7 @@ final class Orphan: Stage {
 
     override func shutDown() { perform(conversation.state.graceCutShort(at: sinceDrop)) }
 
-    override func letGo() { timer.cancel() }
+    override func stopWaiting() { timer.cancel() }
 
     override func close() {
         // One that is written goes on; nobody waits for it any more.
@@ -96,7 +96,7 @@ final class Orphan: Stage {
 // MARK: - What the server says
 
 extension Orphan {
-    private func throwAway(_ bytes: Span<UInt8>) {
+    private func discard(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
             try conversation.serverSent(bytes, worker.counters.server)
         } catch {
@@ -112,7 +112,7 @@ extension Orphan {
     private func logWarning() {
         guard let warning = conversation.state.takeWarning() else { return }
         let metadata = logMetadata(["sqlstate": "\(warning.sqlState)", "reason": "\(warning.text)"])
-        worker.log.warning("server warned after a cancel", metadata: metadata)
+        worker.environment.log.warning("server warned after a cancel", metadata: metadata)
     }
 
     private func serverClosed() {
@@ -137,16 +137,16 @@ extension Orphan {
         case .cancel: orderCancel()
         case .withdrawCancel: withdrawCancel()
         case .probe(let time):
-            bring(about: conversation.state.probe(at: sinceDrop))
+            perform(conversation.state.probe(at: sinceDrop))
             wake(at: time)
         case .wake(let time): wake(at: time)
         case .end(let outcome): return finish(outcome)
         }
         guard !isOver else { return }
-        bring(about: conversation.state.nextEnding(at: sinceDrop))
+        perform(conversation.state.nextEnding(at: sinceDrop))
     }
 
-    private func bring(about ending: SessionState.Ending) {
+    private func perform(_ ending: SessionState.Ending) {
         switch ending {
         case .nothing: break
         case .endStream: server.shutdownSending()
@@ -197,7 +197,7 @@ extension Orphan {
 
     private func endCounts() {
         worker.counters.orphansActive.add(-1)
-        if let address = cancelRoute?.address.address { worker.departures.orphanEnded(at: address) }
+        if let address = cancelRoute?.address.address { worker.closeQueue.orphanEnded(at: address) }
     }
 
     /// Gives the server's connection to those that are closed when there is time for it. Where its backend holds a
@@ -208,17 +208,17 @@ extension Orphan {
         let canTerminate = conversation.state.canTerminate && !conversation.toServer.isStalled
         let lastMessage = canTerminate ? LastMessages.terminate : []
         hasLeftServer = true
-        worker.departures.leave(server, from: cancelRoute.address.address, saying: lastMessage)
+        worker.closeQueue.enqueue(server, at: cancelRoute.address.address, lastMessage: lastMessage)
     }
 
     private func log(_ outcome: Outcome, after duration: Duration) {
         let metadata = logMetadata(settledDrop().logMetadata(outcome, after: duration))
-        worker.orphanHistory.add(metadata)
+        worker.environment.orphanHistory.add(metadata)
         // A client that has not logged in can be anybody.
-        if conversation.state.tracker.owed.isStartingUp {
+        if conversation.state.tracker.outstanding.isStartingUp {
             worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         } else {
-            worker.log.log(level: outcome.logLevel, outcome.logMessage, metadata: metadata)
+            worker.environment.log.log(level: outcome.logLevel, outcome.logMessage, metadata: metadata)
         }
     }
 }

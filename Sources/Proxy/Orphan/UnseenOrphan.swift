@@ -32,11 +32,11 @@ final class UnseenOrphan {
     private var cancelsSent: Int
     private var order: CancelOrder?
     private var timer: (any ScheduledTimer)?
-    private var isHurried = false
+    private var isShuttingDown = false
 
     init(_ id: SessionID, worker: Worker, _ origin: Origin, _ loss: SessionState.Loss) {
         (self.id, self.worker, self.origin, self.loss) = (id, worker, origin, loss)
-        deadline = origin.drop.time.advanced(by: worker.configuration.cancel.timeout)
+        deadline = origin.drop.time.advanced(by: worker.environment.configuration.cancel.timeout)
         cancelsSent = origin.drop.cancelsSent
     }
 
@@ -52,13 +52,13 @@ final class UnseenOrphan {
         order = nil
         timer?.cancel()
         if result == .sent { cancelsSent += 1 }
-        if isHurried || loss.isForOneCancel && result == .sent { return finish() }
+        if isShuttingDown || loss.isForOneCancel && result == .sent { return finish() }
         waitLonger()
     }
 
     /// pgleash stops: one cancel is enough.
-    func hurry() {
-        isHurried = true
+    func shutDown() {
+        isShuttingDown = true
         guard order == nil else { return }
         if cancelsSent > origin.drop.cancelsSent { finish() } else { cancel() }
     }
@@ -91,7 +91,7 @@ final class UnseenOrphan {
         let (outcome, drop) = (Outcome.unconfirmed, origin.drop)
         let more = drop.logMetadata(outcome, after: worker.now.since(drop.time), cancelsSent: cancelsSent)
         let metadata = origin.metadata.merging(more) { $1 }
-        worker.orphanHistory.add(metadata)
+        worker.environment.orphanHistory.add(metadata)
         worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         worker.forget(unseen: id)
     }

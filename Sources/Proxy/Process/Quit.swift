@@ -14,12 +14,12 @@ package func ensureStandardDescriptors() {
 }
 
 /// Writes a line to standard error, before the log begins or after its end.
-package func complain(_ message: String) {
+package func printError(_ message: String) {
     writeToStandardError("pgleash: \(message)\n")
 }
 
 /// Ends the process at once, with a line for whoever started it where there is something to say.
 package func quit(_ exitCode: Int32, _ message: String? = nil) -> Never {
-    if let message { complain(message) }
+    if let message { printError(message) }
     endProcess(exitCode)
 }

@@ -12,7 +12,7 @@ package final class Reporter {
     private let counters: [Counters]
     private let orphans: OrphanHistory
     private let output: LogOutput
-    private let letters: Mailbox<SupervisorLetter>
+    private let events: Mailbox<SupervisorEvent>
     private let log: Logger
     private let startedAt = MonotonicTime.now
     private var sessions: [SessionSnapshot] = []
@@ -27,13 +27,13 @@ package final class Reporter {
     /// - Parameters:
     ///   - counters: the supervisor's own.
     ///   - output: where the report goes when there is no file for it.
-    ///   - letters: where the workers' answers go, and the word that a report is written.
+    ///   - events: where the workers' answers go, and the word that a report is written.
     init(
         _ configuration: Configuration,
         _ workers: WorkerPool,
         _ counters: Counters,
         _ orphans: OrphanHistory,
-        _ letters: Mailbox<SupervisorLetter>,
+        _ events: Mailbox<SupervisorEvent>,
         _ output: LogOutput,
         log: Logger
     ) {
@@ -41,7 +41,7 @@ package final class Reporter {
         self.configuration = configuration
         self.workers = workers
         self.counters = [counters] + workers.counters
-        self.letters = letters
+        self.events = events
         self.log = log
     }
 
@@ -50,7 +50,7 @@ package final class Reporter {
         // One that is under way may have looked before this was asked for.
         guard !isBusy else { return isWantedAgain = true }
         (isBusy, sessions, missing) = (true, [], workers.count)
-        workers.post(.report { [letters] in letters.post(.sessions($0)) })
+        workers.post(.report { [events] in events.post(.sessions($0)) })
     }
 
     /// A worker has answered.
@@ -69,7 +69,7 @@ package final class Reporter {
             logLinesDropped: output.droppedCount
         )
         let (sessions, orphans) = (sessions, orphans.all)
-        let (file, output, log, letters) = (configuration.metricsFile, output, log, letters)
+        let (file, output, log, events) = (configuration.metricsFile, output, log, events)
         // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
@@ -81,17 +81,17 @@ package final class Reporter {
                         output.write(report: text)
                     }
                 } catch {
-                    Self.complain(of: "\(error)", file, log)
+                    Self.logFailure("\(error)", file, log)
                 }
-                letters.post(.reported)
+                events.post(.reported)
             }
         } catch {
-            Self.complain(of: "\(error)", file, log)
-            letters.post(.reported)
+            Self.logFailure("\(error)", file, log)
+            events.post(.reported)
         }
     }
 
-    private static func complain(of reason: String, _ file: String?, _ log: Logger) {
+    private static func logFailure(_ reason: String, _ file: String?, _ log: Logger) {
         log.error("could not write the report", metadata: ["file": "\(file ?? "")", "reason": "\(reason)"])
     }
 

@@ -7,12 +7,12 @@ import TLS
 package struct SecurityError: Error, CustomStringConvertible {
     package let description: String
     /// The configuration itself is wrong. A file that can't be used may be another one by the next start.
-    package let isMistake: Bool
+    package let isConfigurationError: Bool
 
     init(_ error: TLSError, in section: String, of configuration: Configuration) {
         switch error.part {
-        case .minimumVersion, .maximumVersion, .ciphers: isMistake = true
-        case .certificate, .key, .authorities, .revocationList, nil: isMistake = false
+        case .minimumVersion, .maximumVersion, .ciphers: isConfigurationError = true
+        case .certificate, .key, .authorities, .revocationList, nil: isConfigurationError = false
         }
         guard let part = error.part, let key = keys[section]?[part] else {
             description = "[\(section)] \(error)"

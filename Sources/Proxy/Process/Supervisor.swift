@@ -10,7 +10,7 @@ import Upstream
 package struct StartError: Error, CustomStringConvertible {
     package let description: String
     /// The configuration is wrong.
-    package var isMistake = false
+    package var isConfigurationError = false
 }
 
 /// Runs on the main thread, with the cancel dispatcher and the first of the workers beside it.
@@ -26,10 +26,10 @@ package final class Supervisor {
     private let output: LogOutput
     private let loop: LibeventLoop
     private let counters = Counters()
-    private let letters = Mailbox<SupervisorLetter>()
-    private let orders = Mailbox<DispatcherLetter>()
+    private let events = Mailbox<SupervisorEvent>()
+    private let orders = Mailbox<DispatcherMessage>()
     private let dispatcher: CancelDispatcher
-    private let limit: SessionLimit
+    private let sessionQuota: Quota
     private var workers: WorkerPool?
     private var listeners: [Listener] = []
     private var signals: [SignalWatch] = []
@@ -50,7 +50,7 @@ package final class Supervisor {
         dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: security.server, counters: counters, log: log
         )
-        limit = SessionLimit(configuration.listen.maxSessions)
+        sessionQuota = Quota(configuration.listen.maxSessions)
     }
 
     /// Serves until a signal ends it.
@@ -60,13 +60,13 @@ package final class Supervisor {
     package func run() throws -> Int32 {
         SignalWatch.ignoreBrokenPipes()
         checkDescriptorLimit()
-        try letters.open(on: loop) { [unowned self] in receive($0) }
+        try events.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
         listeners = try openListeners()
         let own = OwnAddresses(listeners.map(\.address))
         // The names that are listened on are resolved by now.
         if configuration.isServer(among: own) {
-            throw StartError(description: configuration.loopComplaint, isMistake: true)
+            throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
         try startWorkers(own)
         watchSignals()
@@ -77,8 +77,8 @@ package final class Supervisor {
         return exitCode
     }
 
-    private func receive(_ letter: SupervisorLetter) {
-        switch letter {
+    private func receive(_ event: SupervisorEvent) {
+        switch event {
         case .sessions(let sessions): reporter?.collect(sessions)
         case .reported:
             reporter?.ended()
@@ -91,7 +91,7 @@ package final class Supervisor {
             exitCode = 1
             loop.stop()
         case .serverIsOurselves:
-            log.critical("\(configuration.loopComplaint)")
+            log.critical("\(configuration.loopError)")
             exitCode = exConfig
             loop.stop()
         }
@@ -104,7 +104,7 @@ package final class Supervisor {
 }
 
 /// What other threads tell the supervisor.
-enum SupervisorLetter: Sendable {
+enum SupervisorEvent: Sendable {
     case sessions([SessionSnapshot])
     case reported
     case drained
@@ -147,8 +147,8 @@ extension Supervisor {
                     try Listener(loop: loop, address: address, keepalive: keepalive) { [unowned self] in accept($0) }
                 )
             } catch {
-                let isLastHope = address == host.addresses.last && opened.isEmpty && !host.isCovered
-                if error.isAddressUnavailable, !isLastHope { continue }
+                let isLastAddress = address == host.addresses.last && opened.isEmpty && !host.isCovered
+                if error.isAddressUnavailable, !isLastAddress { continue }
                 throw StartError(description: "could not listen on \(address): \(error)")
             }
         }
@@ -171,17 +171,17 @@ extension Supervisor {
             upstream: Upstream(configuration.server.endpoints),
             ownAddresses: own,
             security: security,
-            limit: limit,
+            sessionQuota: sessionQuota,
             dispatcher: orders,
             log: log
         )
         do throws(SystemError) {
-            let pool = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [letters] in
-                letters.post(.workerFailed($0))
+            let pool = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [events] in
+                events.post(.workerFailed($0))
             }
             workers = pool
             reporter = Reporter(
-                configuration, pool, counters, environment.orphanHistory, letters, output, log: log
+                configuration, pool, counters, environment.orphanHistory, events, output, log: log
             )
         } catch {
             throw StartError(description: "could not start a worker: \(error)")
@@ -216,11 +216,11 @@ extension Supervisor {
 
     /// Says in the log whether the server is there. It is no condition: clients are told when they come.
     private func probeServers(_ own: OwnAddresses) {
-        let (configuration, security, letters, log) = (configuration, security.server, letters, log)
+        let (configuration, security, events, log) = (configuration, security.server, events, log)
         try? startThread(named: "probe") {
             for endpoint in configuration.server.endpoints {
                 if let addresses = try? endpoint.resolve(), addresses.contains(where: { own.contains($0) }) {
-                    return letters.post(.serverIsOurselves)
+                    return events.post(.serverIsOurselves)
                 }
                 let result = endpoint.probe(security)
                 log.log(
@@ -272,7 +272,7 @@ extension Supervisor {
         log.notice("stopping", metadata: ["signal": "\(signal)"])
         listeners = []
         undrained = workers?.count ?? 0
-        workers?.post(.drain { [letters] in letters.post(.drained) })
+        workers?.post(.drain { [events] in events.post(.drained) })
         timer = loop.schedule(after: Self.drainTimeout) { [unowned self] in
             log.warning(undrained > 0 ? "not all sessions ended in time" : "the report was not written in time")
             loop.stop()

@@ -1,4 +1,4 @@
-// Has the kernel make an attempt to reach a silent host when the patience with it ends. Left alone, the kernel doubles
+// Has the kernel make an attempt to reach a silent host when the timeout with it ends. Left alone, the kernel doubles
 // its pauses up to 2 minutes, and keepalive ends a connection without asking once more.
 
 import Reactor
@@ -25,7 +25,7 @@ struct AttemptPacing {
     private var longestPause: Duration
     private var userTimeout: Duration
     /// Keepalive's probes are those of a busy session.
-    private var asksOften = false
+    private var probesOften = false
     /// The kernel takes shorter pauses; nil before it was asked.
     private var takesPauses: Bool?
     /// The last look at which the kernel's count of the time without progress stood at zero.
@@ -68,7 +68,7 @@ struct AttemptPacing {
     ) {
         noteSteadiness(attempts, at: now)
         if attempts.count > 0, takesPauses == nil { setPause(socket, longestPause) }
-        askOften(socket)
+        probeOften(socket)
         let left = late.since(now)
         let isLast = left < keepalive.longestPause + Self.margin
         switch attempts.kind {
@@ -95,8 +95,8 @@ struct AttemptPacing {
     /// Every pace is as the socket got it at its beginning.
     mutating func restore(_ socket: any StreamSocket) {
         set(socket, longestPause: keepalive.longestPause)
-        guard asksOften else { return }
-        asksOften = false
+        guard probesOften else { return }
+        probesOften = false
         _ = socket.setPace(.probes(idle: keepalive.idle, count: keepalive.kernelCount))
     }
 
@@ -124,16 +124,16 @@ struct AttemptPacing {
         _ = socket.setPace(.userTimeout(timeout))
     }
 
-    /// Has keepalive ask after each second of silence, and go on asking for the whole patience and a bit.
-    private mutating func askOften(_ socket: any StreamSocket) {
-        guard !asksOften, let probes = keepalive.probesOfPatience else { return }
-        asksOften = true
+    /// Has keepalive ask after each second of silence, and go on asking for the whole timeout and a bit.
+    private mutating func probeOften(_ socket: any StreamSocket) {
+        guard !probesOften, let probes = keepalive.probesWithinTimeout else { return }
+        probesOften = true
         _ = socket.setPace(.probes(idle: Self.answeredPause, count: probes))
     }
 
     /// The kernel sends a probe that is overdue as soon as it is told when it is due.
     private mutating func probe(_ socket: any StreamSocket, at now: MonotonicTime) {
-        guard probedAt == nil, let probes = keepalive.probesOfPatience else { return }
+        guard probedAt == nil, let probes = keepalive.probesWithinTimeout else { return }
         probedAt = now
         _ = socket.setPace(.probes(idle: Self.answeredPause, count: probes))
     }

@@ -42,7 +42,7 @@ struct Conversation {
 
     /// In the words of `pg_stat_activity.state` where it has one.
     var stateName: String {
-        if state.tracker.owed.isStartingUp { return "authenticating" }
+        if state.tracker.outstanding.isStartingUp { return "authenticating" }
         if state.tracker.isBusy { return "active" }
         return state.tracker.isInTransaction ? "idle in transaction" : "idle"
     }
@@ -121,7 +121,7 @@ struct Conversation {
         // The state comes first: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
         if isKeyAwaited {
-            isKeyAwaited = state.tracker.cancelKey == nil && state.tracker.owed.isStartingUp
+            isKeyAwaited = state.tracker.cancelKey == nil && state.tracker.outstanding.isStartingUp
             if !isKeyAwaited { opened(state.tracker.cancelKey) }
         }
         let failure = toClient.deliver(bytes, to: client)

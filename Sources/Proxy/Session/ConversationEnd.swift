@@ -37,13 +37,13 @@ struct StreamEnd: Equatable, Sendable {
 
     fileprivate mutating func hold() { state = .held }
 
-    fileprivate mutating func letGo() {
+    fileprivate mutating func release() {
         state = isHeld ? .over : .open
         keptCount = 0
     }
 
     /// - Returns: whether the Terminate has been held back for a while: from one look to the next.
-    fileprivate mutating func look() -> Bool {
+    fileprivate mutating func isHeldSinceLastCheck() -> Bool {
         guard state == .held else { return state == .seenHeld }
         state = .seenHeld
         return false
@@ -121,14 +121,14 @@ extension Conversation {
         to server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
         let bytes = LastMessages.terminate.prefix(end.keptCount)
-        end.letGo()
+        end.release()
         return try pass(bytes.span, to: server, traffic)
     }
 
     /// Lets a Terminate that is held back go when nothing runs any more.
     mutating func releaseTerminate(to server: any StreamSocket) {
         guard end.isHeld, !state.mustHoldTerminate else { return }
-        end.letGo()
+        end.release()
         state.tracker.clientSent(FrontendKind.terminate)
         let bytes = LastMessages.terminate
         _ = toServer.deliver(bytes.span, to: server)
@@ -136,5 +136,7 @@ extension Conversation {
 
     /// Asked at each look at the sessions: the Terminate has been held back for a while, and all that is owed is a
     /// batch that a client which has said goodbye won't end.
-    mutating func isTerminateOverdue() -> Bool { end.isHeld && end.look() && state.tracker.owed.isAtOpenBatch }
+    mutating func isTerminateOverdue() -> Bool {
+        end.isHeld && end.isHeldSinceLastCheck() && state.tracker.outstanding.isAtOpenBatch
+    }
 }

@@ -48,9 +48,9 @@ final class LoginFilter {
 
 extension Stage {
     /// Once: it is the same for all clients of a pgleash.
-    final func adviseAboutChannelBinding() {
-        guard worker.serverSecurity.mayAdvise() else { return }
-        worker.log.warning(
+    final func warnAboutChannelBinding() {
+        guard worker.environment.security.server.shouldWarn() else { return }
+        worker.environment.log.warning(
             """
             the server refused a login that was bound to pgleash's certificate: set channel_binding=disable in the \
             client, or let [listen] ssl_cert_file be the server's own certificate

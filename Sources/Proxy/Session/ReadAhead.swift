@@ -11,7 +11,7 @@ final class ReadAhead {
     /// When there was no room, it is looked for again.
     static let pause = Duration.milliseconds(100)
 
-    private let limit: ReadAheadLimit
+    private let quota: Quota
     private let loop: any EventLoop
     private let begun: () -> Void
     /// What was taken of the limit that all sessions have.
@@ -23,8 +23,8 @@ final class ReadAhead {
     private var timer: (any ScheduledTimer)?
 
     /// - Parameter begun: called when the client is to be read ahead from now on.
-    init(_ limit: ReadAheadLimit, _ loop: any EventLoop, begun: @escaping () -> Void) {
-        (self.limit, self.loop, self.begun) = (limit, loop, begun)
+    init(_ quota: Quota, _ loop: any EventLoop, begun: @escaping () -> Void) {
+        (self.quota, self.loop, self.begun) = (quota, loop, begun)
     }
 
     deinit { timer?.cancel() }
@@ -41,7 +41,7 @@ final class ReadAhead {
 
     /// So many bytes more are kept for a client that is read ahead.
     func charge(_ count: Int) {
-        limit.take(count)
+        quota.acquire(count)
         taken += count
         guard !hasRoom else { return }
         isOn = false
@@ -51,7 +51,7 @@ final class ReadAhead {
     /// Nothing has to wait any more, or nobody waits for it.
     func end() {
         guard isWaiting else { return }
-        limit.giveBack(taken)
+        quota.release(taken)
         (taken, since, isOn) = (0, nil, false)
     }
 
@@ -71,5 +71,5 @@ final class ReadAhead {
 
     /// One session may take all there is: a client whose end must not be missed is worth it, and there is no telling
     /// whether others will come.
-    private var hasRoom: Bool { limit.hasRoom(for: loop.receiveBuffer.size) }
+    private var hasRoom: Bool { quota.hasRoom(for: loop.receiveBuffer.size) }
 }

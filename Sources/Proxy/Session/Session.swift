@@ -61,7 +61,7 @@ final class Session: Stage {
     }
 
     override func shutDown() {
-        tellClient(.shutdown)
+        sendError(.shutdown)
         clientDropped(.shutdown)
     }
 
@@ -75,7 +75,7 @@ final class Session: Stage {
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
     override var relaying: Session? { self }
 
-    private func tellClient(_ error: FatalError) { conversation.toClient.interject(error, to: client) }
+    private func sendError(_ error: FatalError) { conversation.toClient.interject(error, to: client) }
 }
 
 // MARK: - Relaying
@@ -94,7 +94,7 @@ extension Session {
             // If the server takes no more, these go nowhere, and what it said before it left still goes to the client.
             follow(try conversation.clientSent(bytes, to: server, worker.counters.client))
         } catch {
-            breakOff(.client, error)
+            abort(.client, malformed: error)
         }
     }
 
@@ -104,14 +104,14 @@ extension Session {
             if let readAhead, readAhead.isWaiting { readAhead.wait() }
             follow(step)
         } catch {
-            breakOff(.client, error)
+            abort(.client, malformed: error)
         }
     }
 
     private func relayFromServer() {
         let received = worker.receive(from: server) { bytes in
             guard let filter else { return passOnToClient(bytes) }
-            filter.edit(bytes, refused: { adviseAboutChannelBinding() }) { passOnToClient($0) }
+            filter.edit(bytes, refused: { warnAboutChannelBinding() }) { passOnToClient($0) }
             if filter.isDone { self.filter = nil }
         }
         switch received {
@@ -124,7 +124,7 @@ extension Session {
         do throws(MalformedMessage) {
             var isOpened = false
             let step = try conversation.serverSent(bytes, to: client, worker.counters.server) { key in
-                if let key, let cancelRoute { list(key, cancelRoute) }
+                if let key, let cancelRoute { register(key, cancelRoute) }
                 isOpened = true
             }
             if isOpened { logOpened() }
@@ -135,7 +135,7 @@ extension Session {
             }
             if let error = step.failure { clientDropped(DropKind(error)) }
         } catch {
-            breakOff(.server, error)
+            abort(.server, malformed: error)
         }
     }
 
@@ -170,7 +170,7 @@ extension Session {
         guard clientHasToWait else { return readAhead?.end() ?? () }
         guard readAhead?.isWaiting != true, conversation.state.canBeReaped else { return }
         if readAhead == nil {
-            readAhead = ReadAhead(worker.readAheadLimit, worker.loop) { [unowned self] in
+            readAhead = ReadAhead(worker.environment.readAheadQuota, worker.loop) { [unowned self] in
                 updateInterests(conversation.flow)
             }
         }
@@ -194,7 +194,7 @@ extension Session {
 
     /// The client is gone, or pgleash ends its session.
     func clientDropped(_ kind: DropKind) {
-        let limits = worker.configuration.cancel
+        let limits = worker.environment.configuration.cancel
         // A message that can't be right has no end, and when pgleash stops nobody is there to cancel after a grace.
         let isCut = kind == .protocolError || conversation.toServer.isCut
         let grace = kind == .shutdown ? .zero : limits.grace
@@ -212,7 +212,7 @@ extension Session {
 
     /// Ends the server's side; the client gets what is left for it.
     private func linger(_ reason: EndReason) {
-        if reason == .serverClosed, !conversation.state.tracker.owed.isStartingUp { worker.serverClosed(self) }
+        if reason == .serverClosed, !conversation.state.tracker.outstanding.isStartingUp { worker.serverClosed(self) }
         closeServer()
         LingeringClose(after: self, client, conversation.toClient.buffer, reason).begin()
     }
@@ -231,11 +231,11 @@ extension Session {
     }
 
     /// A message can't be right: from here on nobody knows where the next one begins.
-    private func breakOff(_ side: Side, _ error: MalformedMessage) {
+    private func abort(_ side: Side, malformed error: MalformedMessage) {
         worker.counters.protocolErrors[side].add()
         let metadata = logMetadata(["from": "\(side)", "length": "\(error.length)"])
         worker.logThrottled(.warning, "invalid message length", metadata)
-        tellClient(FatalError(.protocolViolation, "invalid message length \(error.length) from the \(side)"))
+        sendError(FatalError(.protocolViolation, "invalid message length \(error.length) from the \(side)"))
         side == .client ? clientDropped(.protocolError) : serverIsGone(.protocolError)
     }
 }
@@ -248,7 +248,7 @@ extension Session {
         guard let failure = server.encryptionFailure else { return serverIsGone(.serverClosed) }
         let address = server.peerAddress.map { " at \($0)" } ?? ""
         let reason = "connection to server\(address) failed: \(failure)"
-        if conversation.state.tracker.owed.isStartingUp {
+        if conversation.state.tracker.outstanding.isStartingUp {
             closeServer()
             return refuseUnconnected(client, reason, after: conversation.toClient.buffer)
         }
@@ -264,8 +264,8 @@ extension Session {
         case .end(let other): linger(reason == .serverClosed ? other : reason)
         case .lose(let loss):
             worker.counters.drops[.serverLost].add()
-            cancelUnseen(drop(.serverLost), loss.after(worker.configuration.cancel.grace), cancelRoute)
-            tellClient(FatalError(.connectionFailure, "server closed the connection unexpectedly"))
+            cancelUnseen(drop(.serverLost), loss.after(worker.environment.configuration.cancel.grace), cancelRoute)
+            sendError(FatalError(.connectionFailure, "server closed the connection unexpectedly"))
             linger(reason)
         }
     }
@@ -274,12 +274,12 @@ extension Session {
 // MARK: - Looks from time to time
 
 extension Session {
-    /// Looks whether one of the hosts is gone; asked every `PeerLiveness.lookPause`. An idle session holds nothing that
-    /// others wait for, and can wait for the kernel.
+    /// Checks every `PeerLiveness.checkInterval` whether one of the hosts is gone. An idle session holds nothing that
+    /// others wait for, and the kernel's own detection is enough for it.
     ///
     /// - Returns: which side it is.
     func lostSide(at now: MonotonicTime) -> Side? {
-        if conversation.isWaitedFor { return liveness.lostSide(client, server, worker.configuration, at: now) }
+        if conversation.isWaitedFor { return liveness.lostSide(client, server, worker.environment, at: now) }
         liveness.end(client, server)
         return nil
     }
@@ -291,7 +291,7 @@ extension Session {
     }
 
     /// The client has sent Terminate and what it left doesn't end; or it is gone, and that could not be seen, as the
-    /// bytes before its end are not read. Asked every `PeerLiveness.lookPause`.
+    /// bytes before its end are not read. Asked every `PeerLiveness.checkInterval`.
     func isClientGoneUnseen() -> Bool {
         if conversation.isTerminateOverdue() { return true }
         guard let readAhead, readAhead.isWaiting, !readAhead.isOn else { return false }

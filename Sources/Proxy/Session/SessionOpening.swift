@@ -33,8 +33,8 @@ final class SessionOpening: Stage {
             let connector = ServerConnector(
                 loop: worker.loop,
                 addresses: addresses,
-                security: worker.serverSecurity,
-                timeout: worker.configuration.server.connectTimeout
+                security: worker.environment.security.server,
+                timeout: worker.environment.configuration.server.connectTimeout
             ) { [unowned self] result in
                 connected(result)
             }
@@ -73,7 +73,7 @@ final class SessionOpening: Stage {
         refuse(client, FatalError(.cannotConnectNow, "pgleash is shutting down"), .shutdown)
     }
 
-    override func letGo() { connector = nil }
+    override func stopWaiting() { connector = nil }
 
     override func close() { client.close() }
 

@@ -31,7 +31,7 @@ class Stage: SocketOwner {
     /// Since when the server owes something, which the gauge of busy sessions counts.
     private final var busySince: MonotonicTime?
     /// Clients' own cancels find the way to this session's server by `cancelKey`.
-    private final var isListed = false
+    private final var isRegistered = false
     /// A place within `max_sessions` is taken.
     private final var hasPlace = false
     /// It has ended, or another stage has taken over, and with it all that is to be given back.
@@ -45,8 +45,8 @@ class Stage: SocketOwner {
         openedAt = worker.loop.now
         worker.counters.sessionsOpened.add()
         worker.counters.sessionsActive.add()
-        if worker.configuration.logsConnections {
-            worker.log.info("connection received", metadata: logMetadata)
+        if worker.environment.configuration.logsConnections {
+            worker.environment.log.info("connection received", metadata: logMetadata)
         }
     }
 
@@ -58,11 +58,11 @@ class Stage: SocketOwner {
         openedAt = previous.openedAt
         identity = previous.identity
         busySince = previous.busySince
-        isListed = previous.isListed
+        isRegistered = previous.isRegistered
         hasPlace = previous.hasPlace
         precondition(!previous.isOver, "a stage is followed by one other")
         previous.isOver = true
-        previous.letGo()
+        previous.stopWaiting()
         worker.replace(previous, by: self)
     }
 
@@ -70,11 +70,11 @@ class Stage: SocketOwner {
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {}
 
-    /// Closes what the stage owns. It is over, and `letGo` has been called.
+    /// Closes what the stage owns. It is over, and `stopWaiting` has been called.
     func close() {}
 
     /// Waits for nothing any more.
-    func letGo() {}
+    func stopWaiting() {}
 
     /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
     func shutDown() {}
@@ -102,9 +102,9 @@ class Stage: SocketOwner {
     final func end(_ reason: EndReason) {
         guard !isOver else { return }
         isOver = true
-        letGo()
+        stopWaiting()
         close()
-        giveBack()
+        releaseAll()
         worker.counters.sessionsEnded[reason].add()
         logEnd(reason)
         worker.forget(self)
@@ -117,15 +117,15 @@ extension Stage {
     final func identify(_ message: StartupMessage) { identity = (message.user, message.database) }
 
     /// - Returns: whether there was a place left within `max_sessions`.
-    final func takePlace() -> Bool {
-        hasPlace = worker.limit.enter()
+    final func acquirePlace() -> Bool {
+        hasPlace = worker.environment.sessionQuota.tryAcquire()
         return hasPlace
     }
 
     /// Lets clients' own cancels find the session.
-    final func list(_ key: CancelKey, _ route: CancelRoute) {
-        worker.keys.enter(key, route)
-        isListed = true
+    final func register(_ key: CancelKey, _ route: CancelRoute) {
+        worker.environment.keys.enter(key, route)
+        isRegistered = true
     }
 
     /// As noted last.
@@ -141,10 +141,10 @@ extension Stage {
         busySince = isBusy ? worker.now : nil
     }
 
-    private final func giveBack() {
+    private final func releaseAll() {
         noteBusy(false)
-        if hasPlace { worker.limit.leave() }
-        if isListed, let cancelKey = backend.cancelKey { worker.keys.leave(cancelKey) }
+        if hasPlace { worker.environment.sessionQuota.release() }
+        if isRegistered, let cancelKey = backend.cancelKey { worker.environment.keys.leave(cancelKey) }
         worker.counters.sessionsActive.add(-1)
     }
 }
@@ -176,21 +176,21 @@ extension Stage {
 
     /// The login is through.
     final func logOpened() {
-        guard worker.configuration.logsConnections else { return }
+        guard worker.environment.configuration.logsConnections else { return }
         let metadata = logMetadata(["ssl": "\(encryption.rawValue)"])
-        worker.log.info("connection authorized", metadata: metadata)
+        worker.environment.log.info("connection authorized", metadata: metadata)
     }
 
     /// For how long the server has owed an answer; nil when it owes none.
     final func queryAge(at now: MonotonicTime) -> Duration? { busySince.map { now.since($0) } }
 
     private final func logEnd(_ reason: EndReason) {
-        let level: Logger.Level = worker.configuration.logsDisconnections ? .info : .debug
-        guard worker.log.logLevel <= level else { return }
+        let level: Logger.Level = worker.environment.configuration.logsDisconnections ? .info : .debug
+        guard worker.environment.log.logLevel <= level else { return }
         let more: Logger.Metadata = [
             "session_ms": .milliseconds(worker.loop.now.since(openedAt)), "reason": "\(reason.rawValue)",
         ]
-        worker.log.log(level: level, "disconnection", metadata: logMetadata(more))
+        worker.environment.log.log(level: level, "disconnection", metadata: logMetadata(more))
     }
 
     final func snapshot(at now: MonotonicTime) -> SessionSnapshot {

@@ -9,7 +9,7 @@ import Telemetry
 import Upstream
 
 /// What other threads tell a worker.
-package enum WorkerLetter: Sendable {
+package enum WorkerMessage: Sendable {
     case client(AcceptedSocket)
     case serverResolved(SessionID, NameResolver.Answer)
     case cancelConcluded(SessionID, Reaper.CancelResult)
@@ -25,12 +25,12 @@ package struct WorkerEnvironment: Sendable {
     package let upstream: Upstream
     package let ownAddresses: OwnAddresses
     package let security: Security
-    package let limit: SessionLimit
-    package let dispatcher: Mailbox<DispatcherLetter>
+    package let sessionQuota: Quota
+    package let dispatcher: Mailbox<DispatcherMessage>
     package let keys = CancelKeyDirectory()
     package let orphanHistory = OrphanHistory()
     let serverClosings = ServerClosings()
-    let readAheadLimit: ReadAheadLimit
+    let readAheadQuota: Quota
     package let log: Logger
 
     package init(
@@ -38,18 +38,18 @@ package struct WorkerEnvironment: Sendable {
         upstream: Upstream,
         ownAddresses: OwnAddresses = OwnAddresses([]),
         security: Security,
-        limit: SessionLimit,
-        dispatcher: Mailbox<DispatcherLetter>,
+        sessionQuota: Quota,
+        dispatcher: Mailbox<DispatcherMessage>,
         log: Logger
     ) {
         self.configuration = configuration
         self.upstream = upstream
         self.ownAddresses = ownAddresses
         self.security = security
-        self.limit = limit
+        self.sessionQuota = sessionQuota
         self.dispatcher = dispatcher
         self.log = log
-        readAheadLimit = ReadAheadLimit(configuration.cancel.readAhead)
+        readAheadQuota = Quota(configuration.cancel.readAhead)
     }
 }
 
@@ -57,24 +57,14 @@ package struct WorkerEnvironment: Sendable {
 package final class Worker {
     let loop: any EventLoop
     let receiveBuffer: ReceiveBuffer
-    let configuration: Configuration
-    let clientSecurity: ClientSecurity
-    let serverSecurity: ServerSecurity
+    let environment: WorkerEnvironment
     let counters: Counters
-    let limit: SessionLimit
-    let ownAddresses: OwnAddresses
-    let keys: CancelKeyDirectory
-    let orphanHistory: OrphanHistory
-    let readAheadLimit: ReadAheadLimit
-    let mailbox: Mailbox<WorkerLetter>
-    let log: Logger
+    let mailbox: Mailbox<WorkerMessage>
 
-    let departures: Departures
+    let closeQueue: BackendCloseQueue
     private let dropTurns: DropTurns
 
-    private let upstream: Upstream
-    private let dispatcher: Mailbox<DispatcherLetter>
-    private let load: WorkerLoad
+    private let load: Quota
     /// Of each client the stage that it is at.
     private var stages: [SessionID: Stage] = [:]
     private var unseenOrphans: [SessionID: UnseenOrphan] = [:]
@@ -85,16 +75,15 @@ package final class Worker {
     private var nextID: SessionID = 0
     private let throttledLog: ThrottledLog
     private var drained: (@Sendable () -> Void)?
-    private let serverClosings: ServerClosings
     private var closingsTimer: (any ScheduledTimer)?
 
     /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
     /// - Throws: `SystemError` where the loop can make no ticker, as there are no descriptors left.
     package init(
         loop: any EventLoop,
-        mailbox: Mailbox<WorkerLetter>,
+        mailbox: Mailbox<WorkerMessage>,
         counters: Counters,
-        load: WorkerLoad,
+        load: Quota,
         environment: WorkerEnvironment
     ) throws(SystemError) {
         self.loop = loop
@@ -102,26 +91,15 @@ package final class Worker {
         self.mailbox = mailbox
         self.counters = counters
         self.load = load
-        configuration = environment.configuration
-        upstream = environment.upstream
-        clientSecurity = environment.security.client
-        serverSecurity = environment.security.server
-        limit = environment.limit
-        ownAddresses = environment.ownAddresses
-        dispatcher = environment.dispatcher
-        departures = Departures(loop: loop)
+        self.environment = environment
+        closeQueue = BackendCloseQueue(loop: loop)
         dropTurns = DropTurns(loop: loop)
-        keys = environment.keys
-        orphanHistory = environment.orphanHistory
-        serverClosings = environment.serverClosings
-        readAheadLimit = environment.readAheadLimit
-        log = environment.log
         throttledLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
-        ticker = try loop.makeTicker { [unowned self] in lookAtSessions() }
+        ticker = try loop.makeTicker { [unowned self] in checkSessions() }
     }
 
-    package func receive(_ letter: WorkerLetter) {
-        switch letter {
+    package func receive(_ message: WorkerMessage) {
+        switch message {
         case .client(let accepted): open(accepted)
         case .serverResolved(let id, let answer): stages[id]?.serverResolved(answer)
         case .cancelConcluded(let id, let result):
@@ -157,10 +135,10 @@ package final class Worker {
         let handshake = ClientHandshake(nextID, self, client: accepted)
         stages[nextID] = handshake
         handshake.begin()
-        ticker?.start(every: PeerLiveness.lookPause)
+        ticker?.start(every: PeerLiveness.checkInterval)
     }
 
-    private func lookAtSessions() {
+    private func checkSessions() {
         let now = loop.now
         let lost = sessions { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost { session.peerLost(side) }
@@ -180,7 +158,7 @@ package final class Worker {
 
     /// Tells `stage` where the server is, at once where no name has to be resolved.
     func findServer(for stage: Stage) {
-        switch upstream {
+        switch environment.upstream {
         case .addresses(let addresses): stage.serverResolved(.success(addresses))
         case .names(let resolve):
             let (id, mailbox) = (stage.id, mailbox)
@@ -189,7 +167,7 @@ package final class Worker {
     }
 
     /// A connection to `server` would be one to pgleash.
-    func isOwn(_ server: HostAddress) -> Bool { ownAddresses.contains(server.address) }
+    func isOwn(_ server: HostAddress) -> Bool { environment.ownAddresses.contains(server.address) }
 
     /// The way that cancels go for a session whose server was dialled at `address`.
     func cancelRoute(to address: HostAddress, _ protection: Protection) -> CancelRoute {
@@ -205,20 +183,20 @@ package final class Worker {
         let orphan = UnseenOrphan(nextID, worker: self, origin, loss)
         unseenOrphans[nextID] = orphan
         orphan.start()
-        if drained != nil { unseenOrphans[orphan.id]?.hurry() }
+        if drained != nil { unseenOrphans[orphan.id]?.shutDown() }
     }
 
     /// The server ended a session that did not end it.
     func serverClosed(_ session: Session) {
-        guard serverClosings.note(session.logMetadata) else { return }
+        guard environment.serverClosings.note(session.logMetadata) else { return }
         // Once for all workers: a restart of the server ends many sessions in one moment.
-        closingsTimer = loop.schedule(after: ServerClosings.pause) { [unowned self] in tellServerClosings() }
+        closingsTimer = loop.schedule(after: ServerClosings.pause) { [unowned self] in logServerClosings() }
     }
 
-    private func tellServerClosings() {
+    private func logServerClosings() {
         closingsTimer = nil
-        guard let (message, metadata) = serverClosings.take() else { return }
-        log.notice(message, metadata: metadata)
+        guard let (message, metadata) = environment.serverClosings.take() else { return }
+        environment.log.notice(message, metadata: metadata)
     }
 
     /// It has ended.
@@ -236,7 +214,7 @@ package final class Worker {
         _ key: CancelKey,
         by route: CancelRoute
     ) -> CancelOrder {
-        let mailbox = mailbox
+        let (mailbox, dispatcher) = (mailbox, environment.dispatcher)
         let order = CancelOrder(purpose, route, key: key, dispatcher: dispatcher) {
             mailbox.post(.cancelConcluded(id, $0))
         }
@@ -258,22 +236,22 @@ package final class Worker {
     /// A client's connection has ended.
     func forget(_ stage: Stage) {
         stages[stage.id] = nil
-        load.leave()
+        load.release()
         finishDraining()
     }
 
     private func drain(_ reply: @escaping @Sendable () -> Void) {
         drained = reply
         for stage in stages.values.sorted(by: { $0.id < $1.id }) { stage.shutDown() }
-        for (_, orphan) in unseenOrphans.sorted(by: { $0.key < $1.key }) { orphan.hurry() }
+        for (_, orphan) in unseenOrphans.sorted(by: { $0.key < $1.key }) { orphan.shutDown() }
         finishDraining()
     }
 
     private func finishDraining() {
         guard stages.isEmpty, unseenOrphans.isEmpty, let drained else { return }
         self.drained = nil
-        throttledLog.tell()
-        if closingsTimer != nil { tellServerClosings() }
+        throttledLog.logSuppressed()
+        if closingsTimer != nil { logServerClosings() }
         drained()
     }
 }

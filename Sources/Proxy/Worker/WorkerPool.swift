@@ -11,9 +11,9 @@ import Telemetry
 final class WorkerPool {
     /// A worker, as other threads see it.
     private struct Handle: Sendable {
-        let mailbox = Mailbox<WorkerLetter>()
+        let mailbox = Mailbox<WorkerMessage>()
         let counters = Counters()
-        let load = WorkerLoad()
+        let load = Quota()
 
         func makeWorker(on loop: LibeventLoop, _ environment: WorkerEnvironment) throws(SystemError) -> Worker {
             let worker = try Worker(
@@ -57,23 +57,25 @@ final class WorkerPool {
     var counters: [Counters] { handles.map(\.counters) }
 
     /// Sessions of all workers.
-    var sessionCount: Int { handles.reduce(0) { $0 + $1.load.count } }
+    var sessionCount: Int { handles.reduce(0) { $0 + $1.load.used } }
 
     /// Hands `client` to the worker with the fewest sessions.
     func serve(_ client: AcceptedSocket) {
-        var idlest = 0
-        for index in handles.indices where handles[index].load.count < handles[idlest].load.count { idlest = index }
-        handles[idlest].load.enter()
-        if idlest == 0 {
+        var leastLoaded = 0
+        for index in handles.indices where handles[index].load.used < handles[leastLoaded].load.used {
+            leastLoaded = index
+        }
+        handles[leastLoaded].load.acquire()
+        if leastLoaded == 0 {
             first.receive(.client(client))
         } else {
-            handles[idlest].mailbox.post(.client(client))
+            handles[leastLoaded].mailbox.post(.client(client))
         }
     }
 
     /// Tells all workers the same.
-    func post(_ letter: WorkerLetter) {
-        for handle in handles { handle.mailbox.post(letter) }
+    func post(_ message: WorkerMessage) {
+        for handle in handles { handle.mailbox.post(message) }
     }
 }
 

@@ -26,7 +26,7 @@ package struct Keepalive: Equatable, Sendable {
     package static let system = Keepalive(idle: .zero, interval: .zero, count: 0, userTimeout: .zero)
 
     /// From the last sign of life to the end of an idle connection; with tcp(7)'s defaults for what is 0.
-    package var patience: Duration {
+    package var timeout: Duration {
         (idle == .zero ? .seconds(7200) : idle)
             + (interval == .zero ? .seconds(75) : interval) * (count == 0 ? 9 : Int(count))
     }
@@ -48,26 +48,26 @@ package struct Keepalive: Equatable, Sendable {
         if count > 0 { set(TCP_KEEPCNT, Int64(kernelCount)) }
         // With bytes under way there is no keepalive: the kernel repeats them instead, and asks a peer that takes none
         // whether it would, with pauses of up to 2 minutes. Since Linux 6.15 these can be made shorter; older ones
-        // refuse, and notice later. The kernel gives up after a number of them, which must not be before our patience.
+        // refuse, and notice later. The kernel gives up after a number of them, which must not be before our timeout.
         set(Self.longestRetransmissionPause, longestPause.wholeMilliseconds)
     }
 
-    /// Between two attempts of the kernel, where it can be told: many within our patience, and as many as it makes
+    /// Between two attempts of the kernel, where it can be told: many within our timeout, and as many as it makes
     /// before it gives up (net.ipv4.tcp_retries2, 15) take longer than that.
     package var longestPause: Duration {
         let least = interval == .zero ? .seconds(1) : interval
-        return min(max(least, patience / 8, .seconds(1)), Attempts.longestPause)
+        return min(max(least, timeout / 8, .seconds(1)), Attempts.longestPause)
     }
 
     /// The kernel ends a connection one interval after its last probe, and that one could be too early to find a
-    /// network that is whole again at the end of the patience. So it makes one more.
+    /// network that is whole again at the end of the timeout. So it makes one more.
     package var kernelCount: Int32 { min(count + 1, Self.largestCount) }
 
-    /// So many that the kernel doesn't end a connection within the patience, whenever it began to probe; nil where that
+    /// So many that the kernel doesn't end a connection within the timeout, whenever it began to probe; nil where that
     /// is more than it can count, or where the system has its own pauses.
-    package var probesOfPatience: Int32? {
+    package var probesWithinTimeout: Int32? {
         guard idle > .zero, interval > .zero, count > 0 else { return nil }
-        let probes = Int64(patience / interval) + 2
+        let probes = Int64(timeout / interval) + 2
         return probes <= Self.largestCount ? Int32(probes) : nil
     }
 

@@ -1,9 +1,9 @@
-// Letters from any thread to one event loop, delivered in the order they were posted.
+// Messages from any thread to one event loop, delivered in the order they were posted.
 
-/// A queue that wakes its loop when it gets its first letter.
-package final class Mailbox<Letter: Sendable>: Sendable {
+/// A queue that wakes its loop when it gets its first message.
+package final class Mailbox<Message: Sendable>: Sendable {
     private struct Contents {
-        var letters: [Letter] = []
+        var messages: [Message] = []
         var wakeup: (any Wakeup)?
     }
 
@@ -11,34 +11,34 @@ package final class Mailbox<Letter: Sendable>: Sendable {
 
     package init() {}
 
-    /// Begins delivery on `loop`: each letter is handed to `receive` on the loop's thread. Letters posted before are
+    /// Begins delivery on `loop`: each message is handed to `receive` on the loop's thread. Messages posted before are
     /// delivered first. Called once, on the loop's thread.
-    package func open(on loop: some EventLoop, _ receive: @escaping (Letter) -> Void) throws(SystemError) {
+    package func open(on loop: some EventLoop, _ receive: @escaping (Message) -> Void) throws(SystemError) {
         let wakeup = try loop.makeWakeup { [unowned self] in
-            for letter in takeAll() { receive(letter) }
+            for message in takeAll() { receive(message) }
         }
         let isWaiting = contents.withLock { contents in
             contents.wakeup = wakeup
-            return !contents.letters.isEmpty
+            return !contents.messages.isEmpty
         }
         if isWaiting { wakeup.wake() }
     }
 
-    /// Adds a letter; from any thread.
-    package func post(_ letter: sending Letter) {
+    /// Adds a message; from any thread.
+    package func post(_ message: sending Message) {
         let wakeup = contents.withLock { contents in
-            contents.letters.append(letter)
+            contents.messages.append(message)
             // The others find the loop already on its way.
-            return contents.letters.count == 1 ? contents.wakeup : nil
+            return contents.messages.count == 1 ? contents.wakeup : nil
         }
         wakeup?.wake()
     }
 
-    private func takeAll() -> [Letter] {
+    private func takeAll() -> [Message] {
         contents.withLock { contents in
-            let letters = contents.letters
-            contents.letters = []
-            return letters
+            let messages = contents.messages
+            contents.messages = []
+            return messages
         }
     }
 }

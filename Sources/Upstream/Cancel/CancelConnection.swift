@@ -4,8 +4,8 @@ import Reactor
 
 /// Why a CancelRequest was not sent.
 struct CancelFailure: CustomStringConvertible {
-    static let crowd = CancelFailure("cancel queue full")
-    static let lateness = CancelFailure("timed out")
+    static let queueFull = CancelFailure("cancel queue full")
+    static let timedOut = CancelFailure("timed out")
     static let brokenConnection = CancelFailure("connection lost")
 
     let description: String
@@ -59,7 +59,7 @@ final class CancelConnection: SocketOwner {
             loop: loop, addresses: [order.route.address], security: security, protection: order.route.protection,
             timeout: timeout
         ) { [unowned self] in connected($0) }
-        timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: .lateness) }
+        timer = loop.schedule(after: timeout) { [unowned self] in conclude(orElse: .timedOut) }
     }
 
     deinit {

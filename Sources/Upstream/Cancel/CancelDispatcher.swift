@@ -15,7 +15,7 @@ package final class CancelDispatcher {
     private let counters: Counters
     private let log: ThrottledLog
     /// About cancels whose key no session has: any client can cause them, and they hide no line about others.
-    private let strangersLog: ThrottledLog
+    private let unknownKeyLog: ThrottledLog
     /// By where they lead; those with nothing to do are not there.
     private(set) var lanes: [SocketAddress: CancelLane] = [:]
     private var running: [ObjectIdentifier: CancelConnection] = [:]
@@ -35,11 +35,11 @@ package final class CancelDispatcher {
         self.security = security
         self.counters = counters
         self.log = ThrottledLog(log, on: loop, source: "Upstream")
-        strangersLog = ThrottledLog(log, on: loop, source: "Upstream")
+        unknownKeyLog = ThrottledLog(log, on: loop, source: "Upstream")
     }
 
-    package func receive(_ letter: DispatcherLetter) {
-        switch letter {
+    package func receive(_ message: DispatcherMessage) {
+        switch message {
         case .order(let order): enqueue(order)
         case .release(let order): release(order)
         }
@@ -47,7 +47,7 @@ package final class CancelDispatcher {
 
     private func enqueue(_ order: CancelOrder) {
         guard lanes[order.destination, default: CancelLane(places: limits.maxConcurrent)].append(order) else {
-            note(.crowd, of: order)
+            note(.queueFull, of: order)
             return order.conclude(.notSent)
         }
         startWaiting(at: order.destination)
@@ -79,7 +79,7 @@ package final class CancelDispatcher {
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
         let metadata: Logger.Metadata = ["pid": .number(order.key.processID), "reason": "\(failure)"]
-        (order.purpose == .stranger ? strangersLog : log).log(.warning, "cancel not sent", metadata)
+        (order.purpose == .unknownKey ? unknownKeyLog : log).log(.warning, "cancel not sent", metadata)
     }
 
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
@@ -94,7 +94,7 @@ package final class CancelDispatcher {
     }
 
     /// The order was withdrawn, and its connection is closed, or it was answered. It may have concluded before the
-    /// letter came.
+    /// message came.
     private func release(_ order: CancelOrder) {
         guard let connection = running.removeValue(forKey: ObjectIdentifier(order)) else { return }
         if connection.isSent {

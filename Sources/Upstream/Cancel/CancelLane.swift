@@ -7,17 +7,17 @@ struct CancelLane {
     /// A client of one session may ask as often as it likes; a later one would not be served soon, either.
     static let mostClientsWaiting = 1024
     /// Far fewer: they need no login, and it is most often a mistake or an attack.
-    static let mostStrangersWaiting = 64
+    static let mostUnknownKeysWaiting = 64
     /// One in so many places may be a stranger's, or the only one.
-    static let strangersShare = 8
+    static let unknownKeyShare = 8
 
     private let places: Int
     private var orphans = OrderQueue()
     private var clients = OrderQueue()
-    private var strangers = OrderQueue()
+    private var unknownKeys = OrderQueue()
     private var isClientsTurn = false
     private var running = 0
-    private var strangersRunning = 0
+    private var unknownKeysRunning = 0
 
     /// - Parameter places: how many orders are carried out at a time, at least 1.
     init(places: Int) {
@@ -25,7 +25,7 @@ struct CancelLane {
     }
 
     /// No order is carried out or waits.
-    var isEmpty: Bool { running == 0 && orphans.isEmpty && clients.isEmpty && strangers.isEmpty }
+    var isEmpty: Bool { running == 0 && orphans.isEmpty && clients.isEmpty && unknownKeys.isEmpty }
 
     /// - Returns: false when too many of its kind wait already.
     mutating func append(_ order: CancelOrder) -> Bool {
@@ -34,9 +34,9 @@ struct CancelLane {
         case .client:
             guard clients.count < Self.mostClientsWaiting else { return false }
             clients.append(order)
-        case .stranger:
-            guard strangers.count < Self.mostStrangersWaiting else { return false }
-            strangers.append(order)
+        case .unknownKey:
+            guard unknownKeys.count < Self.mostUnknownKeysWaiting else { return false }
+            unknownKeys.append(order)
         }
         return true
     }
@@ -47,7 +47,7 @@ struct CancelLane {
             // The answer may have come while the order waited.
             guard order.beginDialling() else { continue }
             running += 1
-            if order.purpose == .stranger { strangersRunning += 1 }
+            if order.purpose == .unknownKey { unknownKeysRunning += 1 }
             return order
         }
         return nil
@@ -56,7 +56,7 @@ struct CancelLane {
     /// An order that had begun has ended.
     mutating func leave(_ order: CancelOrder) {
         running -= 1
-        if order.purpose == .stranger { strangersRunning -= 1 }
+        if order.purpose == .unknownKey { unknownKeysRunning -= 1 }
     }
 
     private mutating func takeFirst() -> CancelOrder? {
@@ -66,7 +66,7 @@ struct CancelLane {
             ? clients.takeFirst() ?? orphans.takeFirst()
             : orphans.takeFirst() ?? clients.takeFirst()
         if let known { return known }
-        return strangersRunning < max(1, places / Self.strangersShare) ? strangers.takeFirst() : nil
+        return unknownKeysRunning < max(1, places / Self.unknownKeyShare) ? unknownKeys.takeFirst() : nil
     }
 }
 

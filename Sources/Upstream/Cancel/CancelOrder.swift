@@ -1,4 +1,4 @@
-// What a session asks of the cancel dispatcher: the letter between a worker's thread and the dispatcher's.
+// What a session asks of the cancel dispatcher: the message between a worker's thread and the dispatcher's.
 
 import CancelPolicy
 import PostgresProtocol
@@ -21,7 +21,7 @@ package final class CancelRoute: Sendable {
 }
 
 /// What sessions tell the cancel dispatcher.
-package enum DispatcherLetter: Sendable {
+package enum DispatcherMessage: Sendable {
     case order(CancelOrder)
     /// Nobody needs the rest of an order that is being carried out.
     case release(CancelOrder)
@@ -37,7 +37,7 @@ package final class CancelOrder: Sendable {
         /// A client's own CancelRequest, for a session of ours.
         case client
         /// A CancelRequest with a key that no session of ours has.
-        case stranger
+        case unknownKey
     }
 
     package let purpose: Purpose
@@ -45,7 +45,7 @@ package final class CancelOrder: Sendable {
     package let key: CancelKey
     /// Called on the dispatcher's thread, at most once.
     private let reply: @Sendable (Reaper.CancelResult) -> Void
-    private let dispatcher: Mailbox<DispatcherLetter>
+    private let dispatcher: Mailbox<DispatcherMessage>
 
     private enum State: UInt8 {
         case waiting, dialling, written
@@ -63,7 +63,7 @@ package final class CancelOrder: Sendable {
         _ purpose: Purpose,
         _ route: CancelRoute,
         key: CancelKey,
-        dispatcher: Mailbox<DispatcherLetter>,
+        dispatcher: Mailbox<DispatcherMessage>,
         reply: @escaping @Sendable (Reaper.CancelResult) -> Void
     ) {
         self.purpose = purpose

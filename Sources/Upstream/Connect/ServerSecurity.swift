@@ -36,7 +36,7 @@ package final class ServerSecurity: Sendable {
     private let mode: SSLMode
     private let options: TLSClientOptions
     private let client = Locked<TLSClient?>(nil)
-    private let hasAdvised = Atomic(false)
+    private let hasWarned = Atomic(false)
 
     /// - Throws: `TLSError` when a file can't be used.
     package convenience init(_ settings: Configuration.ServerTLS) throws(TLSError) {
@@ -76,7 +76,7 @@ package final class ServerSecurity: Sendable {
     }
 
     /// Whether what is to be said once about the server may be said.
-    package func mayAdvise() -> Bool { !hasAdvised.exchange(true, ordering: .relaxed) }
+    package func shouldWarn() -> Bool { !hasWarned.exchange(true, ordering: .relaxed) }
 
     /// For an address of the server's; a Unix socket has nobody who could listen.
     func plan(_ protection: Protection, for address: SocketAddress) -> Plan {

@@ -38,7 +38,7 @@ package struct DrivenSession: Hashable, Sendable {
     /// Since the drop.
     private(set) var now = Duration.zero
     private(set) var hasEndedStream = false
-    private(set) var hasSpoken = false
+    private(set) var hasReceivedBytes = false
     private(set) var probes = 0
     private(set) var hasFailed = false
     private(set) var cancelsSent = 0
@@ -97,7 +97,7 @@ package struct DrivenSession: Hashable, Sendable {
     private func canHappen(_ event: Event) -> Bool {
         switch event {
         // Who is owed too much isn't read for a while.
-        case .clientSent: stage == .relaying && !state.tracker.owed.isFull
+        case .clientSent: stage == .relaying && !state.tracker.outstanding.isFull
         case .clientDropped: stage == .relaying
         case .serverAnswered, .serverClosed: stage != .ended
         case .cancelBegan: stage == .reaping && order == .waiting
@@ -159,12 +159,12 @@ extension DrivenSession {
     }
 
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
-        let onlyStreams = isStreaming && state.tracker.owed.count == 1
+        let onlyStreams = isStreaming && state.tracker.outstanding.count == 1
         let wasReapable = !state.tracker.isAtRest && !onlyStreams && !state.tracker.isServerLeaving
         switch state.clientDropped(kind, isCut: isCut, timeout: timeout, grace: grace) {
         case .none, .lose: throw Violation("a drop leads somewhere: \(self)")
         case .end:
-            let mayBeLeft = !wasReapable || state.tracker.cancelKey == nil && state.tracker.owed.isStartingUp
+            let mayBeLeft = !wasReapable || state.tracker.cancelKey == nil && state.tracker.outstanding.isStartingUp
             try checkRule(mayBeLeft, "what a busy client leaves is reaped")
             end()
         case .reap(let action):
@@ -213,7 +213,7 @@ extension DrivenSession {
             outcomes += 1
             end()
         }
-        if stage == .reaping { try bring(about: state.nextEnding(at: now)) }
+        if stage == .reaping { try perform(state.nextEnding(at: now)) }
     }
 
     private mutating func withdrawCancel() throws(Violation) {
@@ -226,12 +226,12 @@ extension DrivenSession {
         try perform(state.cancelConcluded(result, at: now))
     }
 
-    private mutating func bring(about ending: SessionState.Ending) throws(Violation) {
+    private mutating func perform(_ ending: SessionState.Ending) throws(Violation) {
         switch ending {
         case .nothing: break
         case .send(let bytes):
             try checkMessages(bytes)
-            hasSpoken = true
+            hasReceivedBytes = true
         case .endStream:
             try checkEndOfStream()
             hasEndedStream = true
@@ -244,7 +244,7 @@ extension DrivenSession {
             probes += 1
             try checkRule(probes <= 2, "the server is probed twice at most")
         }
-        try bring(about: ending)
+        try perform(ending)
     }
 
     private mutating func orderCancel() throws(Violation) {

@@ -8,7 +8,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     /// The message boundaries of both directions.
     case scanner
     /// What is owed, and what a drop leads to.
-    case owed
+    case requests
     /// The configuration file.
     case configuration
     /// What a server says before it has let a client in.
@@ -21,7 +21,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         case .startup: try fuzzStartup(bytes)
         case .scanner: try fuzzScanner(bytes)
-        case .owed: try fuzzOwed(bytes)
+        case .requests: try fuzzRequests(bytes)
         case .configuration: try fuzzConfiguration(bytes)
         case .channelBinding: try fuzzChannelBinding(bytes)
         case .tls: try fuzzTLS(bytes)

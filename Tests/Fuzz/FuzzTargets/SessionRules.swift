@@ -39,13 +39,13 @@ extension DrivenSession {
         try checkRule(!isCut, "after a part of a message nothing can follow")
         try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
         try checkRule(!bytes.isEmpty, "what is said has bytes")
-        try checkRule(!state.tracker.owed.awaitsClient, "the server has nothing to wait for after it")
+        try checkRule(!state.tracker.outstanding.awaitsClient, "the server has nothing to wait for after it")
     }
 
     /// Our half of the stream to the server is to end.
     func checkEndOfStream() throws(Violation) {
         try checkRule(!hasEndedStream, "our half of the stream ends once")
-        try checkRule(isCut || state.tracker.owed.isStartingUp, "the stream ends where no message can follow")
+        try checkRule(isCut || state.tracker.outstanding.isStartingUp, "the stream ends where no message can follow")
     }
 
     /// The reaping ends.

@@ -8,7 +8,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `A cancel goes to the address that was dialled` {
-        @Test func `and not to the path that the server bound, where a stranger may listen`() throws {
+        @Test func `and not to the path that the server bound, where another process may listen`() throws {
             let postgres = try PrivatePostgres()
             let socket = "/.s.PGSQL.\(postgres.port)"
             let bound = postgres.socketFolder + socket
@@ -16,7 +16,7 @@ extension IntegrationTests {
             // that getpeername(2) tells somebody else.
             let folder = RunFolder.shared.newFolder("moved")
             try #require(unsafe rename(bound, folder + socket) == 0)
-            let stranger = try FakeServer(path: bound)
+            let other = try FakeServer(path: bound)
             unsafe chmod(bound, 0o777)
             let pgleash = try PgleashProcess(
                 server: nil, configuration: ["server": ["host = \(folder)", "port = \(postgres.port)"]]
@@ -31,7 +31,7 @@ extension IntegrationTests {
             try cancel.send(Frontend.cancelRequest(living.key))
             let answer = try living.read(until: BackendKind.readyForQuery)
             #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
-            #expect(!stranger.isCalled)
+            #expect(!other.isCalled)
             pgleash.stop()
             unsafe unlink(bound)
         }

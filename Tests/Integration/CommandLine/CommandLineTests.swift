@@ -11,10 +11,10 @@ extension IntegrationTests {
             try ChildProcess.run(Programs.pgleash, arguments)
         }
 
-        /// `--ping` of a pgleash that listens on `door` in front of `server`.
-        private func ping(door: String, server: String) throws -> (exit: Exit, output: String, error: String) {
+        /// `--ping` of a pgleash that listens on `listen` in front of `server`.
+        private func ping(listen: String, server: String) throws -> (exit: Exit, output: String, error: String) {
             let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
-            return try pgleash("--config", file, "--listen", door, "--server", server, "--ping")
+            return try pgleash("--config", file, "--listen", listen, "--server", server, "--ping")
         }
 
         @Test func `--version and --help answer on standard output`() throws {
@@ -117,7 +117,7 @@ extension IntegrationTests {
         @Test func `--ping says 0 when pgleash and the server take connections`() throws {
             let server = PrivatePostgres.shared
             let pgleash = try PgleashProcess()
-            let run = try ping(door: pgleash.address, server: server.address)
+            let run = try ping(listen: pgleash.address, server: server.address)
             #expect(run.exit == .code(0))
             #expect(run.output == "\(pgleash.address) -> \(server.address) - accepting connections\n")
             pgleash.stop()
@@ -126,7 +126,7 @@ extension IntegrationTests {
         @Test func `--ping says 1 when the server behind a running pgleash is not there`() throws {
             let server = try FakeServer(isListening: false)
             let pgleash = try PgleashProcess(server: server.address)
-            let run = try ping(door: pgleash.address, server: server.address)
+            let run = try ping(listen: pgleash.address, server: server.address)
             #expect(run.exit == .code(1))
             let reason = "could not connect to server at \(server.address): Connection refused"
             #expect(run.output == "\(pgleash.address) -> \(server.address) - no response: \(reason)\n")
@@ -136,7 +136,7 @@ extension IntegrationTests {
         @Test func `--ping says 1 when the server accepts connections and says nothing`() throws {
             let server = try FakeServer()
             let pgleash = try PgleashProcess(server: server.address)
-            let run = try ping(door: pgleash.address, server: server.address)
+            let run = try ping(listen: pgleash.address, server: server.address)
             #expect(run.exit == .code(1))
             #expect(run.output.hasPrefix("\(pgleash.address) -> \(server.address) - no response: "))
             pgleash.stop()
@@ -181,7 +181,7 @@ extension IntegrationTests {
 
         @Test func `--ping says 2 when pgleash is not there`() throws {
             let nobody = try FakeServer(isListening: false)
-            let run = try ping(door: nobody.address, server: PrivatePostgres.shared.address)
+            let run = try ping(listen: nobody.address, server: PrivatePostgres.shared.address)
             #expect(run.exit == .code(2))
             let reason = "could not connect to server at \(nobody.address): Connection refused"
             #expect(run.output == "\(nobody.address) - no response: \(reason)\n")

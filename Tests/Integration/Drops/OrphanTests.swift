@@ -43,15 +43,15 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess()
             let strayBefore = postgres.strayCancels
             let bystander = try LibpqClient(port: pgleash.port, name: "bystander")
-            let clients = try (1...100).map { _ in try pgleash.connect(name: "crowd") }
+            let clients = try (1...100).map { _ in try pgleash.connect(name: "group") }
             for client in clients { try client.send(Frontend.query("SELECT pg_sleep(600)")) }
-            try postgres.waitForActive("crowd", event: "PgSleep", count: 100)
+            try postgres.waitForActive("group", event: "PgSleep", count: 100)
             for client in clients { client.close() }
             var slowest = Duration.zero
             let time = try timed {
-                try wait(for: "the end of the crowd") {
+                try wait(for: "the end of the group") {
                     slowest = max(slowest, try timed { try bystander.query("SELECT 1") })
-                    return try postgres.backends("crowd") == 0
+                    return try postgres.backends("group") == 0
                 }
             }
             print("a hundred left at once: gone after \([time].summary); a bystander's longest: \([slowest].summary)")

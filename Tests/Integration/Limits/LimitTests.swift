@@ -116,11 +116,11 @@ extension IntegrationTests {
             let limit = ["prlimit", "--nofile=40:40", "--"]
             let pgleash = try PgleashProcess(launcher: [Programs.system(limit[0])] + limit.dropFirst())
             let served = try pgleash.connect(name: "served")
-            var crowd: [RawClient] = []
+            var group: [RawClient] = []
             for _ in 0..<60 {
                 let client = try RawClient(port: pgleash.port)
-                try client.send(Frontend.startup(name: "crowd"))
-                crowd.append(client)
+                try client.send(Frontend.startup(name: "group"))
+                group.append(client)
             }
             try wait(for: "the lack of descriptors") { pgleash.descriptors == 40 || pgleash.log.contains("accept") }
 
@@ -136,13 +136,13 @@ extension IntegrationTests {
             // 50 queries at 20 ms: what is more than a fifth of a processor is a loop that turns on nothing.
             #expect(pgleash.processorTime - before < .milliseconds(200))
 
-            // Each of the crowd is served, told that there is no place, or still waits.
-            let outcomes = crowd.map { outcome(of: $0) }
+            // Each of the group is served, told that there is no place, or still waits.
+            let outcomes = group.map { outcome(of: $0) }
             print("out of descriptors: \(Set(outcomes).map { word in "\(outcomes.count { $0 == word }) \(word)" })")
             #expect(outcomes.allSatisfy { ["R", "53300", "waiting"].contains($0) })
             #expect(outcomes.contains { $0 != "R" })
-            crowd.forEach { $0.close() }
-            crowd = []
+            group.forEach { $0.close() }
+            group = []
             // Those that waited are accepted and found gone, which may take the descriptors once more.
             try wait(for: "a place for a new client") {
                 (try? LibpqClient(port: pgleash.port).query("SELECT 1")) == [["1"]]

@@ -7,7 +7,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `A server that is pgleash itself` {
-        private static let complaint = "[server] host and port are those that pgleash itself listens on"
+        private static let errorMessage = "[server] host and port are those that pgleash itself listens on"
 
         @Test(arguments: [
             ("*", "127.0.0.1"), ("127.0.0.1", "localhost"), ("localhost", "127.0.0.1"), ("0.0.0.0", "127.0.0.7"),
@@ -20,7 +20,7 @@ extension IntegrationTests {
             for more in [[], ["--check-config"], ["--ping"]] {
                 let run = try ChildProcess.run(Programs.pgleash, ["--config", file] + more)
                 #expect(run.exit == .code(78))
-                #expect(run.error.hasSuffix("pgleash: \(file):5: \(Self.complaint)\n"))
+                #expect(run.error.hasSuffix("pgleash: \(file):5: \(Self.errorMessage)\n"))
             }
         }
 
@@ -34,7 +34,7 @@ extension IntegrationTests {
                 ["--config", file, "--listen", "0.0.0.0:\(port)", "--server", "\(namespace.hostAddress):\(port)"]
             )
             #expect(run.exit == .code(78))
-            #expect(run.error.hasSuffix("pgleash: option --server: \(Self.complaint)\n"))
+            #expect(run.error.hasSuffix("pgleash: option --server: \(Self.errorMessage)\n"))
         }
 
         // MARK: By a name
@@ -60,7 +60,7 @@ extension IntegrationTests {
                 + [Programs.pgleash, "--config", file, "--listen", "0.0.0.0:\(port)", "--server", "db.test:\(port)"]
             let pgleash = try ChildProcess(command[0], Array(command.dropFirst()))
             #expect(try pgleash.wait() == .code(78))
-            #expect(pgleash.errorOutput.contains(" level=critical msg=\"option --server: \(Self.complaint)\"\n"))
+            #expect(pgleash.errorOutput.contains(" level=critical msg=\"option --server: \(Self.errorMessage)\"\n"))
         }
 
         @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))

@@ -33,13 +33,13 @@ extension IntegrationTests {
                 server: between.address, configuration: ["cancel": ["timeout = 3s", "grace = \(grace)"]]
             )
             // Cancels are held until the connection has broken.
-            try between.setDoor(.open)
+            try between.setMode(.open)
             let client = try busyClient(of: pgleash)
-            try between.setDoor(.hanging)
+            try between.setMode(.hanging)
             try client.leave(.fin)
             _ = try pgleash.waitForReport("the drop") { $0["orphans_active"] == 1 }
             try between.cutOff()
-            try between.setDoor(.open)
+            try between.setMode(.open)
             try waitForCancel()
             let report = try pgleash.waitForReport("the outcome") { $0["orphans_total", "unconfirmed"] == 1 }
             #expect(report["reap_seconds_count"] == 0)

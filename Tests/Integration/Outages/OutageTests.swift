@@ -19,14 +19,14 @@ extension IntegrationTests {
             var name: String { "\(end - start) s, \(rig.isOldKernel ? "before" : "since") Linux 6.15" }
         }
 
-        /// Keepalive's settings with a patience of 12 s.
+        /// Keepalive's settings with a timeout of 12 s.
         private static let shortKeys = [
             "tcp_keepalives_idle = 6", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3",
         ]
 
         /// With keepalive's defaults, 45 s, and with 12 s for the last: an older kernel asks a peer that has read
         /// nothing for 25 s, and then not for 25 s more. One lost answer must not count as a silence of that time.
-        @Test func `an outage within the patience ends no session`() throws {
+        @Test func `an outage within the timeout ends no session`() throws {
             var outages: [Outage] = []
             for (start, end, keys) in [(6, 16, []), (6, 34, []), (6, 50, []), (23, 28, Self.shortKeys)] {
                 for isOldKernel in [false, true] {
@@ -64,7 +64,7 @@ extension IntegrationTests {
             }
         }
 
-        /// Within the patience and 2 s. A kernel before 6.15 asks a peer that has read nothing for 6 s after 6 s more,
+        /// Within the timeout and 2 s. A kernel before 6.15 asks a peer that has read nothing for 6 s after 6 s more,
         /// one that has read nothing for 12 s after 12 s more, and then after 25: these two sessions take longer there.
         @Test func `a dead host is noticed in every state`() throws {
             let rigs = try [false, true].map { try OutageRig(isOldKernel: $0, keys: Self.shortKeys) }

@@ -1,5 +1,5 @@
-// What is wrong at one place costs only that place: a host that is gone, connections that nobody closes, strangers with
-// made-up keys.
+// What is wrong at one place costs only that place: a host that is gone, connections that nobody closes, CancelRequests
+// with made-up keys.
 
 import Foundation
 import PostgresProtocol
@@ -14,19 +14,19 @@ extension IntegrationTests {
         @Test func `an orphan at the healthy address is gone at once while a hundred wait for the dead one`() throws {
             let dying = try PassThrough(to: postgres.port, isBeside: true)
             let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")
-            let crowd = try Crowd(100, port: pgleash.port, on: postgres)
-            try dying.setDoor(.refusing)
+            let group = try ClientGroup(100, port: pgleash.port, on: postgres)
+            try dying.setMode(.refusing)
             let client = try pgleash.connectBusy(name: "healthy", server: postgres)
-            try dying.setDoor(.hanging)
-            crowd.kill()
-            try wait(for: "the cancels of the crowd") { dying.cancelsOpen == 16 }
+            try dying.setMode(.hanging)
+            group.kill()
+            try wait(for: "the cancels of the group") { dying.cancelsOpen == 16 }
             client.close()
             let time = try postgres.timeUntilGone("healthy")
             print("an orphan at the healthy address is gone after \([time].summary)")
             #expect(time < .milliseconds(100))
-            #expect(try postgres.backends(crowd.name, state: "active") == 100)
-            try dying.setDoor(.open)
-            try wait(for: "the end of the crowd") { try postgres.backends(crowd.name) == 0 }
+            #expect(try postgres.backends(group.name, state: "active") == 100)
+            try dying.setMode(.open)
+            try wait(for: "the end of the group") { try postgres.backends(group.name) == 0 }
             pgleash.stop()
         }
 
@@ -35,9 +35,9 @@ extension IntegrationTests {
             let between = try PassThrough(to: postgres.port)
             between.keepCancels()
             let pgleash = try PgleashProcess(server: between.address)
-            let crowd = try Crowd(100, port: pgleash.port, on: postgres)
+            let group = try ClientGroup(100, port: pgleash.port, on: postgres)
             let time = try timed {
-                crowd.kill()
+                group.kill()
                 try pgleash.waitForReport("a hundred reaped") { $0["orphans_total", "cancelled"] == 100 }
             }
             print("a hundred are reaped after \([time].summary)")
@@ -50,20 +50,20 @@ extension IntegrationTests {
             let isOver = Flag()
             let port = pgleash.port
             // Each to an address of its own, as the ports of each soon run short.
-            let strangers = (0..<4).map { number in
+            let unknownClients = (0..<4).map { number in
                 ParallelTask {
                     while !isOver.value.load(ordering: .relaxed) {
-                        let stranger = try? RawClient(port: port, host: 0x7f00_0003 + UInt32(number))
-                        try? stranger?.send(Frontend.cancelRequest([0, 0, 1, 1, 6, 6, 6, UInt8(number)]))
+                        let client = try? RawClient(port: port, host: 0x7f00_0003 + UInt32(number))
+                        try? client?.send(Frontend.cancelRequest([0, 0, 1, 1, 6, 6, 6, UInt8(number)]))
                         rest(.milliseconds(1))
                     }
                 }
             }
             defer {
                 isOver.value.store(true, ordering: .relaxed)
-                for stranger in strangers { stranger.waitForEnd() }
+                for client in unknownClients { client.waitForEnd() }
             }
-            try wait(for: "strangers that are turned away", pause: .milliseconds(50)) {
+            try wait(for: "cancels that are refused", pause: .milliseconds(50)) {
                 pgleash.log.contains("cancel queue full")
             }
             try body()

@@ -9,7 +9,7 @@ extension IntegrationTests {
 
         /// A client that waits for as long as a busy machine takes to make up 1 GB.
         private func connect(_ pgleash: PgleashProcess) throws -> RawClient {
-            let client = try RawClient(port: pgleash.port, patience: 120)
+            let client = try RawClient(port: pgleash.port, timeout: 120)
             try client.startUp(name: "giant")
             return client
         }

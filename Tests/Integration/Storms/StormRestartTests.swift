@@ -42,10 +42,10 @@ extension IntegrationTests {
             let postgres = try Storm.newPostgres(restarts: true)
             // What was lost is tried again for so long.
             let pgleash = try PgleashProcess(server: postgres.address, configuration: ["cancel": ["timeout = 5s"]])
-            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+            let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
             let bystander = try pgleash.connect(name: "bystander")
             let waiting = try pgleash.connectBusy(name: "waiting", server: postgres)
-            crowd.kill()
+            group.kill()
             try wait(for: "the first orphans") { pgleash.logLines("orphan reaped").count >= 20 }
             ending.happen(to: postgres, backend: pid_t(bystander.backendPID))
 

@@ -17,9 +17,9 @@ extension IntegrationTests {
             let stray = postgres.strayCancels
             var courses: [StormCourse] = []
             for round in 1...2 {
-                let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+                let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
                 let before = pgleash.processorTime
-                let course = try StormCourse(of: crowd.name, on: postgres, port: pgleash.port) { crowd.kill() }
+                let course = try StormCourse(of: group.name, on: postgres, port: pgleash.port) { group.kill() }
                 let used = pgleash.processorTime - before
                 let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
                 print(
@@ -47,9 +47,9 @@ extension IntegrationTests {
             let descriptors = pgleash.descriptors
             var memory = [pgleash.memory("VmRSS")]
             for _ in 1...3 {
-                let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+                let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
                 memory.append(pgleash.memory("VmRSS"))
-                crowd.kill()
+                group.kill()
                 try pgleash.waitForReport("no session", within: .seconds(30)) { $0["sessions_active"] == 0 }
                 // Backends that are cancelled leave one after another.
                 try wait(for: "the descriptors") { pgleash.descriptors == descriptors }
@@ -69,9 +69,9 @@ extension IntegrationTests {
             // Few enough for the seconds a stop may take, on a machine that has other things to do, too.
             let size = 200
             let pgleash = try PgleashProcess(server: postgres.address)
-            let crowd = try Crowd(size, port: pgleash.port, on: postgres)
+            let group = try ClientGroup(size, port: pgleash.port, on: postgres)
             let bystander = try pgleash.connect(name: "bystander")
-            crowd.kill()
+            group.kill()
             try wait(for: "the first orphans") { pgleash.logLines("orphan reaped").count >= 20 }
             let reaped = pgleash.logLines("orphan reaped").count
             let time = try timed {
@@ -86,15 +86,15 @@ extension IntegrationTests {
             #expect(time < .seconds(5))
             #expect(!pgleash.log.contains("not all sessions ended in time"))
             #expect(pgleash.logLines("outcome=cancelled").count == size)
-            #expect(try postgres.timeUntilGone(crowd.name) < .seconds(1))
+            #expect(try postgres.timeUntilGone(group.name) < .seconds(1))
         }
 
         @Test func `with a SIGTERM ends pgleash in time, too, when the server takes no cancels`() throws {
             let between = try PassThrough(to: postgres.port)
             let pgleash = try PgleashProcess(server: between.address)
-            let crowd = try Crowd(100, port: pgleash.port, on: postgres)
-            try between.setDoor(.hanging)
-            crowd.kill()
+            let group = try ClientGroup(100, port: pgleash.port, on: postgres)
+            try between.setMode(.hanging)
+            group.kill()
             try pgleash.waitForReport("100 orphans") { $0["orphans_active"] == 100 }
             let time = try timed {
                 pgleash.process.send(SIGTERM)

@@ -1,5 +1,5 @@
 // TLS to the server from the first byte on (sslnegotiation = direct), as PostgreSQL takes it from version 17 on. Here a
-// door before an older one does.
+// listener before an older one does.
 
 import Foundation
 import PostgresProtocol
@@ -11,7 +11,7 @@ extension IntegrationTests {
         private let postgres = PrivatePostgres.encrypting
 
         /// What speaks TLS, and before it what sees how it is spoken to.
-        private struct Door {
+        private struct Listener {
             let program: ChildProcess
             let between: PassThrough
 
@@ -20,10 +20,10 @@ extension IntegrationTests {
                 let ports = ["\(port)", "\(PrivatePostgres.encrypting.port)"]
                 let program = try ChildProcess(
                     Programs.debian("python3"),
-                    ["\(Programs.sources)/direct_tls_door.py"] + ports + [files[certificate], files.serverKey]
+                    ["\(Programs.sources)/direct_tls_listener.py"] + ports + [files[certificate], files.serverKey]
                         + protocols
                 )
-                try wait(for: "the door") {
+                try wait(for: "the listener") {
                     guard program.isRunning else { throw TimedOut(description: program.errorOutput) }
                     return program.output == "ready\n"
                 }
@@ -32,16 +32,16 @@ extension IntegrationTests {
             }
         }
 
-        private func startPgleash(_ door: Door, _ mode: String) throws -> PgleashProcess {
+        private func startPgleash(_ listener: Listener, _ mode: String) throws -> PgleashProcess {
             let root = "sslrootcert = \(Certificates.shared.authority)"
             let tls = ["sslmode = \(mode)", "sslnegotiation = direct", root]
-            return try PgleashProcess(serverPort: door.between.port, tls: tls)
+            return try PgleashProcess(serverPort: listener.between.port, tls: tls)
         }
 
         @Test(arguments: ["require", "verify-ca", "verify-full"])
         func `sessions and cancels begin with a handshake`(_ mode: String) throws {
-            let door = try Door()
-            let pgleash = try startPgleash(door, mode)
+            let listener = try Listener()
+            let pgleash = try startPgleash(listener, mode)
             try pgleash.waitForProbe()
             let client = try pgleash.connectBusy(name: "direct", server: postgres)
             let cancel = try RawClient(port: pgleash.port)
@@ -54,8 +54,8 @@ extension IntegrationTests {
             try postgres.waitForActive("direct", event: "PgSleep")
             client.close()
             #expect(try pgleash.reapedLine("direct")["outcome"] == "cancelled")
-            #expect(door.between.openings.count >= 4)
-            for opening in door.between.openings {
+            #expect(listener.between.openings.count >= 4)
+            for opening in listener.between.openings {
                 #expect(opening.bytes.starts(with: [0x16, 0x03]))
                 #expect(opening.contains([10] + Array("postgresql".utf8)))
                 #expect(!opening.contains(client.key))
@@ -68,16 +68,16 @@ extension IntegrationTests {
                 (.wrongName, .mismatch("localhost")), (.expired, .unverified("certificate has expired")),
             ]
             for (certificate, way) in ways {
-                let door = try Door(certificate)
-                let pgleash = try startPgleash(door, "verify-full")
+                let listener = try Listener(certificate)
+                let pgleash = try startPgleash(listener, "verify-full")
                 #expect(try pgleash.wayToServer() == way)
                 pgleash.stop()
             }
         }
 
         @Test func `a server that doesn't say which protocol follows is refused, as libpq has it`() throws {
-            let door = try Door(protocols: [])
-            let pgleash = try startPgleash(door, "require")
+            let listener = try Listener(protocols: [])
+            let pgleash = try startPgleash(listener, "require")
             let reason = "direct SSL connection was established without ALPN protocol negotiation extension"
             #expect(try pgleash.wayToServer() == .insecure(reason))
             pgleash.stop()

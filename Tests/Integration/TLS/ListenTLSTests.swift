@@ -69,8 +69,8 @@ extension IntegrationTests {
             #expect(try pgleash.connectEncrypted(identity).query("SELECT 1") == [["1"]])
             let nobody = "sslcert=/nonexistent"
             #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(nobody).query("SELECT 1") }
-            let stranger = "sslcert=\(Self.files[.unknownAuthority]) sslkey=\(Self.files.serverKey)"
-            #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(stranger).query("SELECT 1") }
+            let other = "sslcert=\(Self.files[.unknownAuthority]) sslkey=\(Self.files.serverKey)"
+            #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(other).query("SELECT 1") }
             let report = try pgleash.waitForReport("two failures") { $0["sessions_ended_total", "ssl_failed"] == 2 }
             #expect(report["sessions_active"] == 0)
             let reasons = pgleash.logLines("could not accept SSL connection")

@@ -11,7 +11,7 @@ extension IntegrationTests {
         /// What a pgleash with these lines in a section says, in its last words and with the code for bad
         /// configuration; where it is a file that is bad, with the one that has it started again.
         private func lastWords(
-            _ settings: [String], in section: String = "server", isMistake: Bool = false
+            _ settings: [String], in section: String = "server", isConfigurationError: Bool = false
         ) throws -> String {
             let file = try RunFolder.shared.newFile("bad.conf", "[\(section)]\n" + settings.map { $0 + "\n" }.joined())
             // Who pings needs nothing of [listen].
@@ -19,7 +19,8 @@ extension IntegrationTests {
             let runs = try ([[], ["--check-config"]] + pings).map {
                 try ChildProcess.run(Programs.pgleash, ["--config", file] + $0, within: .seconds(10))
             }
-            #expect(runs.map(\.exit) == [.code(isMistake ? 78 : 1), .code(78)] + pings.map { _ in .code(78) })
+            #expect(
+                runs.map(\.exit) == [.code(isConfigurationError ? 78 : 1), .code(78)] + pings.map { _ in .code(78) })
             for run in runs {
                 #expect(run.output == "")
                 #expect(run.error == runs[0].error)
@@ -28,7 +29,7 @@ extension IntegrationTests {
         }
 
         @Test func `what contradicts each other in [server] ends the start`() throws {
-            let told = try lastWords(["sslmode = require", "sslrootcert = system"], isMistake: true)
+            let told = try lastWords(["sslmode = require", "sslrootcert = system"], isConfigurationError: true)
             let reason = "may not be used with sslrootcert=system (use \"verify-full\")"
             #expect(told == "pgleash: 3: [server] weak sslmode \"require\" \(reason)\n")
         }
@@ -38,11 +39,11 @@ extension IntegrationTests {
             try FileManager.default.copyItem(atPath: files.clientKey, toPath: key)
             let settings = ["sslcert = \(files.client)", "sslkey = \(key)"]
             unsafe chmod(key, 0o644)
-            let complaint =
+            let errorMessage =
                 "has group or world access; file must have permissions u=rw (0600) or less if owned by the current "
                 + "user, or permissions u=rw,g=r (0640) or less if owned by root"
             #expect(
-                try lastWords(settings) == "pgleash: 3: [server] sslkey: private key file \"\(key)\" \(complaint)\n")
+                try lastWords(settings) == "pgleash: 3: [server] sslkey: private key file \"\(key)\" \(errorMessage)\n")
             unsafe chmod(key, 0o600)
             let file = try RunFolder.shared.newFile("good.conf", "[server]\n" + settings.map { $0 + "\n" }.joined())
             #expect(try ChildProcess.run(Programs.pgleash, ["--config", file, "--check-config"]).exit == .code(0))
@@ -72,7 +73,7 @@ extension IntegrationTests {
             let authorities = try lastWords(settings + ["ssl_ca_file = /no/such/file"], in: "listen")
             let reason = "could not load file of authorities \"/no/such/file\": No such file or directory"
             #expect(authorities == "pgleash: 5: [listen] ssl_ca_file: \(reason)\n")
-            let ciphers = try lastWords(settings + ["ssl_ciphers = NONSENSE"], in: "listen", isMistake: true)
+            let ciphers = try lastWords(settings + ["ssl_ciphers = NONSENSE"], in: "listen", isConfigurationError: true)
             #expect(ciphers == "pgleash: 5: [listen] ssl_ciphers = \"NONSENSE\": no cipher match\n")
         }
     }

@@ -15,7 +15,7 @@ package final class SimulatedSession {
 
     package let loop: SimulatedLoop
     package let counters = Counters()
-    package let load = WorkerLoad()
+    package let load = Quota()
     package let worker: Worker
     package let dispatcher: CancelDispatcher
 
@@ -30,34 +30,34 @@ package final class SimulatedSession {
         log: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) throws {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
-        let orders = Mailbox<DispatcherLetter>()
-        let letters = Mailbox<WorkerLetter>()
+        let orders = Mailbox<DispatcherMessage>()
+        let messages = Mailbox<WorkerMessage>()
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: upstream,
             ownAddresses: OwnAddresses(listeners),
             security: .none,
-            limit: SessionLimit(configuration.listen.maxSessions),
+            sessionQuota: Quota(configuration.listen.maxSessions),
             dispatcher: orders,
             log: log
         )
         let counters = counters
         let worker = try Worker(
-            loop: loop, mailbox: letters, counters: counters, load: load, environment: environment
+            loop: loop, mailbox: messages, counters: counters, load: load, environment: environment
         )
         let dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: .none, counters: counters, log: log
         )
         self.worker = worker
         self.dispatcher = dispatcher
-        try letters.open(on: loop) { worker.receive($0) }
+        try messages.open(on: loop) { worker.receive($0) }
         try orders.open(on: loop) { dispatcher.receive($0) }
     }
 
     /// A client connects; its socket is the last of `loop.adopted`.
     @discardableResult
     package func accept() -> SimulatedSocket {
-        load.enter()
+        load.acquire()
         worker.receive(.client(AcceptedSocket(descriptor: -1, peer: .unix(path: ""))))
         return loop.adopted[loop.adopted.count - 1]
     }

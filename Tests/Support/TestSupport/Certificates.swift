@@ -31,7 +31,7 @@ package struct Certificates: Sendable {
             openssl x509 -req -in $1.csr -CA $3.crt -CAkey $3.key -set_serial $4 -days $5 \\
                 -copy_extensions copy -out $1.crt
         }
-        for name in authority stranger; do
+        for name in authority other; do
             new_key $name
             openssl req -x509 -key $name.key -subj "/CN=$name of the tests" -days 30 -out $name.crt
         done
@@ -41,7 +41,7 @@ package struct Certificates: Sendable {
         certify right server authority 1 30 "${names[@]}"
         certify expired server authority 1 -1 "${names[@]}"
         certify wrong-name server authority 1 30 -addext subjectAltName=DNS:elsewhere.test
-        certify unknown-authority server stranger 1 30 "${names[@]}"
+        certify unknown-authority server other 1 30 "${names[@]}"
         certify revoked server authority 11 30 "${names[@]}"
         new_key client
         certify client postgres authority 2 30

@@ -6,7 +6,7 @@ import Testing
 @testable import PostgresProtocol
 
 /// What is owed of Queries with these texts; of `P COMMIT` and the like, a batch that parses, binds and executes it.
-private func owed(_ texts: [String], status: Character = "I") -> SessionState {
+private func outstanding(_ texts: [String], status: Character = "I") -> SessionState {
     var state = SessionState(isReplication: false)
     state.tracker.serverAnswered(BackendKind.readyForQuery, [status.asciiValue ?? 0].span)
     for text in texts {
@@ -34,8 +34,10 @@ private func owed(_ texts: [String], status: Character = "I") -> SessionState {
         ] as [([String], CancelTiming)]
     )
     func `Outside of a transaction block`(texts: [String], timing: CancelTiming) {
-        #expect(owed(texts).cancelTiming == timing)
-        #expect(owed(texts, status: "E").cancelTiming == timing, "a block that has failed takes nothing along any more")
+        #expect(outstanding(texts).cancelTiming == timing)
+        #expect(
+            outstanding(texts, status: "E").cancelTiming == timing,
+            "a block that has failed takes nothing along any more")
     }
 
     @Test(
@@ -51,12 +53,12 @@ private func owed(_ texts: [String], status: Character = "I") -> SessionState {
         ] as [([String], CancelTiming)]
     )
     func `In an open transaction block an error takes along what stands in it`(texts: [String], timing: CancelTiming) {
-        #expect(owed(texts, status: "T").cancelTiming == timing)
+        #expect(outstanding(texts, status: "T").cancelTiming == timing)
     }
 
     @Test func `A pipeline that is too long to be looked at is cancelled one by one`() {
-        #expect(owed([String](repeating: "UPDATE", count: 1024), status: "T").cancelTiming == .atOnce)
-        #expect(owed([String](repeating: "UPDATE", count: 1025), status: "T").cancelTiming == .whenSlow)
+        #expect(outstanding([String](repeating: "UPDATE", count: 1024), status: "T").cancelTiming == .atOnce)
+        #expect(outstanding([String](repeating: "UPDATE", count: 1025), status: "T").cancelTiming == .whenSlow)
     }
 
     @Test func `While the backend starts up, what follows is not cancelled in place of it`() {
@@ -68,17 +70,17 @@ private func owed(_ texts: [String], status: Character = "I") -> SessionState {
     }
 
     @Test func `A batch is what it binds; of two statements, none is left alone`() {
-        var owed = Owed()
-        owed.serverAnswered(BackendKind.readyForQuery)
-        owed.clientSent(FrontendKind.bind, .control)
-        #expect(owed.cancelTiming(isInBlock: false) == .never)
-        owed.clientSent(FrontendKind.bind, .ordinary)
-        #expect(owed.cancelTiming(isInBlock: false) == .atOnce)
-        var committing = owed
+        var outstanding = OutstandingRequests()
+        outstanding.serverAnswered(BackendKind.readyForQuery)
+        outstanding.clientSent(FrontendKind.bind, .control)
+        #expect(outstanding.cancelTiming(isInBlock: false) == .never)
+        outstanding.clientSent(FrontendKind.bind, .ordinary)
+        #expect(outstanding.cancelTiming(isInBlock: false) == .atOnce)
+        var committing = outstanding
         committing.clientSent(FrontendKind.bind, .commit)
         #expect(committing.cancelTiming(isInBlock: false) == .never, "it may be the commit that runs")
-        owed.clientSent(FrontendKind.sync)
-        owed.clientSent(FrontendKind.execute)
-        #expect(owed.cancelTiming(isInBlock: true) == .whenSlow, "it may have committed in between")
+        outstanding.clientSent(FrontendKind.sync)
+        outstanding.clientSent(FrontendKind.execute)
+        #expect(outstanding.cancelTiming(isInBlock: true) == .whenSlow, "it may have committed in between")
     }
 }

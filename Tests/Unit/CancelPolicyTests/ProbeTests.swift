@@ -29,11 +29,11 @@ private let now = Duration.zero
         let batch = Step(requests: [FrontendKind.parse, FrontendKind.bind, FrontendKind.execute, FrontendKind.sync])
         let bound = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.bindComplete, [])])
         var within = session(.authenticated, .key, .ready, .query, copyIn, Step(requests: [FrontendKind.sync]))
-        #expect(within.tracker.owed.isDoubtful)
+        #expect(within.tracker.outstanding.isUncertain)
         within.tracker.serverAnswered(BackendKind.errorResponse, Span())
         within.tracker.serverAnswered(BackendKind.readyForQuery, Span())
-        #expect(!within.tracker.isBusy && !within.tracker.owed.isDoubtful)
-        #expect(session(.authenticated, .key, .ready, batch, bound, copyIn).tracker.owed.isDoubtful)
-        #expect(!session(.authenticated, .key, .ready, .query, copyIn).tracker.owed.isDoubtful)
+        #expect(!within.tracker.isBusy && !within.tracker.outstanding.isUncertain)
+        #expect(session(.authenticated, .key, .ready, batch, bound, copyIn).tracker.outstanding.isUncertain)
+        #expect(!session(.authenticated, .key, .ready, .query, copyIn).tracker.outstanding.isUncertain)
     }
 }

@@ -159,7 +159,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
             var state = session
             _ = state.clientDropped(.fin, timeout: .seconds(30))
             #expect(state.nextEnding(at: now) == ending)
-            #expect(!state.tracker.owed.awaitsClient)
+            #expect(!state.tracker.outstanding.awaitsClient)
             #expect(state.nextEnding(at: now) == .nothing, "once is enough")
         }
     }

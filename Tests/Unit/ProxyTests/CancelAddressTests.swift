@@ -123,10 +123,10 @@ private final class Names: Sendable {
         let named = CancelKey(backendKeyData: body.span)
         let key = try #require(named)
         let (client, _) = world.logIn()
-        #expect(world.worker.keys.route(of: key)?.address.address == SimulatedSession.server)
+        #expect(world.worker.environment.keys.route(of: key)?.address.address == SimulatedSession.server)
         client.isEnded = true
         world.loop.settle()
-        #expect(world.worker.keys.route(of: key) == nil)
+        #expect(world.worker.environment.keys.route(of: key) == nil)
     }
 
     @Test func `is one object for all sessions that have the same`() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct `TLS to the server, as configured` {
     /// What is wrong with lines of [server]; nil when nothing is.
-    private func complaint(_ lines: String) -> String? {
+    private func errorMessage(_ lines: String) -> String? {
         do throws(ConfigurationError) {
             _ = try Configuration(parsing: "[server]\n\(lines)\n", file: "test.conf")
             return nil
@@ -32,9 +32,9 @@ import Testing
     ]
     )
     func `What contradicts each other is refused`(lines: String, expected: String) {
-        let complaint = complaint(lines)
-        #expect(complaint?.hasPrefix("test.conf:") == true)
-        #expect(complaint?.hasSuffix(": [server] \(expected)") == true)
+        let errorMessage = errorMessage(lines)
+        #expect(errorMessage?.hasPrefix("test.conf:") == true)
+        #expect(errorMessage?.hasSuffix(": [server] \(expected)") == true)
     }
 
     @Test(arguments: SSLMode.allCases)
@@ -42,16 +42,16 @@ import Testing
         let reason = "may not be used with sslrootcert=system (use \"verify-full\")"
         let expected = "weak sslmode \"\(mode.rawValue)\" \(reason)"
         let isFine = mode == .verifyFull
-        let complaint = complaint("sslmode = \(mode.rawValue)\nsslrootcert = system")
-        #expect(complaint == (isFine ? nil : "test.conf:3: [server] \(expected)"))
+        let errorMessage = errorMessage("sslmode = \(mode.rawValue)\nsslrootcert = system")
+        #expect(errorMessage == (isFine ? nil : "test.conf:3: [server] \(expected)"))
     }
 
     @Test(arguments: SSLMode.allCases)
     func `TLS from the first byte on leaves no choice of doing without`(mode: SSLMode) {
         let expected = "sslnegotiation = direct needs sslmode = require, verify-ca or verify-full"
         let isFine = mode != .disable && mode != .prefer
-        let complaint = complaint("sslmode = \(mode.rawValue)\nsslnegotiation = direct\n\(Self.file)")
-        #expect(complaint == (isFine ? nil : "test.conf:3: [server] \(expected)"))
+        let errorMessage = errorMessage("sslmode = \(mode.rawValue)\nsslnegotiation = direct\n\(Self.file)")
+        #expect(errorMessage == (isFine ? nil : "test.conf:3: [server] \(expected)"))
     }
 
     @Test(
@@ -61,7 +61,7 @@ import Testing
         ]
     )
     func `What goes together is taken`(lines: String) {
-        #expect(complaint(lines) == nil)
+        #expect(errorMessage(lines) == nil)
     }
 
     @Test func `Values are libpq's, and others are refused`() throws {
@@ -74,9 +74,9 @@ import Testing
             "sslcert = a.crt": "an absolute path", "sslkey = system": "an absolute path",
         ]
         for (line, allowed) in refused {
-            let complaint = complaint(line)
-            #expect(complaint?.hasPrefix("test.conf:2: [server] ") == true, "\(line)")
-            #expect(complaint?.hasSuffix("is not allowed; allowed: \(allowed)") == true, "\(complaint ?? "")")
+            let errorMessage = errorMessage(line)
+            #expect(errorMessage?.hasPrefix("test.conf:2: [server] ") == true, "\(line)")
+            #expect(errorMessage?.hasSuffix("is not allowed; allowed: \(allowed)") == true, "\(errorMessage ?? "")")
         }
     }
 

@@ -89,15 +89,15 @@ import Testing
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         let sync = message("S")
-        client.inbox += Array(repeating: sync, count: 3 * Owed.fullCount).flatMap { $0 }
+        client.inbox += Array(repeating: sync, count: 3 * OutstandingRequests.fullCount).flatMap { $0 }
         world.loop.settle()
         #expect(!client.inbox.isEmpty, "the client has to wait")
-        for _ in 0..<3 * Owed.fullCount / 1024 {
+        for _ in 0..<3 * OutstandingRequests.fullCount / 1024 {
             server.inbox += Array(repeating: Bytes.ready, count: 1024).flatMap { $0 }
             world.loop.settle()
         }
         #expect(client.inbox.isEmpty)
-        #expect(server.takeOutbox().count == 3 * Owed.fullCount * sync.count)
+        #expect(server.takeOutbox().count == 3 * OutstandingRequests.fullCount * sync.count)
         #expect(world.counters.sessionsBusy.value == 0)
     }
 
@@ -106,9 +106,9 @@ import Testing
         let world = try SimulatedSession(receiveBufferSize: 1 << 16)
         let (client, server) = world.logIn()
         let sync = message("S")
-        let most = Owed.fullCount * sync.count
+        let most = OutstandingRequests.fullCount * sync.count
         server.room = most
-        client.inbox += Array(repeating: sync, count: Owed.fullCount + 100).flatMap { $0 }
+        client.inbox += Array(repeating: sync, count: OutstandingRequests.fullCount + 100).flatMap { $0 }
         world.loop.settle()
         #expect(client.inbox.isEmpty)
         server.room = .max

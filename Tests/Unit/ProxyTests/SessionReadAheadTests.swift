@@ -53,13 +53,13 @@ private struct Stalled {
         stalled.world.loop.advance(by: .milliseconds(60))
         let worker = stalled.world.worker
         let all = Configuration().cancel.readAhead
-        #expect(!worker.readAheadLimit.hasRoom(for: all))
+        #expect(!worker.environment.readAheadQuota.hasRoom(for: all))
         for _ in 0..<100 where stalled.server.outbox.count < Self.pipeline.count {
             stalled.server.room = room
             stalled.world.loop.settle()
         }
         #expect(stalled.server.takeOutbox() == Self.pipeline)
-        #expect(worker.readAheadLimit.hasRoom(for: all))
+        #expect(worker.environment.readAheadQuota.hasRoom(for: all))
     }
 
     @Test func `A server that takes something now and then is not read ahead of`() throws {
@@ -82,34 +82,37 @@ private struct Stalled {
         stalled.world.loop.advance(by: .seconds(1))
         let read = message.count - stalled.client.inbox.count
         #expect(read == 4096 * (1 + bytes / 4096))
-        stalled.world.worker.readAheadLimit.giveBack(10_000)
+        stalled.world.worker.environment.readAheadQuota.release(10_000)
         stalled.world.loop.advance(by: .seconds(1))
         #expect(message.count - stalled.client.inbox.count == read + 10_000 / 4096 * 4096)
         stalled.client.error = .init(104)
         stalled.world.worker.receive(.drain {})
         stalled.server.isEnded = true
         stalled.world.loop.settle()
-        #expect(!stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_001))
-        #expect(stalled.world.worker.readAheadLimit.hasRoom(for: bytes + 10_000), "all is given back")
+        #expect(!stalled.world.worker.environment.readAheadQuota.hasRoom(for: bytes + 10_001))
+        #expect(stalled.world.worker.environment.readAheadQuota.hasRoom(for: bytes + 10_000), "all is given back")
     }
 
     @Test func `A client that pipelines more than the record has room for is read on too, and its end seen`() throws {
         let world = try SimulatedSession(receiveBufferSize: 65_536)
         let (client, server) = world.logIn()
-        client.inbox += (0..<3 * Owed.fullCount).flatMap { _ in message("S") }
+        client.inbox += (0..<3 * OutstandingRequests.fullCount).flatMap { _ in message("S") }
         world.loop.settle()
         #expect(!client.inbox.isEmpty)
         world.loop.advance(by: .milliseconds(60))
-        #expect(client.inbox.isEmpty && !world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead))
+        #expect(
+            client.inbox.isEmpty
+                && !world.worker.environment.readAheadQuota.hasRoom(for: Configuration().cancel.readAhead))
         client.isEnded = true
         world.loop.settle()
         #expect(world.counters.drops[.fin].value == 1)
         world.loop.advance(by: CancelTiming.slow)
         #expect(world.cancels.count == 1)
-        #expect(server.outbox.count == 3 * Owed.fullCount * 5)
+        #expect(server.outbox.count == 3 * OutstandingRequests.fullCount * 5)
         server.isEnded = true
         world.loop.settle()
-        #expect(world.worker.readAheadLimit.hasRoom(for: Configuration().cancel.readAhead), "all is given back")
+        #expect(
+            world.worker.environment.readAheadQuota.hasRoom(for: Configuration().cancel.readAhead), "all is given back")
     }
 
     @Test func `One session may take all of the limit, and no more`() throws {
@@ -122,7 +125,7 @@ private struct Stalled {
         #expect(message.count - stalled.client.inbox.count == 41 << 20, "one receive before, which is not counted")
         stalled.client.error = .init(104)
         stalled.world.worker.receive(.drain {})
-        #expect(stalled.world.worker.readAheadLimit.hasRoom(for: 40 << 20), "all is given back")
+        #expect(stalled.world.worker.environment.readAheadQuota.hasRoom(for: 40 << 20), "all is given back")
     }
 
     @Test func `Not for a session that is left out: what its client sent is to run whatever becomes of it`() throws {

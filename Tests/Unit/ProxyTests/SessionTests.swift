@@ -48,7 +48,7 @@ import Testing
         #expect(server.isClosed)
         world.loop.advance(by: .seconds(60))
         #expect(world.cancels.count == 1, "none after the end")
-        #expect(world.load.count == 0 && world.isOverAndBalanced)
+        #expect(world.load.used == 0 && world.isOverAndBalanced)
     }
 
     @Test func `The answer crosses the cancel: the server's side stays open until the cancel has arrived`() throws {
@@ -126,15 +126,15 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `An idle client's drop closes the server's side at once and cancels nothing`(says goodbye: Bool) throws {
+    func `An idle client's drop closes the server's side at once and cancels nothing`(isTerminated: Bool) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
-        if goodbye { client.inbox += Frontend.terminate }
+        if isTerminated { client.inbox += Frontend.terminate }
         client.isEnded = true
         world.loop.settle()
-        #expect(server.takeOutbox() == (goodbye ? Frontend.terminate : []))
+        #expect(server.takeOutbox() == (isTerminated ? Frontend.terminate : []))
         #expect(server.isClosed && world.cancels.isEmpty)
-        #expect(world.ended(goodbye ? .clientTerminated : .clientClosed) == 1)
+        #expect(world.ended(isTerminated ? .clientTerminated : .clientClosed) == 1)
         #expect(world.isOverAndBalanced)
     }
 

@@ -77,7 +77,7 @@ extension RealLoop {
             try withConnection(on: 0, to: 0) { port in
                 #expect(values(of: TCP_KEEPIDLE, port: port) == [7, 7, 7])
                 #expect(values(of: TCP_KEEPINTVL, port: port) == [3, 3, 3])
-                // One more than the 4, at the end of the patience.
+                // One more than the 4, at the end of the timeout.
                 #expect(values(of: TCP_KEEPCNT, port: port) == [5, 5, 5])
                 // The accepted one shows who it is from.
                 #expect(values(of: SO_KEEPALIVE, at: SOL_SOCKET, port: port) == [1, 1, 0])
@@ -111,8 +111,8 @@ extension RealLoop {
         }
 
         @Test func `make a connection wait for all probes, and for the system's where it says nothing`() {
-            #expect(Self.some.patience == .seconds(7 + 3 * 4))
-            #expect(Keepalive.system.patience == .seconds(7200 + 75 * 9))
+            #expect(Self.some.timeout == .seconds(7 + 3 * 4))
+            #expect(Keepalive.system.timeout == .seconds(7200 + 75 * 9))
         }
     }
 }

@@ -1,4 +1,4 @@
-// Letters from other threads arrive once, in order and on the loop's thread.
+// Messages from other threads arrive once, in order and on the loop's thread.
 
 import Glibc
 import Reactor
@@ -7,7 +7,7 @@ import Testing
 
 extension RealLoop {
     @Suite struct `A mailbox` {
-        private struct Letter: Sendable {
+        private struct Message: Sendable {
             let sender: Int
             let number: Int
         }
@@ -42,7 +42,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `takes letters while it delivers`() throws {
+        @Test func `takes messages while it delivers`() throws {
             try withLoop { loop in
                 let mailbox = Mailbox<Int>()
                 let received = Box<[Int]>([])
@@ -59,20 +59,20 @@ extension RealLoop {
         @Test func `loses nothing of several threads and keeps the order of each`() throws {
             let (senders, count) = (4, 5_000)
             try withLoop { loop in
-                let mailbox = Mailbox<Letter>()
+                let mailbox = Mailbox<Message>()
                 let loopThread = pthread_self()
                 let expected = Box([Int](repeating: 0, count: senders))
                 let (wrong, left) = (Box(0), Box(senders * count))
-                try mailbox.open(on: loop) { letter in
-                    if letter.number != expected.value[letter.sender] { wrong.value += 1 }
+                try mailbox.open(on: loop) { message in
+                    if message.number != expected.value[message.sender] { wrong.value += 1 }
                     if pthread_equal(pthread_self(), loopThread) == 0 { wrong.value += 1 }
-                    expected.value[letter.sender] = letter.number + 1
+                    expected.value[message.sender] = message.number + 1
                     left.value -= 1
                     if left.value == 0 { loop.stop() }
                 }
                 for sender in 0..<senders {
                     try startThread(named: "sender") {
-                        for number in 0..<count { mailbox.post(Letter(sender: sender, number: number)) }
+                        for number in 0..<count { mailbox.post(Message(sender: sender, number: number)) }
                     }
                 }
                 loop.runUntilStopped()

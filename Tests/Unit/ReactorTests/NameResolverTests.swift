@@ -13,14 +13,14 @@ extension RealLoop {
         /// Fails without asking a name server.
         private static let unknown = Endpoint(host: "/" + String(repeating: "d", count: 200), port: 3)
 
-        private typealias Letter = (asker: Int, answer: NameResolver.Answer)
+        private typealias Reply = (asker: Int, answer: NameResolver.Answer)
 
         /// Asks `askers` times and gives the answers in the order they came, with those who asked.
-        private func ask(_ endpoints: [Endpoint], askers: Int = 1) throws -> [Letter] {
+        private func ask(_ endpoints: [Endpoint], askers: Int = 1) throws -> [Reply] {
             try withLoop { loop in
-                let (mailbox, answers) = (Mailbox<Letter>(), Box<[Letter]>([]))
-                try mailbox.open(on: loop) { letter in
-                    answers.value.append(letter)
+                let (mailbox, answers) = (Mailbox<Reply>(), Box<[Reply]>([]))
+                try mailbox.open(on: loop) { reply in
+                    answers.value.append(reply)
                     if answers.value.count == askers { loop.stop() }
                 }
                 let resolver = NameResolver(endpoints)
@@ -81,9 +81,9 @@ extension RealLoop {
             try withLoop { loop in
                 let gate = DispatchSemaphore(value: 0)
                 let (mailbox, answers) = (Mailbox<(asker: Int, thread: UInt)>(), Box<[(asker: Int, thread: UInt)]>([]))
-                try mailbox.open(on: loop) { letter in
-                    answers.value.append(letter)
-                    if letter.asker == 0 || answers.value.count == 6 { loop.stop() }
+                try mailbox.open(on: loop) { reply in
+                    answers.value.append(reply)
+                    if reply.asker == 0 || answers.value.count == 6 { loop.stop() }
                 }
                 let resolver = NameResolver([Self.one])
                 // The first answer holds up the resolver's thread until the gate is opened.

@@ -10,8 +10,8 @@ extension RealLoop {
         @Test func `runs beside its maker under its name`() throws {
             try withLoop { loop in
                 let (mailbox, seen) = (Mailbox<(name: String, thread: UInt)>(), Box<[(name: String, thread: UInt)]>([]))
-                try mailbox.open(on: loop) { letter in
-                    seen.value.append(letter)
+                try mailbox.open(on: loop) { message in
+                    seen.value.append(message)
                     loop.stop()
                 }
                 try startThread(named: "a name of more than fifteen bytes") {

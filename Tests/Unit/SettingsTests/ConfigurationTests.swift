@@ -92,7 +92,7 @@ private func message(_ text: String) -> String {
         let set = Keepalive(idle: .seconds(120), interval: .seconds(7), count: 4, userTimeout: .milliseconds(1500))
         #expect(configuration.listen.keepalive == set)
         #expect(configuration.server.keepalive.userTimeout == .seconds(9))
-        #expect(try parse("").listen.keepalive.patience <= .seconds(60))
+        #expect(try parse("").listen.keepalive.timeout <= .seconds(60))
         #expect(
             message("[listen]\ntcp_keepalives_idle = 1500ms").hasSuffix("allowed: 0 to 32767s, whole seconds")
         )

@@ -29,7 +29,7 @@ extension OverTLS {
                 ("127.0.0.2", "right", "server certificate does not match host name"),
                 ("example.com", "right", "server certificate does not match host name"),
                 ("localhost", "expired", "certificate has expired"),
-                ("localhost", "stranger", "self-signed certificate"), ("", "right", "host name must be specified"),
+                ("localhost", "other", "self-signed certificate"), ("", "right", "host name must be specified"),
             ] as [(String, String, String?)])
         func `fails for a certificate that won't do, and says why`(
             _ host: String, _ certificate: String, _ reason: String?
@@ -59,11 +59,11 @@ extension OverTLS {
                 let client = try makeClient {
                     $0.authorities = nil; $0.checksName = false
                 }
-                _ = try TLSPair.agreed(on: loop, client: client, server: try makeServer("stranger"))
+                _ = try TLSPair.agreed(on: loop, client: client, server: try makeServer("other"))
             }
         }
 
-        @Test(arguments: TLSVersion.allCases.suffix(2), ["", "client", "stranger"])
+        @Test(arguments: TLSVersion.allCases.suffix(2), ["", "client", "other"])
         func `lets in who shows a certificate of the authority`(_ version: TLSVersion, _ name: String) throws {
             try withLoop { loop in
                 let server = try makeServer { $0.clientAuthorities = try path("authority.crt") }
@@ -72,7 +72,7 @@ extension OverTLS {
                     if !name.isEmpty { ($0.certificate, $0.key) = (try path("\(name).crt"), try path("\(name).key")) }
                 }
                 let pair = try TLSPair(on: loop, client: client, server: server)
-                let reasons = ["": "peer did not return a certificate", "stranger": "certificate verify failed"]
+                let reasons = ["": "peer did not return a certificate", "other": "certificate verify failed"]
                 expect(pair.serverVerdict.error, reasons[name])
                 guard name != "client" else { return }
                 // With TLS 1.3 it is behind its own handshake that a client learns of it.

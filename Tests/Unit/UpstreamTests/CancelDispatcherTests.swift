@@ -21,14 +21,14 @@ private func key(_ number: Int) -> CancelKey? {
     let loop = SimulatedLoop()
     let replies = Locked<[Int: Reaper.CancelResult]>([:])
     let logged = InMemoryLogHandler()
-    let letters = Mailbox<DispatcherLetter>()
+    let messages = Mailbox<DispatcherMessage>()
 
     func order(
         _ number: Int, _ purpose: CancelOrder.Purpose = .orphan, to address: SocketAddress = SimulatedSession.server
     ) throws -> CancelOrder {
         let cancelKey = try #require(key(number))
         let route = CancelRoute(to: HostAddress(address, foundBy: ""), .plain)
-        return CancelOrder(purpose, route, key: cancelKey, dispatcher: letters) { [replies] result in
+        return CancelOrder(purpose, route, key: cancelKey, dispatcher: messages) { [replies] result in
             replies.withLock { $0[number] = result }
         }
     }
@@ -107,10 +107,10 @@ private func key(_ number: Int) -> CancelKey? {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
-        try letters.open(on: loop) { dispatcher.receive($0) }
+        try messages.open(on: loop) { dispatcher.receive($0) }
         loop.network = .hangs
         let (first, second) = (try order(1), try order(2))
-        for order in [first, second] { letters.post(.order(order)) }
+        for order in [first, second] { messages.post(.order(order)) }
         loop.settle()
         #expect(loop.connections.count == 1)
         #expect(!first.answered(), "not written, so not answered")
@@ -123,7 +123,7 @@ private func key(_ number: Int) -> CancelKey? {
         #expect(replies.withLock { $0.isEmpty })
     }
 
-    /// The letter of the withdrawal is still on its way, as between two threads.
+    /// The message of the withdrawal is still on its way, as between two threads.
     @Test(arguments: [false, true])
     func `A connection that stands after the withdrawal is closed unsent`(connectsAtOnce: Bool) throws {
         var limits = Configuration.Cancel()
@@ -152,9 +152,9 @@ private func key(_ number: Int) -> CancelKey? {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
-        try letters.open(on: loop) { dispatcher.receive($0) }
+        try messages.open(on: loop) { dispatcher.receive($0) }
         let (first, second) = (try order(1), try order(2))
-        for order in [first, second] { letters.post(.order(order)) }
+        for order in [first, second] { messages.post(.order(order)) }
         loop.settle()
         #expect(!second.answered(), "it waits")
         #expect(first.answered())
@@ -172,10 +172,10 @@ private func key(_ number: Int) -> CancelKey? {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 2
         let dispatcher = dispatcher(limits)
-        try letters.open(on: loop) { dispatcher.receive($0) }
+        try messages.open(on: loop) { dispatcher.receive($0) }
         for number in 1...5 {
             let order = try order(number)
-            letters.post(.order(order))
+            messages.post(.order(order))
             loop.settle()
             #expect(order.answered())
             loop.settle()

@@ -38,7 +38,7 @@ extension `The cancel dispatcher` {
         let dispatcher = dispatcher()
         loop.networks = [Self.dead: .hangs]
         dispatcher.receive(.order(try order(1)))
-        dispatcher.receive(.order(try order(2, .stranger)))
+        dispatcher.receive(.order(try order(2, .unknownKey)))
         let withdrawn = try order(3, to: Self.dead)
         dispatcher.receive(.order(withdrawn))
         loop.settle()
@@ -76,7 +76,7 @@ extension `The cancel dispatcher` {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
-        for number in 0..<10 { dispatcher.receive(.order(try order(number, .stranger))) }
+        for number in 0..<10 { dispatcher.receive(.order(try order(number, .unknownKey))) }
         for number in 10..<20 { dispatcher.receive(.order(try order(number, .client))) }
         for number in 20..<30 { dispatcher.receive(.order(try order(number))) }
         loop.settle()
@@ -87,7 +87,7 @@ extension `The cancel dispatcher` {
     @Test func `Strangers get one place in eight, whoever else is there, and get it again`() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
-        for number in 0..<10 { dispatcher.receive(.order(try order(number, .stranger))) }
+        for number in 0..<10 { dispatcher.receive(.order(try order(number, .unknownKey))) }
         #expect(loop.connections.count == 2)
         for number in 10..<100 { dispatcher.receive(.order(try order(number, .client))) }
         #expect(loop.connections.count == 16)
@@ -100,11 +100,11 @@ extension `The cancel dispatcher` {
     @Test(
         "Of strangers no more wait than the first 64; the others are told at once, and clients are turned away for none"
     )
-    func strangersCrowd() throws {
+    func unknownKeyQueueIsBounded() throws {
         let counters = Counters()
         let dispatcher = dispatcher(counting: counters)
         loop.network = .hangs
-        for number in 0..<100 { dispatcher.receive(.order(try order(number, .stranger))) }
+        for number in 0..<100 { dispatcher.receive(.order(try order(number, .unknownKey))) }
         for number in 100..<200 { dispatcher.receive(.order(try order(number, .client))) }
         #expect(replies.withLock { $0.keys.sorted() } == Array((64 + 2)..<100))
         #expect(counters.clientCancelsFailed.value == 34)

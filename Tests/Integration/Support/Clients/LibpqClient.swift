@@ -22,7 +22,7 @@ struct LibpqResult {
 /// One connection, closed with Terminate when the object goes.
 @safe final class LibpqClient {
     let connection: OpaquePointer
-    private static let patience = Duration.seconds(30)
+    private static let timeout = Duration.seconds(30)
 
     /// - Parameter parameters: a connection string.
     init(_ parameters: String) throws {
@@ -117,12 +117,12 @@ struct LibpqResult {
 
     /// The next result, or nil behind the last one of a query.
     func nextResult() throws -> LibpqResult? {
-        let deadline = Deadline(after: Self.patience)
+        let deadline = Deadline(after: Self.timeout)
         unsafe PQflush(connection)
         while unsafe PQisBusy(connection) == 1 {
             var query = unsafe pollfd(fd: PQsocket(connection), events: Int16(POLLIN), revents: 0)
             guard unsafe poll(&query, 1, deadline.milliseconds) > 0 else {
-                throw LibpqError(description: "no answer within \(Self.patience)")
+                throw LibpqError(description: "no answer within \(Self.timeout)")
             }
             guard unsafe PQconsumeInput(connection) == 1 else { throw error() }
             unsafe PQflush(connection)

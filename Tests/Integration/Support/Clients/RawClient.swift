@@ -34,13 +34,13 @@ final class RawClient {
     private var receivedStart = 0
     private var encryption: EncryptedSocket?
     /// Seconds it waits for the other side, each time.
-    static let patience = 20
+    static let timeout = 20
 
     /// Connects to 127.0.0.1, unless another address is given.
-    init(port: UInt16, host: UInt32 = 0x7f00_0001, receiveBuffer: Int32? = nil, patience: Int = patience) throws {
+    init(port: UInt16, host: UInt32 = 0x7f00_0001, receiveBuffer: Int32? = nil, timeout: Int = timeout) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         if let receiveBuffer { setOption(SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
-        setPatience(patience)
+        setTimeout(timeout)
         setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1 as Int32)
         guard unsafe withLoopback(port, host: host, { unsafe connect(descriptor, $0, $1) }) == 0 else {
             throw RawClientError.failed(errno)
@@ -50,7 +50,7 @@ final class RawClient {
     /// Connects to a Unix socket.
     init(path: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        setPatience()
+        setTimeout()
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8.prefix(107)) }
@@ -66,14 +66,14 @@ final class RawClient {
     init(accepted: Int32) {
         descriptor = accepted
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-        setPatience()
+        setTimeout()
     }
 
     deinit {
         close()
     }
 
-    private func setPatience(_ seconds: Int = patience) {
+    private func setTimeout(_ seconds: Int = timeout) {
         setOption(SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: seconds, tv_usec: 0))
         setOption(SOL_SOCKET, SO_SNDTIMEO, timeval(tv_sec: seconds, tv_usec: 0))
     }
@@ -116,14 +116,14 @@ final class RawClient {
     /// As send(2).
     private func send(_ bytes: UnsafeRawBufferPointer, flags: Int) -> Int {
         if let encryption {
-            return unsafe encryption.send(bytes, within: flags & MSG_DONTWAIT == 0 ? Int32(Self.patience) * 1000 : 0)
+            return unsafe encryption.send(bytes, within: flags & MSG_DONTWAIT == 0 ? Int32(Self.timeout) * 1000 : 0)
         }
         return unsafe Foundation.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | flags))
     }
 
     /// As recv(2).
     private func receive(_ bytes: UnsafeMutableRawPointer, limit: Int) -> Int {
-        if let encryption { return unsafe encryption.receive(bytes, limit: limit, within: Int32(Self.patience) * 1000) }
+        if let encryption { return unsafe encryption.receive(bytes, limit: limit, within: Int32(Self.timeout) * 1000) }
         return unsafe recv(descriptor, bytes, limit, 0)
     }
 

@@ -9,7 +9,7 @@ import TestSupport
 /// A listening socket with a thread that passes on what comes. Both end when the object goes.
 final class PassThrough {
     /// What happens to new connections. Those that passed before go on.
-    enum Door { case open, refusing, hanging }
+    enum Mode { case open, refusing, hanging }
 
     let port: UInt16
     private let shared: Shared
@@ -17,9 +17,9 @@ final class PassThrough {
     /// What the test's thread and the other one share.
     final class Shared: Sendable {
         struct State {
-            var door = Door.open
-            /// The listener is as the door wants it.
-            var isDoorSet = false
+            var mode = Mode.open
+            /// The listener is as the mode wants it.
+            var isModeSet = false
             var isStopping = false
             var cancels = 0
             var cancelsOpen = 0
@@ -47,7 +47,7 @@ final class PassThrough {
             var loop = PassThroughLoop(port, host: isBeside ? 0x7f00_0002 : 0x7f00_0001, server, shared)
             loop.run()
         }
-        try setDoor(.open)
+        try setMode(.open)
     }
 
     deinit {
@@ -106,9 +106,9 @@ final class PassThrough {
     }
 
     /// Returns when new connections find it so.
-    func setDoor(_ door: Door) throws {
-        shared.state.withLock { ($0.door, $0.isDoorSet) = (door, false) }
+    func setMode(_ mode: Mode) throws {
+        shared.state.withLock { ($0.mode, $0.isModeSet) = (mode, false) }
         let shared = shared
-        try wait(for: "the door of the pass-through") { shared.state.withLock { $0.isDoorSet } }
+        try wait(for: "the mode of the pass-through") { shared.state.withLock { $0.isModeSet } }
     }
 }

@@ -3,7 +3,7 @@
 import Foundation
 import TestSupport
 
-/// Two sockets, and what is known of them. The server's is -1 until the first packet is there and the door is open.
+/// Two sockets, and what is known of them. The server's is -1 until the first packet is there and the mode is open.
 private struct Link {
     var client: Int32
     var server: Int32 = -1
@@ -24,7 +24,7 @@ struct PassThroughLoop {
     private var polled = [pollfd(fd: -1, events: Int16(POLLIN), revents: 0)]
     /// Sockets to the server that nobody serves any more.
     private var keptServers: [Int32] = []
-    private var door = PassThrough.Door.refusing
+    private var mode = PassThrough.Mode.refusing
     private var buffer = [UInt8](repeating: 0, count: 65_536)
 
     init(_ port: UInt16, host: UInt32, _ serverPort: UInt16, _ shared: PassThrough.Shared) {
@@ -33,7 +33,7 @@ struct PassThroughLoop {
 
     mutating func run() {
         while !shared.state.withLock({ $0.isStopping }) {
-            followDoor()
+            applyMode()
             if shared.state.withLock({ $0.isToCut }) { cutOff() }
             guard unsafe poll(&polled, nfds_t(polled.count), 2) > 0 else { continue }
             for number in links.indices {
@@ -50,22 +50,22 @@ struct PassThroughLoop {
 
     // MARK: New connections
 
-    private mutating func followDoor() {
-        let (wanted, isSet) = shared.state.withLock { ($0.door, $0.isDoorSet) }
+    private mutating func applyMode() {
+        let (wanted, isSet) = shared.state.withLock { ($0.mode, $0.isModeSet) }
         guard !isSet else { return }
-        door = wanted
-        if door == .refusing, polled[0].fd >= 0 {
+        mode = wanted
+        if mode == .refusing, polled[0].fd >= 0 {
             close(polled[0].fd)
             polled[0].fd = -1
-        } else if door != .refusing, polled[0].fd < 0 {
+        } else if mode != .refusing, polled[0].fd < 0 {
             polled[0].fd = openListener()
         }
-        if door == .open {
+        if mode == .open {
             for number in links.indices where links[number].client >= 0 && !links[number].firstPacket.isEmpty {
                 dial(number)
             }
         }
-        shared.state.withLock { $0.isDoorSet = $0.door == wanted && (wanted == .refusing || polled[0].fd >= 0) }
+        shared.state.withLock { $0.isModeSet = $0.mode == wanted && (wanted == .refusing || polled[0].fd >= 0) }
     }
 
     private func openListener() -> Int32 {
@@ -136,7 +136,7 @@ struct PassThroughLoop {
         if link.firstPacket.isEmpty { classify(number, buffer[..<count]) }
         if links[number].isCancel, isLost(buffer[..<count]) { return end(number) }
         links[number].firstPacket += buffer[..<count]
-        if door == .open { dial(number) }
+        if mode == .open { dial(number) }
     }
 
     /// Half of the stream may end, as when a session's does; a cancel has no use for the other half.

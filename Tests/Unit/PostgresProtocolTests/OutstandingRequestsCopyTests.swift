@@ -3,10 +3,10 @@
 import PostgresProtocol
 import Testing
 
-@Suite struct `What is owed around a copy from the client` {
+@Suite struct `The record of outstanding requests, around a copy from the client,` {
     @Test(arguments: ["d d c", "d f", "c"])
     func `A simple copy is owed one ReadyForQuery, however it ends`(copy: String) {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client(copy)
@@ -16,7 +16,7 @@ import Testing
     }
 
     @Test func `Sync and Flush within a copy are ignored by the server`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d S H d S c")
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func `Syncs sent before the server said it wants a copy, and before its end, are not answered`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q d S d c S")
         transcript.server("G C Z")
         #expect(transcript.isBusy, "the Sync behind the copy is answered")
@@ -35,7 +35,7 @@ import Testing
 
     @Test
     func `libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
         transcript.client("d d c S")
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func `The same, when the copy fails: what follows is skipped up to the Sync behind it`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
         transcript.client("d d")
@@ -59,14 +59,14 @@ import Testing
     }
 
     @Test func `A copy sent as a whole before the server said a word`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E d d c S")
         transcript.server("1 2 G C Z")
         #expect(!transcript.isBusy)
     }
 
     @Test func `After an error in a simple copy the rest of it is thrown away without an answer`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d d")
@@ -80,7 +80,7 @@ import Testing
     }
 
     @Test func `An end of a copy that never began answers nothing and hides nothing`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q d c Q")
         transcript.server("E Z")
         #expect(transcript.isBusy)
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test func `An end of a copy that never began leaves the batch it stands in open`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P c H")
         transcript.server("1")
         #expect(transcript.isBusy)
@@ -99,7 +99,7 @@ import Testing
     }
 
     @Test func `So do several`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P f c")
         transcript.server("1")
         #expect(transcript.isBusy)
@@ -107,7 +107,7 @@ import Testing
 
     @Test(arguments: ["c c", "c f c", "c d f"])
     func `A copy ended again leaves its batch open: the Sync was ignored`(ends: String) {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E S")
         transcript.client(ends)
         transcript.server("1 2 G C")
@@ -118,7 +118,7 @@ import Testing
     }
 
     @Test func `A batch sent behind a copy that fails is answered: it can't have been part of the copy`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q d B P S")
         transcript.server("G E Z E")
         #expect(transcript.isBusy)
@@ -127,7 +127,7 @@ import Testing
     }
 
     @Test func `A Sync right behind bad data ends the batch, though it was thought ignored`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E H")
         transcript.server("1 2 G")
         transcript.client("d S")
@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test func `Two copies in one Query`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
         transcript.client("d c")
@@ -153,7 +153,7 @@ import Testing
 
     @Test(arguments: ["c", "f"])
     func `The end of a copy that never was, sent when all of its batch is answered`(end: String) {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B")
         transcript.server("1 2")
         transcript.client(end)
@@ -166,7 +166,7 @@ import Testing
     }
 
     @Test func `An unexpected ReadyForQuery with nothing before it is not taken for the answer to a Query`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("Z")
         #expect(transcript.isBusy)

@@ -4,25 +4,25 @@ import Testing
 
 @testable import PostgresProtocol
 
-@Suite struct `What is owed` {
+@Suite struct `The record of outstanding requests` {
     @Test func `A session is busy from its start-up to the first ReadyForQuery`() {
-        var owed = Owed()
-        #expect(owed.isBusy && owed.isStartingUp)
-        owed.serverAnswered(BackendKind.authentication)
-        owed.serverAnswered(BackendKind.backendKeyData)
-        #expect(owed.isBusy)
-        owed.serverAnswered(BackendKind.readyForQuery)
-        #expect(!owed.isBusy && !owed.isStartingUp)
+        var outstanding = OutstandingRequests()
+        #expect(outstanding.isBusy && outstanding.isStartingUp)
+        outstanding.serverAnswered(BackendKind.authentication)
+        outstanding.serverAnswered(BackendKind.backendKeyData)
+        #expect(outstanding.isBusy)
+        outstanding.serverAnswered(BackendKind.readyForQuery)
+        #expect(!outstanding.isBusy && !outstanding.isStartingUp)
     }
 
     @Test func `A Query sent before the first ReadyForQuery is owed behind it`() {
-        var owed = Owed()
-        owed.clientSent(FrontendKind.query)
-        owed.serverAnswered(BackendKind.readyForQuery)
-        #expect(owed.isBusy)
-        owed.serverAnswered(BackendKind.commandComplete)
-        owed.serverAnswered(BackendKind.readyForQuery)
-        #expect(!owed.isBusy)
+        var outstanding = OutstandingRequests()
+        outstanding.clientSent(FrontendKind.query)
+        outstanding.serverAnswered(BackendKind.readyForQuery)
+        #expect(outstanding.isBusy)
+        outstanding.serverAnswered(BackendKind.commandComplete)
+        outstanding.serverAnswered(BackendKind.readyForQuery)
+        #expect(!outstanding.isBusy)
     }
 
     @Test(arguments: [
@@ -36,7 +36,7 @@ import Testing
     ]
     )
     func `Once all is answered, the session is idle, and busy until then`(client: String, server: String) {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client(client)
         for kind in server.split(separator: " ") {
             #expect(transcript.isBusy, "before \(kind)")
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func `Extended messages without Sync keep the session busy, answered or not`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E H")
         #expect(transcript.isBusy)
         transcript.server("1 2 D s")
@@ -57,13 +57,13 @@ import Testing
     }
 
     @Test func `Flush, CopyData and Terminate alone are owed nothing`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("H d c f X p")
         #expect(!transcript.isBusy)
     }
 
     @Test func `After an error in an extended batch everything up to the next Sync is never answered, a Query too`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E Q F Q S")
         transcript.server("1 E")
         #expect(transcript.isBusy)
@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test func `What is sent while the server skips is skipped too, until a Sync is sent`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E")
         transcript.server("E")
         transcript.client("Q P B E")
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `The skipping ends at the first Sync, whatever was sent behind it`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E S P B E S Q")
         transcript.server("E Z")
         #expect(transcript.isBusy)
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func `An error of a Query behind answered extended messages skips nothing`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("P B E Q Q")
         transcript.server("1 2 C E Z")
         #expect(transcript.isBusy)
@@ -106,7 +106,7 @@ import Testing
 
     @Test(arguments: ["S", "N", "A"])
     func `Parameter changes, notices and notifications answer nothing`(kind: String) {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.server(kind)
         #expect(!transcript.isBusy)
         transcript.client("Q")
@@ -117,17 +117,17 @@ import Testing
 
 @Suite struct `How much is remembered` {
     @Test func `A pipeline fills the record, and answers empty it again`() {
-        var transcript = OwedTranscript()
-        for _ in 0..<Owed.fullCount - 1 { transcript.client("Q") }
-        #expect(!transcript.owed.isFull)
+        var transcript = RequestTranscript()
+        for _ in 0..<OutstandingRequests.fullCount - 1 { transcript.client("Q") }
+        #expect(!transcript.outstanding.isFull)
         transcript.client("Q")
-        #expect(transcript.owed.isFull)
+        #expect(transcript.outstanding.isFull)
         transcript.server("C Z")
-        #expect(!transcript.owed.isFull)
+        #expect(!transcript.outstanding.isFull)
     }
 
     @Test func `A client that is always one query ahead leaves no trail`() {
-        var transcript = OwedTranscript()
+        var transcript = RequestTranscript()
         transcript.client("Q")
         for _ in 0..<100_000 {
             transcript.client("Q")
@@ -135,6 +135,6 @@ import Testing
         }
         transcript.server("C Z")
         #expect(!transcript.isBusy)
-        #expect(transcript.owed == OwedTranscript().owed)
+        #expect(transcript.outstanding == RequestTranscript().outstanding)
     }
 }

@@ -26,9 +26,9 @@ async def main(port, server_port, certificate, key, *protocols):
     context.load_cert_chain(certificate, key)
     if protocols:
         context.set_alpn_protocols(list(protocols))
-    door = await asyncio.start_server(serve, "127.0.0.1", int(port), ssl=context)
+    listener = await asyncio.start_server(serve, "127.0.0.1", int(port), ssl=context)
     print("ready", flush=True)
-    await door.serve_forever()
+    await listener.serve_forever()
 
 
 asyncio.run(main(*sys.argv[1:]))

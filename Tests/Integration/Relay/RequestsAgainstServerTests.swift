@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct `The record of what is owed` {
+    @Suite struct `The record of outstanding requests` {
         private static let sequences = Int(ProcessInfo.processInfo.environment["PGLEASH_SEQUENCES"] ?? "") ?? 2000
         /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
         private static let seed: UInt64 = {
@@ -22,7 +22,7 @@ extension IntegrationTests {
             try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
             var tally = Tally()
             for index in 0..<Self.sequences {
-                let trial = try OwedTrial(postgres, seed: Self.seed &+ UInt64(index))
+                let trial = try RequestTrial(postgres, seed: Self.seed &+ UInt64(index))
                 try trial.converse()
                 let verdict = try trial.judge()
                 tally.count(verdict)
@@ -40,7 +40,7 @@ extension IntegrationTests {
             let postgres = PrivatePostgres.shared
             try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
             for seed in 0..<20 as Range<UInt64> {
-                let trial = try OwedTrial(postgres, seed: seed)
+                let trial = try RequestTrial(postgres, seed: seed)
                 try trial.say(Array(moves))
                 if case .disagrees(let what) = try trial.judge() { Issue.record("\(what)") }
             }
@@ -89,7 +89,7 @@ private struct Tally: CustomStringConvertible {
     var leaning = 0
     var disagreements = 0
 
-    mutating func count(_ verdict: OwedTrial.Verdict) {
+    mutating func count(_ verdict: RequestTrial.Verdict) {
         switch verdict {
         case .agrees(isBusy: true): busy += 1
         case .agrees(isBusy: false): idle += 1
@@ -106,7 +106,7 @@ private struct Tally: CustomStringConvertible {
 }
 
 /// One conversation with the server, followed on the way as pgleash follows it.
-private final class OwedTrial {
+private final class RequestTrial {
     enum Verdict {
         case agrees(isBusy: Bool)
         /// The server thinks itself idle, waiting for the Sync of a batch of which nothing ran; or behind a copy that

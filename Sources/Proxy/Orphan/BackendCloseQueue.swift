@@ -6,9 +6,9 @@ import Reactor
 ///
 /// A backend's exit takes the server longer than the cancel that stopped it. In a storm of drops the exits of those
 /// that are cancelled already would take the processors from the cancels of those that still run.
-final class Departures {
+final class BackendCloseQueue {
     /// So many may be under way to their end without this being a storm.
-    private static let few = 16
+    private static let stormThreshold = 16
     /// When one has waited so long its turn has come, whatever the others do: its backend holds a place, and perhaps
     /// advisory locks others wait for.
     private static let longestWait = Duration.seconds(1)
@@ -38,47 +38,47 @@ final class Departures {
 
     func orphanEnded(at address: SocketAddress) {
         places[address]?.orphans -= 1
-        forgetIfEmpty(address)
+        removeIfEmpty(address)
     }
 
     /// Closes `server`, now or when there is time for it. It tells nobody anything any more.
     ///
     /// - Parameter lastMessage: goes to it before.
-    func leave(_ server: any StreamSocket, from address: SocketAddress, saying lastMessage: [UInt8]) {
-        guard let place = places[address], place.orphans > Self.few || !place.waiting.isEmpty else {
-            return close(server, saying: lastMessage)
+    func enqueue(_ server: any StreamSocket, at address: SocketAddress, lastMessage: [UInt8]) {
+        guard let place = places[address], place.orphans > Self.stormThreshold || !place.waiting.isEmpty else {
+            return close(server, lastMessage: lastMessage)
         }
         server.owner = nil
         server.interest = []
         places[address]?.waiting.append((server, lastMessage, loop.now))
-        if timer == nil { lookAgainSoon() }
+        if timer == nil { scheduleCheck() }
     }
 
-    private func lookAgainSoon() {
+    private func scheduleCheck() {
         timer = loop.schedule(after: Self.pause) { [unowned self] in
             timer = nil
             for address in places.keys { closeSome(at: address) }
-            if places.contains(where: { !$0.value.waiting.isEmpty }) { lookAgainSoon() }
+            if places.contains(where: { !$0.value.waiting.isEmpty }) { scheduleCheck() }
         }
     }
 
     /// One at a time, or more where that would take longer than they may wait.
     private func closeSome(at address: SocketAddress) {
         guard let place = places[address], let first = place.waiting.first else { return }
-        guard place.orphans <= Self.few || loop.now.since(first.since) >= Self.longestWait else { return }
+        guard place.orphans <= Self.stormThreshold || loop.now.since(first.since) >= Self.longestWait else { return }
         let count = 1 + place.waiting.count / 500
-        for departure in place.waiting.prefix(count) {
-            close(departure.server, saying: departure.lastMessage)
+        for backend in place.waiting.prefix(count) {
+            close(backend.server, lastMessage: backend.lastMessage)
         }
         places[address]?.waiting.removeFirst(count)
-        forgetIfEmpty(address)
+        removeIfEmpty(address)
     }
 
-    private func forgetIfEmpty(_ address: SocketAddress) {
+    private func removeIfEmpty(_ address: SocketAddress) {
         if let place = places[address], place.orphans == 0, place.waiting.isEmpty { places[address] = nil }
     }
 
-    private func close(_ server: any StreamSocket, saying lastMessage: [UInt8]) {
+    private func close(_ server: any StreamSocket, lastMessage: [UInt8]) {
         if !lastMessage.isEmpty { _ = server.send(lastMessage) }
         server.close()
     }

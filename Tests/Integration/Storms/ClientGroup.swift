@@ -3,14 +3,14 @@
 import Foundation
 
 /// Clients that all wait for the same query. They end with the object, on the server, too.
-final class Crowd {
+final class ClientGroup {
     let name: String
     let size: Int
     private let server: PrivatePostgres
     private let process: ChildProcess
 
     /// Returns when each of them sleeps on the server.
-    init(_ size: Int, name: String = "crowd", port: UInt16, on server: PrivatePostgres) throws {
+    init(_ size: Int, name: String = "group", port: UInt16, on server: PrivatePostgres) throws {
         (self.name, self.size, self.server) = (name, size, server)
         let script = try RunFolder.shared.newFile("sleep.sql", "SELECT pg_sleep(600);\n")
         process = try ChildProcess(

@@ -1,4 +1,4 @@
-// No outage within the patience ends a connection, and a dead host is noticed soon after it, whatever the network is
+// No outage within the timeout ends a connection, and a dead host is noticed soon after it, whatever the network is
 // doing when it fails, on kernels with short pauses between attempts and with doubling ones.
 
 import Reactor
@@ -34,15 +34,15 @@ import Testing
             let keepalive = `The watch over a peer's host`.keepalive
             let kernel = KernelModel(
                 traffic, keepalive, knowsPauses: knowsPauses, outage: start..<start + length, firstPause: firstPause)
-            var watch: SilenceWatch?
+            var watch: HostMonitor?
             for second in 0..<end / 1000 {
                 let time = second * 1000 + phase
                 kernel.advance(to: time)
                 if kernel.isEnded { return time - start }
                 if stopped.contains(second) { continue }
                 let now = MonotonicTime(nanoseconds: UInt64(time + 1_000_000) * 1_000_000)
-                var current = watch ?? SilenceWatch(keepalive, at: now)
-                if current.look(at: kernel, at: now) { return time - start }
+                var current = watch ?? HostMonitor(keepalive, at: now)
+                if current.check(kernel, at: now) { return time - start }
                 watch = current
             }
             return nil
@@ -69,7 +69,7 @@ import Testing
     private static let starts = [3000, 7450, 12_900, 100_500]
 
     @Test(arguments: [true, false], [10, 28, 44])
-    func `No outage within the patience is the end of a connection`(knowsPauses: Bool, seconds: Int) {
+    func `No outage within the timeout is the end of a connection`(knowsPauses: Bool, seconds: Int) {
         var failures: [String] = []
         forEach(KernelModel.Traffic.allCases, starts: Self.starts, length: seconds * 1000, knowsPauses: knowsPauses) {
             guard let time = $0.run(until: $0.start + $0.length + 70_000) else { return }
@@ -106,7 +106,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `A dead host is noticed within 2 seconds of the patience`(knowsPauses: Bool) {
+    func `A dead host is noticed within 2 seconds of the timeout`(knowsPauses: Bool) {
         let idle = worst(.idle, knowsPauses: knowsPauses)
         #expect(idle <= 47_000)
         // The first repetition to a peer far away comes a second later.
@@ -129,11 +129,11 @@ import Testing
     private func isLost(_ looks: [(second: Int, count: Int, silence: Int)]) -> Bool {
         let socket = FixedAttempts()
         let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
-        var watch = SilenceWatch(Self.keepalive, at: start)
+        var watch = HostMonitor(Self.keepalive, at: start)
         return looks.contains { second, count, silence in
             socket.attempts = Attempts(
                 kind: .windowProbe, count: count, silence: .seconds(silence), pause: .seconds(51))
-            return watch.look(at: socket, at: start.advanced(by: .seconds(second)))
+            return watch.check(socket, at: start.advanced(by: .seconds(second)))
         }
     }
 

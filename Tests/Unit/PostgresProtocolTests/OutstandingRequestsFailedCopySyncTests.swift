@@ -6,15 +6,15 @@ import Testing
 
 @Suite struct `A Sync within a copy over the extended protocol` {
     /// What is owed when the client (`>`) and the server (`<`) have said these messages, by their types.
-    private func owed(_ transcript: String) -> Owed {
-        var owed = Owed()
-        owed.serverAnswered(UInt8(ascii: "Z"))
+    private func outstanding(_ transcript: String) -> OutstandingRequests {
+        var outstanding = OutstandingRequests()
+        outstanding.serverAnswered(UInt8(ascii: "Z"))
         for word in transcript.split(separator: " ") {
             for kind in word.utf8.dropFirst() {
-                word.first == ">" ? owed.clientSent(kind) : owed.serverAnswered(kind)
+                word.first == ">" ? outstanding.clientSent(kind) : outstanding.serverAnswered(kind)
             }
         }
-        return owed
+        return outstanding
     }
 
     @Test(arguments: [
@@ -25,7 +25,7 @@ import Testing
         (">PBEdSPBES <12GEZ12CZ", false), (">PBEdSPBES <12GEZ12", true),
     ])
     func `Behind bad data it is answered, and what was sent behind it is owed yet`(transcript: String, isBusy: Bool) {
-        #expect(owed(transcript).isBusy == isBusy)
+        #expect(outstanding(transcript).isBusy == isBusy)
     }
 
     @Test(arguments: [
@@ -33,7 +33,7 @@ import Testing
         (">PBEdScS <12GCZ", false), (">PBE <12G >dS", true), (">PBE <12G >dSc", true),
     ])
     func `Without data before it, or when the copy succeeds, it is ignored`(transcript: String, isBusy: Bool) {
-        #expect(owed(transcript).isBusy == isBusy)
+        #expect(outstanding(transcript).isBusy == isBusy)
     }
 
     @Test(arguments: [
@@ -43,14 +43,14 @@ import Testing
     func `When the copy fails before anything of it was read, as at a cancel, the Sync behind it is answered`(
         transcript: String, isIdle: Bool, isBusy: Bool
     ) {
-        let owed = owed(transcript)
-        #expect(!owed.isHalted)
-        if isIdle { #expect(!owed.isBusy) }
-        if isBusy { #expect(owed.isBusy) }
+        let outstanding = outstanding(transcript)
+        #expect(!outstanding.isAwaitingSync)
+        if isIdle { #expect(!outstanding.isBusy) }
+        if isBusy { #expect(outstanding.isBusy) }
     }
 
     @Test func `Where nobody can know, the record leans to busy`() {
-        #expect(owed(">PBE <12G >dSdcS <EZ").isBusy)
-        #expect(!owed(">PBE <12G >dS <E").isHalted)
+        #expect(outstanding(">PBE <12G >dSdcS <EZ").isBusy)
+        #expect(!outstanding(">PBE <12G >dS <E").isAwaitingSync)
     }
 }

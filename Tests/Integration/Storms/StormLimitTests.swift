@@ -36,36 +36,36 @@ extension IntegrationTests {
         func `no more cancels are on their way than max_concurrent allows`(_ setting: Int?) throws {
             let limit = setting ?? 16
             let pgleash = try startPgleash(setting.map { ["max_concurrent = \($0)"] } ?? [])
-            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
+            let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
             // As many as may be, come; no more follow while none of them gets through.
-            try between.setDoor(.hanging)
-            crowd.kill()
+            try between.setMode(.hanging)
+            group.kill()
             try wait(for: "\(limit) cancels") { between.cancelsOpen == limit }
             #expect(holds(for: .milliseconds(500)) { between.cancelsOpen == limit })
-            try between.setDoor(.open)
+            try between.setMode(.open)
             try expectAllReaped(pgleash)
             print("at most \(between.mostCancelsOpen) of \(between.cancels) cancels at once")
             expectFewOpen(limit)
             #expect(between.cancels >= Storm.size)
-            try wait(for: "the end of all backends") { try postgres.backends(crowd.name) == 0 }
+            try wait(for: "the end of all backends") { try postgres.backends(group.name) == 0 }
             pgleash.stop()
         }
 
-        /// Kills a crowd in front of a door that opens only two seconds later.
-        private func storm(_ pgleash: PgleashProcess, _ door: PassThrough.Door) throws {
+        /// Kills a group in front of a mode that opens only two seconds later.
+        private func storm(_ pgleash: PgleashProcess, _ mode: PassThrough.Mode) throws {
             let closed = Duration.seconds(2)
             let floor = try Storm.floor()
-            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
-            let course = try StormCourse(of: crowd.name, on: postgres, port: pgleash.port) {
-                try between.setDoor(door)
-                crowd.kill()
+            let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
+            let course = try StormCourse(of: group.name, on: postgres, port: pgleash.port) {
+                try between.setMode(mode)
+                group.kill()
                 let isWaiting = try holds(for: closed) {
-                    try postgres.backends(crowd.name, state: "active") == Storm.size
+                    try postgres.backends(group.name, state: "active") == Storm.size
                 }
                 #expect(isWaiting)
-                try between.setDoor(.open)
+                try between.setMode(.open)
             }
-            print("with the door \(door) for \(closed): \(course)")
+            print("with the mode \(mode) for \(closed): \(course)")
             // A second is the longest pause between two tries.
             #expect(course.stopped < closed + .seconds(1) + floor.bound)
             #expect(course.isKindToBystander(floor: floor), "\(course.slowest)")
@@ -92,12 +92,12 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test(arguments: [PassThrough.Door.refusing, .hanging])
-        func `what no cancel reaches is given up at its deadline, each in time`(_ door: PassThrough.Door) throws {
+        @Test(arguments: [PassThrough.Mode.refusing, .hanging])
+        func `what no cancel reaches is given up at its deadline, each in time`(_ mode: PassThrough.Mode) throws {
             let pgleash = try startPgleash(["timeout = 2s"])
-            let crowd = try Crowd(Storm.size, port: pgleash.port, on: postgres)
-            try between.setDoor(door)
-            crowd.kill()
+            let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
+            try between.setMode(mode)
+            group.kill()
             try expectAllReaped(pgleash, "gave_up")
             let lines = pgleash.logLines("giving up: backend may still be running")
             let times = lines.compactMap { Double(Report.fields($0)["reap_ms"] ?? "") }
@@ -105,7 +105,7 @@ extension IntegrationTests {
             #expect(times.count == Storm.size)
             #expect(times.allSatisfy { (1_990...3_000).contains($0) })
             // Afterwards it goes on as if nothing had been, with a place in the queue for whoever comes.
-            try between.setDoor(.open)
+            try between.setMode(.open)
             let client = try pgleash.connectBusy(name: "afterwards", server: postgres)
             client.close()
             #expect(try postgres.timeUntilGone("afterwards") < .seconds(1))

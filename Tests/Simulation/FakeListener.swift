@@ -6,7 +6,7 @@ import Simulation
 import TestSupport
 
 /// The first that is said on a connection.
-final class FakeDoor: Actor {
+final class FakeListener: Actor {
     /// What an SSLRequest is answered with.
     enum Answer: String, CaseIterable {
         case refuses = "N"

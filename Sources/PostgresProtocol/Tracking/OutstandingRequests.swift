@@ -17,7 +17,7 @@
 /// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
 /// too few leaves an orphan. That is so for an open batch of which nothing has run, and behind a copy of the extended
 /// protocol that failed with a Sync between its data, or with a Sync before them and none behind.
-package struct Owed: Hashable, Sendable {
+package struct OutstandingRequests: Hashable, Sendable {
     package struct Segment: Hashable, Sendable {
         var unanswered: UInt32 = 0
         var end: End
@@ -67,13 +67,13 @@ package struct Owed: Hashable, Sendable {
     var hasSentData = false
     /// A Sync behind copy data was taken for ignored. Where the data made the copy fail it is answered after all, and
     /// ends the skipping of so many messages: those of the batch that began the copy.
-    var doubtfulSync: UInt32?
+    var failedCopySync: UInt32?
     /// So many messages stand before the first Sync of this batch that was taken for ignored. A copy can fail before it
     /// is read at all, in a trigger or at a cancel, and then that Sync is answered.
     var ignoredSync: UInt32?
     /// A ReadyForQuery may have been missed, as it depends on when a copy failed whether a Sync within it is answered.
     /// The record may lean to busy then, until all is answered.
-    package internal(set) var isDoubtful = false
+    package internal(set) var isUncertain = false
     /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
     var hasAnswered = false
 
@@ -94,8 +94,8 @@ package struct Owed: Hashable, Sendable {
     }
 
     /// An extended message failed and no Sync was sent behind it: until one comes, the server does nothing.
-    package var isHalted: Bool {
-        skipping && doubtfulSync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
+    package var isAwaitingSync: Bool {
+        skipping && failedCopySync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
     }
 
     /// Requests that are not answered, the start-up among them.
@@ -124,7 +124,7 @@ package struct Owed: Hashable, Sendable {
 
 // MARK: - What the client sent
 
-extension Owed {
+extension OutstandingRequests {
     /// - Parameter statement: the kind of a Query's text, or of the statement that a Bind takes.
     package mutating func clientSent(_ kind: UInt8, _ statement: StatementKind = .ordinary) {
         switch kind {
@@ -147,11 +147,11 @@ extension Owed {
     private mutating func clientSynced() {
         guard copying else { return close(.sync) }
         guard head < segments.count else { return }
-        isDoubtful = true
+        isUncertain = true
         // Ignored, if the copy is still alive when the server comes to it.
         let skipped = segments[segments.count - 1].unanswered
         if skipped > 0, ignoredSync == nil { ignoredSync = skipped }
-        if hasSentData { doubtfulSync = skipped }
+        if hasSentData { failedCopySync = skipped }
     }
 
     private mutating func countExtended() {
@@ -203,7 +203,7 @@ extension Owed {
 
 // MARK: - What is said in the client's place
 
-extension Owed {
+extension OutstandingRequests {
     /// The messages after which the server has nothing to wait for, as far as it would. They are noted as sent.
     package mutating func conclude() -> [UInt8] {
         guard awaitsClient else { return [] }
@@ -226,7 +226,7 @@ extension Owed {
 
     /// The server has answered all there was, whatever the record says.
     package mutating func settle() {
-        self = Owed()
+        self = OutstandingRequests()
         startup = false
     }
 }

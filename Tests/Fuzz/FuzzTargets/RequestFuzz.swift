@@ -9,7 +9,7 @@
 
 import PostgresProtocol
 
-func fuzzOwed(_ bytes: [UInt8]) throws(Violation) {
+func fuzzRequests(_ bytes: [UInt8]) throws(Violation) {
     var player = TranscriptPlayer(isReplication: bytes.first == UInt8(ascii: "R"))
     for byte in bytes { try player.play(byte) }
     try player.finish()
@@ -97,9 +97,9 @@ private struct TranscriptPlayer {
     /// The record keeps what is owed, and as much again of what is done before it lets go of that.
     private func checkMemory() throws(Violation) {
         guard repeats > 0 else { return }
-        let segments = Mirror(reflecting: session.state.tracker.owed).children.first { $0.label == "segments" }
+        let segments = Mirror(reflecting: session.state.tracker.outstanding).children.first { $0.label == "segments" }
         guard let segments else { throw Violation("the record has segments") }
         let count = Mirror(reflecting: segments.value).children.count
-        try check(count <= 2 * Owed.fullCount, "the record is bounded: it has \(count) segments")
+        try check(count <= 2 * OutstandingRequests.fullCount, "the record is bounded: it has \(count) segments")
     }
 }

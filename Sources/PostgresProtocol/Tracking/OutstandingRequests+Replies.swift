@@ -1,7 +1,7 @@
 // What the server's answers do to the record of what is owed: which of them settles what, what an error makes the
 // server skip, and what a copy from the client swallows.
 
-extension Owed {
+extension OutstandingRequests {
     package mutating func serverAnswered(_ kind: UInt8) {
         switch kind {
         case BackendKind.readyForQuery: serverBecameReady()
@@ -21,7 +21,7 @@ extension Owed {
         hasAnswered = true
         guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
         segments[head].unanswered -= 1
-        doubtfulSync = nil
+        failedCopySync = nil
         ignoredSync = nil
         dropEndedCopies()
     }
@@ -44,7 +44,7 @@ extension Owed {
         } else if skipping {
             finishSkipping()
         } else if head < segments.count {
-            if answersReady(segments[head]) { advance(by: 1) } else { isDoubtful = true }
+            if answersReady(segments[head]) { advance(by: 1) } else { isUncertain = true }
         }
     }
 
@@ -52,8 +52,8 @@ extension Owed {
     /// which was thought ignored until the copy failed before it.
     private mutating func finishSkipping() {
         skipping = false
-        defer { (doubtfulSync, ignoredSync) = (nil, nil) }
-        if let skipped = doubtfulSync { return endBatch(skipping: skipped) }
+        defer { (failedCopySync, ignoredSync) = (nil, nil) }
+        if let skipped = failedCopySync { return endBatch(skipping: skipped) }
         let sync = segments[head...].firstIndex { $0.end == .sync }
         if let skipped = ignoredSync, hasRequests(between: skipped, and: sync) { return endBatch(skipping: skipped) }
         advance(by: min((sync ?? head) + 1, segments.count) - head)
@@ -99,12 +99,14 @@ extension Owed {
         var next = first
         while next < segments.count, segments[next].end == .sync, standsWithinCopy(next) { next += 1 }
         copying = next == segments.count || segments[next].end == .open && standsWithinCopy(next)
-        if first < next { isDoubtful = true }
+        if first < next { isUncertain = true }
         if next < segments.count, segments[next].end.isCopyEnd, standsWithinCopy(next) { next += 1 }
         let carried = segments[first..<next].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) }
         if carried > 0, let ignored = segments[first..<next].first(where: { $0.end == .sync }) {
             ignoredSync = ignored.unanswered
-            if segments[first..<next].contains(where: { $0.isBehindData && $0.end == .sync }) { doubtfulSync = carried }
+            if segments[first..<next].contains(where: { $0.isBehindData && $0.end == .sync }) {
+                failedCopySync = carried
+            }
         }
         segments.removeSubrange(first..<next)
         guard carried > 0 else { return }
@@ -147,7 +149,7 @@ extension Owed {
             // An ordinary session keeps the little it has; what a long pipeline took is given back.
             segments.removeAll(keepingCapacity: segments.capacity <= 16)
             head = 0
-            isDoubtful = false
+            isUncertain = false
         } else if head >= Self.fullCount {
             segments.removeFirst(head)
             head = 0
