@@ -1,23 +1,23 @@
-// Which of the requests that a client left may be cancelled, and when: so that what it sent takes effect as a beginning
-// of it, as it does without pgleash, and never without its first part.
+// The timing of cancels: which of the requests of an orphan may be cancelled, and when. The statements that the client
+// sent must take effect up to some point and not after it, as without pgleash, and never without the first part.
 
 import PostgresProtocol
 
-/// When the request that the server is at may be cancelled.
+/// The time at which the request that the server processes may be cancelled.
 package enum CancelTiming: Hashable, Sendable {
-    /// No request follows it, or its error makes all that follow it fail.
+    /// No request follows it, or its error makes all later requests fail.
     case atOnce
-    /// Others follow it that would run without it. It is cancelled when it has gone without an answer for a while, as
-    /// those that take that long are the ones an application would cancel, too.
+    /// Other requests follow that would run without it. It is cancelled when it has had no reply for a while, because
+    /// requests that take this long are those that an application would cancel, too.
     case whenSlow
-    /// A COMMIT follows within its transaction block. A cancel that arrives late would end the wait for a synchronous
-    /// standby, so it has to be unlikely that the request ends just now.
+    /// A COMMIT follows within the transaction block of the request. A cancel that arrives late would end the wait of
+    /// the COMMIT for a synchronous standby, so it must be unlikely that the request ends at this moment.
     case whenVerySlow
-    /// It is a statement that is never cancelled, or such a one follows, and a cancel that arrives late would meet it:
-    /// what stands after that would run without it.
+    /// The request is a statement that is never cancelled, or such a statement follows, which a late cancel would
+    /// reach: the statements after that one would run without it.
     case never
 
-    /// How long the request has gone without an answer before a cancel is sent; nil for never.
+    /// The time without a reply before a cancel is sent; nil for never.
     var delay: Duration? {
         switch self {
         case .atOnce: .zero
@@ -27,19 +27,20 @@ package enum CancelTiming: Hashable, Sendable {
         }
     }
 
-    /// Long for a short statement, short for a slow one. Measured on two cores with PostgreSQL 15, a client alone and
-    /// beside 8 backends that compute: 1 SELECT in 100,000 takes longer in both; alone 2 UPDATEs by key in 100,000, as
-    /// the disk must have them, and beside the 8, which make that slow, 3 in 100. With 20 ms it were 30 SELECTs.
+    /// Long for a short statement, short for a slow one. Measured on two cores with PostgreSQL 15, with one client, and
+    /// beside 8 backends that compute: 1 of 100,000 SELECTs takes longer in both cases. With one client 2 of 100,000
+    /// UPDATEs by key do, which wait for the disk; beside the 8 backends, which slow the disk down, 3 of 100. With 20
+    /// ms it would be 30 of 100,000 SELECTs.
     static let slow = Duration.milliseconds(40)
-    /// A cancel takes a few milliseconds to arrive, so that one in some hundreds meets the end of its request.
+    /// A cancel takes a few milliseconds to arrive, so one in several hundred arrives when its request has just ended.
     static let verySlow = Duration.seconds(1)
 }
 
 extension OutstandingRequests {
-    /// How many requests are looked at, at most. No cancel arrives so late that it meets one after these.
+    /// The largest number of requests to consider. No cancel is so late that it reaches a request after these.
     private static let mostConsidered = 1024
 
-    /// - Parameter isInBlock: the last ReadyForQuery told of a transaction block that is open and has not failed.
+    /// - Parameter isInBlock: the last ReadyForQuery reported a transaction block that is open and has not failed.
     package func cancelTiming(isInBlock: Bool) -> CancelTiming {
         let requests = requests
         guard isStartingUp || !requests.isEmpty else { return .never }
@@ -53,8 +54,8 @@ extension OutstandingRequests {
         return followers.contains { $0.kind.isControl } ? .never : .whenSlow
     }
 
-    /// In an open transaction block: none of the requests after the first has an effect once that has failed. The last
-    /// may end the block, but nothing may follow the end, not even in the same message.
+    /// Whether, in an open transaction block, none of the requests after the first has an effect once the first has
+    /// failed. The last one may end the block, but no statement may follow that, not even in the same message.
     private static func errorTakesRestAlong(_ requests: ArraySlice<Segment>) -> Bool {
         requests.count <= mostConsidered && !requests.dropLast().contains { $0.kind.mayEndBlock }
             && requests.last?.kind != .several

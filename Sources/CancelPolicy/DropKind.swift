@@ -1,27 +1,27 @@
-// How a client went away, and how a session ends that this happens to while it is idle.
+// The ways in which a client leaves, and the end of a session whose client leaves while it is idle.
 
-/// How a client went away. The raw value is the label in the metrics and the word in the log.
+/// The way in which a client left. The raw value is the label in the metrics and the value in the log.
 package enum DropKind: String, CaseIterable, Sendable {
-    /// The end of its stream, without Terminate.
+    /// The end of the client's stream, without Terminate.
     case fin
     case reset
-    /// Terminate, then the end of its stream.
+    /// Terminate, then the end of the client's stream.
     case terminate
-    /// Nothing more was heard of its host.
+    /// The client's host did not respond.
     case timeout
-    /// It is still there, but what it sends makes no sense.
+    /// The client is connected and sent a malformed message.
     case protocolError = "protocol_error"
-    /// It is still there: pgleash itself stops.
+    /// The client is connected; pgleash shuts down.
     case shutdown
-    /// It is still there: the connection to its server broke.
+    /// The client is connected; the connection to its server broke.
     case serverLost = "server_lost"
 }
 
 extension DropKind {
-    /// The client has not gone: it is pgleash that ends the session, and says why.
+    /// The client is still connected: pgleash ends the session and sends the reason.
     package var leavesClient: Bool { self == .protocolError || self == .shutdown || self == .serverLost }
 
-    /// How a session ends that this happens to while nothing is owed.
+    /// The end of a session without outstanding requests.
     package var idleEnd: EndReason {
         switch self {
         case .fin: .clientClosed

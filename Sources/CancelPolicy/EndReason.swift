@@ -1,27 +1,27 @@
-// Why a session ended.
+// The reasons for the end of a session.
 
-/// Why a session ended. The raw value is the label in the metrics and the word in the log.
+/// The reason why a session ended. The raw value is the label in the metrics and the value in the log.
 package enum EndReason: String, CaseIterable, Sendable {
-    /// Terminate, while nothing was owed or until all was answered.
+    /// Terminate, with no outstanding request, or after the last reply.
     case clientTerminated = "client_terminated"
-    /// The end of the client's stream while nothing was owed.
+    /// The end of the client's stream with no outstanding request.
     case clientClosed = "client_closed"
     case clientReset = "client_reset"
     case clientTimedOut = "client_timed_out"
-    /// The client left while something was owed; see `Outcome`.
+    /// The client left while requests were outstanding; see `Outcome`.
     case reaped
     case serverClosed = "server_closed"
     case serverUnreachable = "server_unreachable"
-    /// The client's first packet, or a message of either side, made no sense.
+    /// The client's first packet, or a message of either side, was malformed.
     case protocolError = "protocol_error"
-    /// The client wanted TLS, and there was no agreement.
+    /// The TLS handshake with the client failed.
     case sslFailed = "ssl_failed"
-    /// `[listen] sslmode` is `require`, and the client spoke in clear text.
+    /// `[listen] sslmode` is `require`, and the client did not use TLS.
     case sslRequired = "ssl_required"
     case authenticationTimeout = "authentication_timeout"
     case tooManyClients = "too_many_clients"
     case outOfDescriptors = "out_of_descriptors"
-    /// A client's CancelRequest, passed on.
+    /// A client's CancelRequest was relayed.
     case cancelRelayed = "cancel_relayed"
     case shutdown
 }

@@ -1,25 +1,25 @@
-// How the reaping of an orphan ended.
+// The outcomes of reaping an orphan.
 
-/// How the reaping of an orphan ended. The raw value is the label in the metrics and the word in the log.
+/// The outcome of reaping an orphan. The raw value is the label in the metrics and the value in the log.
 package enum Outcome: String, CaseIterable, Sendable {
-    /// A cancel was sent, an error came, and the server owes nothing any more.
+    /// A cancel was sent, an error arrived, and no request is outstanding.
     case cancelled
-    /// The server owes nothing any more: what it ran ended by itself, or a cancel could not undo it any more.
+    /// No request is outstanding: the statement ended by itself, or a cancel could no longer undo it.
     case finished
     /// The server ended the session.
     case serverClosed = "server_closed"
-    /// The server never gave a cancel key.
+    /// The server sent no cancel key.
     case noKey = "no_key"
-    /// Nothing was to be cancelled: the operator or the client itself has said so.
+    /// The session is excluded from cancelling, by the operator or by the client itself.
     case excluded
-    /// `[cancel] timeout` passed while the server still owed something.
+    /// `[cancel] timeout` passed while requests were outstanding.
     case gaveUp = "gave_up"
-    /// The connection to the server broke, so that nobody knows what became of it. Cancels were sent by other ones.
+    /// The connection to the server broke, so the outcome is unknown. Cancels were sent over other connections.
     case unconfirmed
 }
 
 extension Outcome {
-    /// Nothing of the client's runs any more, as far as can be known.
+    /// No request of the client runs any more, as far as can be known.
     package var isConfirmed: Bool {
         switch self {
         case .cancelled, .finished, .serverClosed: true

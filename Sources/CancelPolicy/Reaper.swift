@@ -1,98 +1,100 @@
-// Brings an orphan to its end: when to cancel, when to cancel again, when to give up. A pure value: it reads no clock,
-// and all times are counted from the drop.
+// The reaper decides when an orphan is cancelled, when it is cancelled again, and when pgleash gives up. It is a pure
+// value: it reads no clock, and all times are relative to the drop.
 
 /// The reaping of one session, from the drop to the proof that the server stopped.
 ///
-/// That a cancel was delivered proves nothing: the statement may not have looked yet, may not have begun (then the
-/// cancel is ignored for good), may catch `query_canceled`, or may be followed by the next one of a pipeline. So there
-/// is another try, and another, until the server owes nothing or ends the session. Which request may be cancelled at
-/// all, and how soon, is told by the `CancelTiming` that comes with each event.
+/// A delivered cancel proves nothing: the statement may not have checked for it, may not have begun (then the cancel is
+/// ignored for good), may catch `query_canceled`, or may be followed by the next one of a pipeline. So cancels are
+/// repeated until no request is outstanding or the server ends the session. The `CancelTiming` of each event says which
+/// request may be cancelled at all, and how soon.
 package struct Reaper: Hashable, Sendable {
     package enum Action: Equatable, Sendable {
         case none
-        /// Ask for a cancel; `cancelConcluded` follows, unless the reaping ends before.
+        /// Send a cancel. `cancelConcluded` follows, unless the reaping ends before.
         case cancel
-        /// The cancel that was asked for is not needed any more, or would reach a request it is not meant for. If it
-        /// was not written, withdraw it and say `cancelConcluded`; if it was, and the answer shows that it arrived
-        /// (`hasCancelArrived`), say so, too. Otherwise its conclusion is waited for: the backend must not leave
-        /// before it, or the server logs that a cancel request matched no process.
+        /// The cancel is no longer needed, or would reach a request that it is not meant for. If it was not written,
+        /// withdraw it and call `cancelConcluded`. If it was written, and the reply shows that it arrived
+        /// (`hasCancelArrived`), call `cancelConcluded`, too. Otherwise wait for its conclusion: the backend must not
+        /// exit before it, or the server logs that a cancel request matched no process.
         case withdrawCancel
-        /// Send the server a request that fails, so that its answer shows what else has been answered; and come back
-        /// with `timePassed` at this time.
+        /// Send the server a request that fails, so that its reply shows which other requests are answered, and call
+        /// `timePassed` at this time.
         case probe(wakeAt: Duration)
-        /// Come back with `timePassed` at this time, and no more at any time asked for before.
+        /// Call `timePassed` at this time, and not at an earlier one that was requested before.
         case wake(at: Duration)
         case end(Outcome)
     }
 
-    /// How an asked-for cancel went.
+    /// The result of a cancel.
     package enum CancelResult: Equatable, Sendable {
         /// The request was written to the server.
         case sent
-        /// The server could not be reached or took too long.
+        /// The server could not be reached in time.
         case notSent
-        /// It was not written, and never will be.
+        /// The request was not written and will not be.
         case withdrawn
     }
 
-    /// The pause between the first tries. A cancel that came before its statement had begun, or was caught, is made
-    /// good by the next one, so that is not far.
+    /// The pause between the first cancels. A cancel that arrived before its statement had begun, or was caught, is
+    /// replaced by the next one, which should therefore be soon.
     static let shortPause = Duration.milliseconds(2)
     static let shortPauses = 3
-    /// From then on each pause is twice the last, up to this one.
+    /// After that each pause is twice as long as the last, up to this one.
     static let longestPause = Duration.seconds(1)
     /// The shortest pause when the server could not be reached.
     static let unreachablePause = Duration.milliseconds(25)
-    /// So many cancels of a session may follow each other as fast as answers come; each makes the server fork.
+    /// The number of cancels of a session that may follow each other as fast as replies arrive. The server forks for
+    /// each.
     static let unboundedCancels = 8
-    /// From then on this is the shortest time between two.
+    /// After these, the shortest time between two cancels.
     static let shortestInterval = Duration.milliseconds(20)
-    /// How long cancels go without an answer before the server is probed: it may have answered all, in a way that the
-    /// record of what is owed could not tell. The second time is for where the first could do nothing.
+    /// The times without a reply to a cancel after which the server is probed: it may have answered all requests in a
+    /// way that the record of outstanding requests could not follow. The second probe is for cases in which the first
+    /// had no effect.
     static let probeDelays = [Duration.milliseconds(250), .seconds(2)]
-    /// The time a backend gets to come to rest, or to leave at the end of the stream. A cancel that came while it
-    /// leaves would match no process, and the server would log that.
+    /// The time for a backend to become idle, or to exit at the end of the stream. A cancel that arrives while the
+    /// backend exits would match no process, and the server would log that.
     static let pauseForRest = Duration.milliseconds(50)
 
     package private(set) var cancelsSent = 0
-    /// When the server owed nothing any more.
+    /// The time at which no request was outstanding any more.
     package private(set) var stoppedAt: Duration?
-    /// Cancels are asked for, or will be when the grace is over; before, the session waits for its key.
+    /// Cancels are sent, or will be after the grace. Before this, the session waits for its key.
     package private(set) var hasBegun = false
 
-    /// What runs may go on for a while.
+    /// The orphan has a grace, during which its statement may continue.
     package let hasGrace: Bool
 
     private let deadline: Duration
     private let longestPause: Duration
-    /// Before this time no cancel is asked for.
+    /// No cancel is sent before this time.
     private var graceEnd: Duration
     package private(set) var timing = CancelTiming.atOnce
-    /// Since when the request that is to be cancelled has had neither an answer nor a cancel.
+    /// The time since which the request to be cancelled has had neither a reply nor a cancel.
     private var quietSince = Duration.zero
-    /// Before this time there is no further try.
+    /// No further cancel is sent before this time.
     private var pauseEnd = Duration.zero
     private var pause = shortPause
     private var shortPausesLeft = shortPauses
     private var isCancelling = false
     private var cancelsAsked = 0
     private var askedAt = Duration.zero
-    /// Of the present request.
+    /// The number for the current request.
     private var cancelsConcluded = 0
-    /// The first cancel of the present request.
+    /// The time of the first cancel of the current request.
     private var firstSentAt: Duration?
     private var probes: UInt8 = 0
     private var hasAnsweredMeanwhile = false
-    /// After a cancel an error came.
+    /// An error arrived after a cancel.
     private var hasFailed = false
-    /// The answer shows that the cancel under way, the only one of its request, has arrived.
+    /// The reply shows that the current cancel, the only one of its request, has arrived.
     package private(set) var hasCancelArrived = false
 
     /// - Parameters:
-    ///   - timeout: after which the reaper gives up.
-    ///   - grace: how long what the client left may go on undisturbed.
-    ///   - step: a number that other orphans have not. Before a balancer that takes servers in turn, those that keep
-    ///     step with each other would come to the same one again and again, each to the wrong one.
+    ///   - timeout: the time after which the reaper gives up.
+    ///   - grace: the time during which the statement may continue.
+    ///   - step: a number that differs between orphans. With a balancer that uses servers in turn, orphans with equal
+    ///     pauses would reach the same wrong server each time.
     package init(timeout: Duration, grace: Duration = .zero, step: UInt32 = 0) {
         longestPause = Self.longestPause - .milliseconds(Int64(8 * (step & 31)))
         deadline = timeout
@@ -100,8 +102,8 @@ package struct Reaper: Hashable, Sendable {
         hasGrace = grace > .zero
     }
 
-    /// The session has no key yet: its backend still starts up, with requests of the client's behind it. `begin`
-    /// follows when the key has come.
+    /// The session has no key yet: its backend is starting up, with requests of the client after it. `begin` follows
+    /// when the key has arrived.
     package func beginWithoutKey() -> Action { .wake(at: deadline) }
 
     package mutating func begin(_ timing: CancelTiming, at now: Duration) -> Action {
@@ -110,23 +112,23 @@ package struct Reaper: Hashable, Sendable {
         return goOn(at: now)
     }
 
-    /// pgleash stops, and nobody would be there to cancel when the grace is over.
+    /// pgleash shuts down and could not send a cancel after the grace.
     package mutating func graceCutShort(at now: Duration) -> Action {
         guard now < graceEnd else { return .none }
         graceEnd = now
         return hasBegun ? goOn(at: now) : .none
     }
 
-    /// How long nothing is cancelled yet.
+    /// The time until the first cancel may be sent.
     package func graceLeft(at now: Duration) -> Duration { max(graceEnd - now, .zero) }
 
-    /// When `timePassed` must come at the latest.
+    /// The latest time for a call of `timePassed`.
     package var wakeTime: Duration {
         if isCancelling { return deadline }
         return min(nextTry ?? deadline, nextProbe ?? deadline, deadline)
     }
 
-    /// A request was answered, and the server owes more (`isBusy`) or nothing.
+    /// A request was answered; others are outstanding (`isBusy`) or none is.
     package mutating func serverAnswered(isBusy: Bool, _ timing: CancelTiming, at now: Duration) -> Action {
         self.timing = timing
         guard isBusy else {
@@ -140,13 +142,13 @@ package struct Reaper: Hashable, Sendable {
         (quietSince, pauseEnd) = (now, now)
         if isCancelling {
             hasAnsweredMeanwhile = true
-            // It is on its way to a request that is done.
+            // The cancel is for a request that has ended.
             return timing == .atOnce && !hasCancelArrived ? .none : .withdrawCancel
         }
         return goOn(at: now)
     }
 
-    /// No request was answered, but when the present one may be cancelled has changed.
+    /// No request was answered, but the timing of the current one has changed.
     package mutating func retimed(_ timing: CancelTiming, at now: Duration) -> Action {
         self.timing = timing
         return isCancelling && timing == .never ? .withdrawCancel : goOn(at: now)
@@ -155,9 +157,9 @@ package struct Reaper: Hashable, Sendable {
     /// A cancel was sent, or may have been.
     package var hasCancelled: Bool { isCancelling || cancelsSent > 0 }
 
-    /// An error came.
+    /// An error arrived.
     ///
-    /// - Parameter isOfCancel: as a cancelled statement ends.
+    /// - Parameter isOfCancel: the error is that of a cancelled statement.
     package mutating func serverFailed(isOfCancel: Bool) {
         guard hasCancelled else { return }
         hasFailed = true
@@ -195,12 +197,12 @@ package struct Reaper: Hashable, Sendable {
         return goOn(at: now)
     }
 
-    /// Nothing runs, and what the server is told now brings it to rest without a cancel.
+    /// No statement runs, and a message that the server receives now makes it idle without a cancel.
     package mutating func expectRest(at now: Duration) {
         pauseEnd = max(pauseEnd, now + Self.pauseForRest)
     }
 
-    /// Our half of the stream to the server has ended.
+    /// pgleash has ended its half of the stream to the server.
     package mutating func streamEnded(at now: Duration) {
         expectRest(at: now)
         probes = UInt8(Self.probeDelays.count)
@@ -208,11 +210,11 @@ package struct Reaper: Hashable, Sendable {
 
     package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
 
-    /// An error after a cancel is taken for its doing. An answer without one shows that the request ended by itself,
-    /// or that it could not be undone any more.
+    /// An error after a cancel is taken for its effect. A reply without an error shows that the request ended by
+    /// itself, or that it could no longer be undone.
     private var stopped: Outcome { hasFailed ? .cancelled : .finished }
 
-    /// Does what is due at this time.
+    /// Returns the action that is due at this time.
     private mutating func goOn(at now: Duration) -> Action {
         if now >= deadline { return .end(stoppedAt == nil ? .gaveUp : stopped) }
         if isCancelling || !hasBegun { return .wake(at: wakeTime) }

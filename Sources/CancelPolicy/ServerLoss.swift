@@ -1,11 +1,11 @@
-// What the end of the connection to the server says about what ran there: that it has ended, or nothing.
+// The loss of the connection to the server: whether it shows that the statement has ended.
 
 extension SessionState {
-    /// How cancels may go to a server whose answers nobody sees.
+    /// The timing of cancels to a server whose replies are lost.
     package struct Loss: Equatable, Sendable {
-        /// When the first may go; nil for never, as it could reach a request that it is not meant for.
+        /// The time until the first cancel; nil for never, as it could reach a request that it is not meant for.
         package let delay: Duration?
-        /// Others follow the request, and would be met by a second.
+        /// Other requests follow, and a second cancel would reach them.
         package let isForOneCancel: Bool
 
         package func after(_ grace: Duration) -> Loss {
@@ -15,22 +15,22 @@ extension SessionState {
 
     /// The server closed its side, or the connection to it broke.
     ///
-    /// Of a client that is still there, what runs may go on for the grace from now, which the caller knows.
+    /// While the client is connected, its statement may continue for the grace, which begins now; the caller adds it.
     ///
-    /// - Parameter now: since the drop; it counts for nothing while the client is there.
+    /// - Parameter now: the time since the drop; not used while the client is connected.
     package func serverClosed(at now: Duration) -> Action {
         guard mayRunUnseen else {
             if let reaper { return .reap(reaper.serverClosed()) }
             return .end(tracker.hasTerminated ? .clientTerminated : .serverClosed)
         }
         if tracker.cancelKey == nil { return drop == nil ? .end(.serverClosed) : .reap(.end(.noKey)) }
-        // A pooler forgets the key at the end of the stream.
+        // A pooler discards the key at the end of the stream.
         if drop?.hasEndedStream == true { return .reap(.end(.unconfirmed)) }
         return .lose(loss(after: reaper?.graceLeft(at: now) ?? .zero))
     }
 
-    /// The end of the connection does not show that what was asked for has ended. PostgreSQL says why it ends a
-    /// session, unless it crashes; and it ends one that waits for its client alone.
+    /// Whether the statement may continue although the connection has ended. PostgreSQL sends the reason when it ends a
+    /// session, unless it crashes, and it ends a session that only waits for its client.
     private var mayRunUnseen: Bool {
         guard !tracker.isAtRest, !tracker.isServerLeaving, canBeReaped, !tracker.isWaitingForClient
         else { return false }
@@ -44,7 +44,7 @@ extension SessionState {
         switch cancelTiming {
         case .atOnce: Loss(delay: grace, isForOneCancel: false)
         case .whenSlow: Loss(delay: max(grace, CancelTiming.slow), isForOneCancel: true)
-        // Nobody would see that the COMMIT has begun.
+        // It could not be seen that the COMMIT has begun.
         case .whenVerySlow, .never: Loss(delay: nil, isForOneCancel: true)
         }
     }

@@ -1,17 +1,17 @@
-// How the conversation with the server is brought to its end when the client is gone. To a pooler between pgleash and
-// the server, the end of the stream is the end of the session: it forgets the cancel key, and the query runs on. So
-// what waits for its client is ended by messages, and the stream only where no message can follow.
+// The end of the conversation with the server after the client left. For a pooler between pgleash and the server, the
+// end of the stream is the end of the session: it discards the cancel key, and the query continues. So a server that
+// waits for the client gets messages, and the end of the stream only where no message is possible.
 
 extension SessionState {
-    /// What is to be done now for the server to come to rest.
+    /// The next step to make the server idle.
     package enum Ending: Equatable, Sendable {
         case nothing
         case send([UInt8])
-        /// End our half of the stream; the server's answers are still awaited.
+        /// End pgleash's half of the stream. The server's replies are still read.
         case endStream
     }
 
-    /// To be asked after each event of a session that is being reaped.
+    /// Called after each event of a session that is being reaped.
     package mutating func nextEnding(at now: Duration) -> Ending {
         guard let drop, !drop.hasEndedStream, !tracker.isAtRest, !tracker.hasSentTerminate else { return .nothing }
         if mustEndStream(drop) { return endStream(at: now) }
@@ -20,10 +20,11 @@ extension SessionState {
         return bytes.isEmpty ? .nothing : .send(bytes)
     }
 
-    /// The reaper wants to see what has been answered. Where nothing can be asked, the end of the stream shows it.
+    /// The step for a probe of the reaper. Where no message is possible, the end of the stream has the same effect.
     ///
-    /// Where the record is sure that something runs, nothing is asked: a Query may yet become a copy, and PgBouncer
-    /// loses count of the answers to what is sent before its end. Another client would get the answer to the probe.
+    /// Where the record is certain that a statement runs, nothing is sent: a Query may still become a copy, and
+    /// PgBouncer loses count of the replies to messages that precede its end. Another client would get the reply to the
+    /// probe.
     package mutating func probe(at now: Duration) -> Ending {
         guard let drop, !drop.hasEndedStream, !tracker.outstanding.isStartingUp, !tracker.isCopyingOut,
             !tracker.hasSentTerminate
@@ -39,20 +40,20 @@ extension SessionState {
         return .endStream
     }
 
-    /// The server can be told of the session's end by Terminate: it has whole messages only.
+    /// The session can end with a Terminate: the server has received complete messages only.
     package var canTerminate: Bool {
         guard let drop else { return false }
         return !drop.isCut && !drop.hasEndedStream && !tracker.hasSentTerminate
     }
 
     private func mustEndStream(_ drop: Drop) -> Bool {
-        // The server waits for a password that nobody will send, or has one and goes on.
+        // The server waits for a password that will not arrive, or has received one and continues.
         if tracker.outstanding.isStartingUp { return tracker.isAskedForPassword }
-        // Requests that it has as a whole it answers.
+        // The server answers requests that it has received completely.
         guard drop.isCut, tracker.outstanding.awaitsClient else { return false }
-        // What runs is cancelled first, as a pooler would let it run on; the reaper's probe ends the stream where
-        // nothing shows that. Where nothing runs, or what runs may go on, the server learns of the client's end as
-        // early as it would without pgleash.
+        // A running statement is cancelled first, as a pooler would let it continue. The reaper's probe ends the stream
+        // if no reply shows that it stopped. Where nothing runs, or the statement may continue, the server learns of
+        // the client's end as early as without pgleash.
         return tracker.isWaitingForClient || drop.reaper.hasGrace || cancelTiming == .never
     }
 }

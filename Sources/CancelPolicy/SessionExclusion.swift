@@ -1,20 +1,20 @@
-// Whether a session is excluded from cancelling.
+// The exclusion of a session from cancelling.
 
 import PostgresProtocol
 
-/// What excludes a session from cancelling. Indirect, as most operators exclude nothing, and an idle session is to be
-/// small.
+/// The reason that excludes a session from cancelling. Most operators exclude nothing, and an idle session is to be
+/// small, so the enumeration is indirect.
 package indirect enum SessionExclusion: Hashable, Sendable {
     case none
-    /// The session is excluded for as long as it lasts.
+    /// The session is excluded until it ends.
     case whole
     /// A session with one of these application names is excluded. `isGiven`: the client gave one of them at its login;
     /// the server may report it in another form.
     case byName(Set<Identifier>, isGiven: Bool)
 
     /// - Parameters:
-    ///   - applicationName: as the server reported it last, or else as the client gave it.
-    ///   - isRenamed: it was reported anew after the login.
+    ///   - applicationName: the name that the server reported last, or else the client's.
+    ///   - isRenamed: the name was reported again after the login.
     func covers(_ applicationName: String, isRenamed: Bool) -> Bool {
         switch self {
         case .none: false

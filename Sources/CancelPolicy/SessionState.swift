@@ -1,5 +1,5 @@
-// What is to be done when one of a session's ends goes away. A pure value: it holds no socket and reads no clock, so it
-// can be tested as a table.
+// The decision what happens when the client or the server of a session leaves. The state is a pure value: it holds no
+// socket and reads no clock, so tables of cases can test it.
 
 import PostgresProtocol
 
@@ -7,31 +7,32 @@ import PostgresProtocol
 package struct SessionState: Hashable, Sendable {
     package enum Action: Equatable, Sendable {
         case none
-        /// Close both sides; the session is over.
+        /// Close both sides. The session is over.
         case end(EndReason)
-        /// The client is gone: close its side, read on from the server and throw it away, and do what the reaper says.
+        /// The client is gone: close its side, read and discard the server's messages, and carry out the reaper's
+        /// action.
         case reap(Reaper.Action)
-        /// The connection to the server is gone, and what it owes may still run.
+        /// The connection to the server is gone, and the statement may still run.
         case lose(Loss)
     }
 
-    /// What is known of a session whose client is gone.
+    /// The state of a session whose client is gone.
     struct Drop: Hashable, Sendable {
         var reaper: Reaper
-        /// The client left within a message, so nothing can be said after it.
+        /// The client left within a message, so no other message can follow.
         let isCut: Bool
         var hasEndedStream = false
-        /// What the server warned of after a cancel.
+        /// The server's last warning after a cancel.
         var warning: ServerMessage?
     }
 
-    /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
+    /// A separate allocation, as few sessions need it and an idle session should be small.
     private indirect enum Reaping: Hashable, Sendable {
         case none
         case begun(Drop)
     }
 
-    /// What is known from the messages that passed.
+    /// The state that follows from the messages.
     package var tracker: ProtocolTracker
     private var reaping = Reaping.none
     package private(set) var dropKind: DropKind?
@@ -39,9 +40,10 @@ package struct SessionState: Hashable, Sendable {
     private let exclusion: SessionExclusion
 
     /// - Parameters:
-    ///   - isReplication: a walsender's session. What it runs is cancelled as in any other, but not what it streams.
-    ///   - applicationName: as in the StartupMessage.
-    ///   - exclusion: whether the operator, or the client itself, wants nothing of it cancelled.
+    ///   - isReplication: the session is a walsender's. Its statements are cancelled as in any other session, but not
+    ///     its stream.
+    ///   - applicationName: the name in the StartupMessage.
+    ///   - exclusion: whether the operator, or the client itself, excludes the session from cancelling.
     package init(isReplication: Bool, applicationName: String = "", exclusion: SessionExclusion = .none) {
         tracker = ProtocolTracker(applicationName: applicationName)
         self.isReplication = isReplication
@@ -50,22 +52,23 @@ package struct SessionState: Hashable, Sendable {
 
     private var isExcluded: Bool { exclusion.covers(tracker.applicationName, isRenamed: tracker.isRenamed) }
 
-    /// What its client leaves behind is cancelled.
+    /// The session's statement is cancelled when the client leaves.
     package var canBeReaped: Bool { !onlyStreams && !isExcluded }
 
-    /// A walsender sends WAL or a base backup, and nothing else is owed: it notices the end of its connection.
+    /// The walsender sends WAL or a base backup, and no other request is outstanding. It notices the end of its
+    /// connection itself.
     private var onlyStreams: Bool { isReplication && tracker.isCopyingOut && tracker.outstanding.count == 1 }
 
-    /// A Terminate has to wait, as something runs that a pooler would forget.
+    /// A Terminate must wait while a statement runs that a pooler would let continue.
     package var mustHoldTerminate: Bool {
         let outstanding = tracker.outstanding
         guard outstanding.isBusy, canBeReaped else { return false }
-        // Who says goodbye in place of a password gets no answer.
+        // A Terminate in place of a password gets no reply.
         if outstanding.isStartingUp { return outstanding.hasRequests }
         return !tracker.isWaitingForClient && !outstanding.isAwaitingSync
     }
 
-    /// Set at the drop.
+    /// The reaper, from the drop on.
     package var reaper: Reaper? { drop?.reaper }
 
     var drop: Drop? {
@@ -73,10 +76,10 @@ package struct SessionState: Hashable, Sendable {
         set { reaping = newValue.map { .begun($0) } ?? .none }
     }
 
-    /// When the request that the server is at may be cancelled.
+    /// When the request that the server processes may be cancelled.
     package var cancelTiming: CancelTiming { tracker.outstanding.cancelTiming(isInBlock: tracker.isInBlock) }
 
-    /// What the server warned of since it was sent a cancel: most often that a commit did not wait for its standby.
+    /// The server's warning since a cancel was sent: most often that a commit did not wait for its standby.
     package mutating func takeWarning() -> ServerMessage? {
         guard let warning = drop?.warning else { return nil }
         drop?.warning = nil
@@ -90,10 +93,10 @@ extension SessionState {
     /// The client is gone.
     ///
     /// - Parameters:
-    ///   - kind: how, as far as the socket tells; behind a Terminate the end is a `.terminate`.
-    ///   - isCut: it left within a message that the server has a part of.
-    ///   - timeout: after which the reaping of what it left is given up.
-    ///   - grace: how long it may go on before it is cancelled.
+    ///   - kind: the way in which it left, as the socket reports it; after a Terminate this is `.terminate`.
+    ///   - isCut: the client left within a message of which the server has received a part.
+    ///   - timeout: the time after which pgleash gives up.
+    ///   - grace: the time before the first cancel.
     package mutating func clientDropped(
         _ kind: DropKind,
         isCut: Bool = false,
@@ -107,12 +110,12 @@ extension SessionState {
         // A cancel would find no process.
         if tracker.isServerLeaving { return .end(kind.idleEnd) }
         let (cancelKey, outstanding) = (tracker.cancelKey, tracker.outstanding)
-        // Who has sent nothing behind the start-up packet has nothing to be cancelled before the key is there.
+        // A client that has sent nothing after the startup packet has nothing to cancel before the key has arrived.
         if cancelKey == nil, outstanding.isStartingUp, !outstanding.hasRequests { return .end(kind.idleEnd) }
         tracker.observe()
         let step = cancelKey?.processID ?? 0
         var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
-        // The server waits for its client alone, and `nextEnding` ends that.
+        // The server only waits for its client, and `nextEnding` ends this.
         if tracker.isWaitingForClient { drop.reaper.expectRest(at: .zero) }
         defer { self.drop = drop }
         if isExcluded { return .reap(.end(.excluded)) }
@@ -120,9 +123,9 @@ extension SessionState {
         return .reap(outstanding.isStartingUp ? drop.reaper.beginWithoutKey() : .end(.noKey))
     }
 
-    /// Bytes of the server were scanned while the session is being reaped.
+    /// Messages of the server were scanned while the session is being reaped.
     ///
-    /// - Parameter now: since the drop, as in all that follows.
+    /// - Parameter now: the time since the drop, as in the functions below.
     package mutating func serverAnsweredWhileReaping(at now: Duration) -> Reaper.Action {
         guard var drop else { return .none }
         defer { self.drop = drop }
@@ -131,13 +134,13 @@ extension SessionState {
         if drop.reaper.hasCancelled, let warning = seen.warning { drop.warning = warning }
         let (isAtRest, timing) = (tracker.isAtRest, cancelTiming)
         if !drop.reaper.hasBegun {
-            // The key comes only to who is authenticated, and before the first ReadyForQuery or never.
+            // Only an authenticated client gets a key, and only before the first ReadyForQuery.
             if isAtRest { return .end(.finished) }
             if tracker.cancelKey == nil { return tracker.outstanding.isStartingUp ? .none : .end(.noKey) }
             return drop.reaper.begin(timing, at: now)
         }
         if seen.hasAnswered || isAtRest { return drop.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }
-        // Any message may change it, as it depends on what the record knows and on the transaction status.
+        // Any message can change the timing, which depends on the record and on the transaction status.
         return timing == drop.reaper.timing ? .none : drop.reaper.retimed(timing, at: now)
     }
 

@@ -1,9 +1,9 @@
-// Who may read a private key: libpq and PostgreSQL refuse one that others can read, and so does pgleash.
+// The check of a private key's permissions: as with libpq and PostgreSQL, others must not be able to read it.
 
 import Glibc
 
-/// - Throws: `TLSError` when the file can't be looked at, is no file, or can be read by others than its owner; one of
-///   root's may be read by its group too.
+/// - Throws: `TLSError` when the file is missing or not a regular file, or when others than its owner can read it. A
+///   file of root may be readable by its group.
 func checkKeyFile(_ path: String) throws(TLSError) {
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {

@@ -1,25 +1,26 @@
-// TLS towards the server: what is asked of it, in libpq's words.
+// TLS connections to the server, with libpq's options.
 
 import COpenSSL
 import Reactor
 
-/// How a server is spoken to and what it has to prove.
+/// The TLS options of a connection to a server, and the required proofs.
 package struct TLSClientOptions: Equatable, Sendable {
-    /// Whose certificates are believed.
+    /// The trusted certificate authorities.
     package enum Authorities: Equatable, Sendable {
         case system
         case file(String)
     }
 
-    /// What has to be proved; nothing where this is nil, and the connection is then safe from listeners alone.
+    /// The authorities that must have issued the server's certificate; nil where no certificate is verified, and the
+    /// connection is then protected against eavesdropping only.
     package var authorities: Authorities?
-    /// The certificate must be for the name the server was found by.
+    /// The certificate must match the host name.
     package var checksName = false
     package var revocationList: String?
-    /// What proves who we are.
+    /// The client certificate.
     package var certificate: String?
     package var key: String?
-    /// Tells the server the name it was found by (SNI).
+    /// Sends the host name to the server (SNI).
     package var sendsServerName = true
     package var minimumVersion: TLSVersion? = .tls12
     package var maximumVersion: TLSVersion?
@@ -32,7 +33,7 @@ package struct TLSClientOptions: Equatable, Sendable {
     private let context: TLSContext
     private let options: TLSClientOptions
 
-    /// - Throws: `TLSError` when a file can't be used.
+    /// - Throws: `TLSError` when a file cannot be used.
     package init(_ options: TLSClientOptions) throws(TLSError) {
         self.options = options
         context = try unsafe TLSContext(TLS_client_method())
@@ -53,8 +54,8 @@ package struct TLSClientOptions: Equatable, Sendable {
         }
     }
 
-    /// Begins TLS on `transport`, which is connected to a server that was found by the name `host`; `handshake` of the
-    /// result goes on.
+    /// Begins TLS on `transport`, which is connected to a server with the host name `host`. `handshake` of the result
+    /// continues.
     package func connect(
         over transport: any StreamSocket, host: String, loop: any EventLoop
     ) throws(TLSError) -> TLSSocket {
@@ -68,29 +69,29 @@ package struct TLSClientOptions: Equatable, Sendable {
         let parameters = unsafe SSL_get0_param(connection)
         let isAddress = Endpoint(host: host, port: 0).numericAddresses() != nil
         if options.checksName {
-            // For OpenSSL no name is any name.
+            // OpenSSL accepts any name for an empty one.
             guard !host.isEmpty else { throw TLSError("host name must be specified for a verified SSL connection") }
             unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
             let isSet =
                 unsafe isAddress
                 ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host)
                 : X509_VERIFY_PARAM_set1_host(parameters, host, host.utf8.count)
-            // Such as an address with a zone, or in a form of old that getaddrinfo still takes.
+            // For example an address with a zone, or in an old form that getaddrinfo accepts.
             guard isSet == 1 else {
                 throw .taken(orElse: "host name \"\(host)\" cannot be verified against a certificate")
             }
         }
-        // A name only; RFC 6066 allows no address there.
+        // Only for a name; RFC 6066 allows no address.
         if options.sendsServerName, !isAddress { unsafe pgleash_SSL_set_tlsext_host_name(connection, host) }
-        // Behind a direct negotiation PostgreSQL insists on it, behind an SSLRequest it takes it.
+        // PostgreSQL requires ALPN with a direct negotiation and accepts it after an SSLRequest.
         guard unsafe SSL_set_alpn_protos(connection, alpnProtocols, UInt32(alpnProtocols.count)) == 0 else {
             throw .taken(orElse: "out of memory")
         }
     }
 }
 
-/// The one protocol that is spoken behind TLS, as ALPN writes a list of them.
+/// The only protocol above TLS, in the list format of ALPN.
 let alpnProtocols: [UInt8] = [UInt8(alpnName.utf8.count)] + Array(alpnName.utf8)
 
-/// As registered with IANA.
+/// The name registered with IANA.
 let alpnName: String = "postgresql"

@@ -1,11 +1,11 @@
-// What OpenSSL says when something fails, as a value.
+// OpenSSL's errors as values.
 
 import COpenSSL
 import Glibc
 
-/// Why TLS could not be set up, agreed on or continued, in OpenSSL's words. No secrets are in them.
+/// The reason why TLS could not be configured, negotiated or continued, in OpenSSL's words. It contains no secrets.
 package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Which part of the options can't be used.
+    /// The part of the options that cannot be used.
     package enum Part: CaseIterable, Sendable {
         case certificate, key, authorities, revocationList, minimumVersion, maximumVersion, ciphers
     }
@@ -13,7 +13,7 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     package static let peerClosed = TLSError("the peer closed the connection during the handshake")
 
     package let description: String
-    /// nil where it is about none of them.
+    /// nil where the error is about none of them.
     package let part: Part?
 
     package init(_ description: String, about part: Part? = nil) {
@@ -21,13 +21,13 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
         self.part = part
     }
 
-    /// What OpenSSL has noted on this thread since it was last asked; `fallback` where it has noted nothing.
+    /// The error that OpenSSL recorded on this thread; `fallback` where it recorded none.
     static func taken(orElse fallback: String, about part: Part? = nil) -> TLSError {
-        // The first one is the cause, those behind it tell through whom it came.
+        // The first error is the cause; the others name its callers.
         let code = ERR_get_error()
         ERR_clear_error()
         guard code != 0 else { return TLSError(fallback, about: part) }
-        // Of these OpenSSL 3 has no texts.
+        // OpenSSL 3 has no texts for system errors.
         if code & systemErrorFlag != 0 {
             let number = Int32(truncatingIfNeeded: code & ~systemErrorFlag)
             return TLSError(unsafe String(cString: strerror(number)), about: part)
@@ -42,14 +42,14 @@ package struct TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     static func taken(file: String, _ what: String, about part: Part) -> TLSError {
         let nothing = "no \(part.contents) found in file"
         let reason = taken(orElse: nothing).description
-        // What OpenSSL says of a file that is not PEM, or has other things in it.
+        // OpenSSL's errors for a file that is not PEM or has other contents.
         let isEmpty = ["unsupported", "no start line"].contains(reason)
         return TLSError("could not load \(what) \"\(file)\": \(isEmpty ? nothing : reason)", about: part)
     }
 }
 
 extension TLSError.Part {
-    /// What a file for it has to contain.
+    /// The required contents of a file.
     fileprivate var contents: String {
         switch self {
         case .key: "private key"
@@ -59,11 +59,11 @@ extension TLSError.Part {
     }
 }
 
-/// OpenSSL's ERR_SYSTEM_FLAG, a macro: the rest of the code is an error number of the system's.
+/// OpenSSL's ERR_SYSTEM_FLAG, a macro: the rest of the code is an errno value.
 private let systemErrorFlag: UInt = 0x8000_0000
 
-/// Clears what OpenSSL has noted on this thread, most often nothing: SSL_get_error takes any error that is noted for
-/// the reason why the call before it failed, whichever connection, file or certificate it was about.
+/// Clears the errors that OpenSSL recorded on this thread, most often none: SSL_get_error takes any recorded error for
+/// the reason of the last call's failure, also one of another connection, file or certificate.
 func forgetOldErrors() {
     if ERR_peek_error() != 0 { ERR_clear_error() }
 }

@@ -1,15 +1,15 @@
-// How a TLS socket comes to its keys, or to the reason why there are none.
+// The handshake of a TLS socket.
 
 import COpenSSL
 
 extension TLSSocket {
-    /// Agrees on a key with the peer. `completion` may be called before this returns, but then with a success: a peer
-    /// on the same machine can be that fast. Who gives up closes the socket.
+    /// Performs the handshake with the peer. `completion` can be called before this returns, but only with a success: a
+    /// peer on the same machine can be fast enough. To cancel the handshake, the caller closes the socket.
     package func handshake(_ completion: @escaping Completion) {
         self.completion = completion
         transport.owner = self
         if let error = continueHandshake() {
-            // What still comes would be taken for another reason.
+            // Later events would be taken for another reason.
             transport.interest = []
             timer = loop.schedule(after: .zero) { [unowned self] in finish(error) }
         } else if isHandshakeComplete {
@@ -17,7 +17,7 @@ extension TLSSocket {
         }
     }
 
-    /// - Returns: why there will be no agreement.
+    /// - Returns: the reason why the handshake failed.
     func continueHandshake() -> TLSError? {
         forgetOldErrors()
         let result = unsafe SSL_do_handshake(connection)
@@ -33,13 +33,13 @@ extension TLSSocket {
 
     var isHandshakeComplete: Bool { unsafe SSL_is_init_finished(connection) == 1 }
 
-    /// What OpenSSL says, with what is wrong with the peer's certificate if that is it.
+    /// OpenSSL's error, with the reason why the peer's certificate was rejected, if that is the cause.
     private var failure: TLSError {
         let error = TLSError.taken(orElse: "unknown error")
         let verdict = unsafe SSL_get_verify_result(connection)
         switch Int32(verdict) {
         case X509_V_OK: return error
-        // OpenSSL doesn't say which.
+        // OpenSSL does not name the expected host.
         case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
             return TLSError("\(error): server certificate does not match host name \"\(peerName)\"")
         default:
@@ -52,19 +52,19 @@ extension TLSSocket {
         timer = nil
         let completion = completion
         self.completion = nil
-        // A peer may send its first bytes along with the last of the handshake.
+        // A peer may send its first bytes together with the end of the handshake.
         hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
-        // Most often it goes on reading, and the transport is watched as it was.
+        // Most often the completion continues to read, and the interest of the transport does not change.
         completion?(error)
         if !isClosed { watch() }
     }
 
-    /// Both ends agreed that it is PostgreSQL's protocol that follows.
+    /// Both sides negotiated PostgreSQL's protocol with ALPN.
     package var hasAgreedOnProtocol: Bool {
         var name: UnsafePointer<UInt8>?
         var length: UInt32 = 0
         unsafe SSL_get0_alpn_selected(connection, &name, &length)
-        // OpenSSL takes from a server what was never offered to it.
+        // OpenSSL accepts a protocol from a server that was not offered.
         return unsafe UnsafeBufferPointer(start: name, count: Int(length)).elementsEqual(alpnName.utf8)
     }
 }

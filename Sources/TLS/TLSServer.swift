@@ -1,19 +1,19 @@
-// TLS towards the clients: what they are shown and what is asked of them, in postgresql.conf's words.
+// TLS connections of clients, with the options of postgresql.conf.
 
 import COpenSSL
 import Reactor
 
-/// What clients are shown and have to prove.
+/// The TLS options of clients' connections, and the required proofs.
 package struct TLSServerOptions: Equatable, Sendable {
     package var certificate: String
     package var key: String
-    /// Whose certificates clients have to show; nil where they need none.
+    /// The authorities that must have issued a client's certificate; nil where clients need no certificate.
     package var clientAuthorities: String?
     package var minimumVersion: TLSVersion = .tls12
     /// OpenSSL's list of ciphers, for versions up to TLS 1.2.
     package var ciphers = defaultCiphers
 
-    /// PostgreSQL's.
+    /// PostgreSQL's default.
     package static let defaultCiphers: String = "HIGH:MEDIUM:+3DES:!aNULL"
 
     package init(certificate: String, key: String) {
@@ -22,11 +22,11 @@ package struct TLSServerOptions: Equatable, Sendable {
     }
 }
 
-/// Makes TLS connections of clients that were accepted.
+/// Makes TLS connections of accepted clients.
 @safe package final class TLSServer: Sendable {
     private let context: TLSContext
 
-    /// - Throws: `TLSError` when a file can't be used.
+    /// - Throws: `TLSError` when a file cannot be used.
     package init(_ options: TLSServerOptions) throws(TLSError) {
         context = try unsafe TLSContext(TLS_server_method())
         try context.setVersions(minimum: options.minimumVersion, maximum: nil)
@@ -37,23 +37,23 @@ package struct TLSServerOptions: Equatable, Sendable {
             try context.trust(file, "file of authorities")
             let mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
             unsafe SSL_CTX_set_verify(context.context, mode, nil)
-            // Tells clients which of their certificates are of use.
+            // Sends clients the list of accepted authorities.
             unsafe SSL_CTX_set_client_CA_list(context.context, SSL_load_client_CA_file(file))
         }
         unsafe SSL_CTX_set_alpn_select_cb(context.context, Self.selectProtocol, nil)
     }
 
-    /// Whether clients are shown a certificate that is past its time.
+    /// Whether the certificate for clients has expired.
     package var hasExpired: Bool { context.hasExpired }
 
-    /// Begins TLS on `transport`, on which a client is about to; `handshake` of the result goes on.
+    /// Begins TLS on `transport`, on which a client begins it, too. `handshake` of the result continues.
     package func accept(over transport: any StreamSocket, loop: any EventLoop) throws(TLSError) -> TLSSocket {
         let socket = try TLSSocket(context, over: transport, peerName: "", loop: loop)
         unsafe SSL_set_accept_state(socket.connection)
         return socket
     }
 
-    /// Refuses clients that offer protocols, and not PostgreSQL's among them, as PostgreSQL does.
+    /// Refuses clients that offer protocols without PostgreSQL's among them, as PostgreSQL does.
     private static let selectProtocol: SSL_CTX_alpn_select_cb_func = { _, chosen, chosenLength, offered, length, _ in
         guard let offered = unsafe offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
         let names = unsafe UnsafeBufferPointer(start: offered, count: Int(length))
@@ -62,7 +62,7 @@ package struct TLSServerOptions: Equatable, Sendable {
             let end = unsafe start + 1 + Int(names[start])
             guard end <= names.count else { break }
             if unsafe names[start..<end].elementsEqual(alpnProtocols) {
-                // The name stays where the client's message is for as long as OpenSSL needs it.
+                // The pointer into the client's message is valid for as long as OpenSSL needs it.
                 unsafe chosen?.pointee = offered + start + 1
                 unsafe chosenLength?.pointee = offered[start]
                 return SSL_TLSEXT_ERR_OK

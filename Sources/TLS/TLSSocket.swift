@@ -1,43 +1,43 @@
-// A socket whose bytes are encrypted on their way: the same as a plain one to who uses it.
+// A socket with encrypted bytes. Its owner uses it like a plain one.
 
 import COpenSSL
 import Reactor
 
-/// TLS over another socket, whose descriptor OpenSSL reads and writes by itself, so that the kernel can take over the
-/// encryption where it offers to.
+/// TLS over another socket. OpenSSL reads and writes the descriptor itself, so that the kernel can take over the
+/// encryption where it supports this.
 @safe package final class TLSSocket: StreamSocket {
-    /// Called once: with why no agreement was reached, or nil.
+    /// Called once, with the reason why the handshake failed, or nil.
     package typealias Completion = (TLSError?) -> Void
 
     let connection: OpaquePointer
-    /// The name the peer was found by.
+    /// The host name of the peer.
     let peerName: String
     let transport: any StreamSocket
     let loop: any EventLoop
     private unowned(unsafe) var unretainedOwner: (any SocketOwner)?
-    /// Of the handshake, until it has ended.
+    /// The completion of the handshake, until it has ended.
     var completion: Completion?
     private var watchedFor: Interest = []
-    /// OpenSSL receives nothing more before it has sent something of its own, such as the answer to a new key.
+    /// OpenSSL must send a message of its own, such as the answer to a new key, before it receives more.
     private var mustSendFirst = false
-    /// OpenSSL holds received bytes that the last receive did not ask for; the kernel will not tell of them.
+    /// OpenSSL holds received bytes that the last receive did not request. The kernel does not report them.
     var hasMore = false
-    /// Tells the owner of those.
+    /// Reports these bytes to the owner.
     var timer: (any ScheduledTimer)?
     package private(set) var encryptionFailure: String?
-    /// What ended the peer's stream: OpenSSL, asked again, may not know it any more.
+    /// The end of the peer's stream: OpenSSL may not report it a second time.
     private var ending: Received?
     var isClosed = false
-    /// Steps taken for what the peer's TLS has said to ours, such as new keys. A record of data makes one of them good,
-    /// not all: a byte here and there is no conversation.
+    /// The number of steps for TLS messages of the peer, such as new keys. A record of data subtracts one step only, so
+    /// that single bytes between many such messages do not help.
     private var stepCount = 0
-    /// No peer of good will causes so many; one that goes on and on would have the thread for itself.
+    /// A regular peer causes far fewer steps. A peer that causes more would occupy the thread.
     static let mostSteps = 5000
     private var isCutOff = false
-    /// Others have their turn behind so many records, however small they are.
+    /// Other sockets have their turn after this number of records, however small these are.
     static let mostRecords = 64
 
-    /// - Parameter transport: connected; taken over.
+    /// - Parameter transport: a connected socket, which the new socket takes over.
     init(
         _ context: TLSContext, over transport: any StreamSocket, peerName: String, loop: any EventLoop
     ) throws(TLSError) {
@@ -84,7 +84,7 @@ import Reactor
     package func receive(into buffer: ReceiveBuffer, limit: Int) -> Received {
         hasMore = false
         if let ending { return ending }
-        // OpenSSL knows the descriptor, whose number may be another connection's by now.
+        // OpenSSL keeps the number of the descriptor, which can be another connection's after the close.
         guard !isClosed else { return .failed(.badDescriptor) }
         var outcome = Received.wouldBlock
         let count = buffer.fill { bytes in
@@ -94,15 +94,15 @@ import Reactor
         }
         if outcome != .wouldBlock { ending = outcome }
         guard count > 0 else { return outcome }
-        // What ended the bytes is for the next receive.
+        // The next receive returns the end of the stream.
         if ending != nil { hasMore = true }
         scheduleBufferedRead()
         return .bytes(count)
     }
 
-    /// Takes record after record, until there is no whole one left, no room, or enough for one turn.
+    /// Decrypts record after record, until there is no complete one, no space, or enough for one turn.
     ///
-    /// - Returns: how many bytes; `outcome` is why there are no more.
+    /// - Returns: the number of bytes; `outcome` is the reason why there are no more.
     private func decrypt(
         into bytes: UnsafeMutableBufferPointer<UInt8>, limit: Int, _ outcome: inout Received
     ) -> Int {
@@ -117,14 +117,14 @@ import Reactor
             count += Int(result)
             recordCount += 1
             stepCount = max(0, stepCount - 1)
-            // To ask the kernel once more would most often be in vain.
+            // Another system call would most often find nothing.
             if unsafe SSL_has_pending(connection) == 0 { return count }
         }
         hasMore = true
         return count
     }
 
-    /// OpenSSL's info callback: a connection has come to a message that is not data.
+    /// OpenSSL's info callback: a connection has processed a message that is not data.
     static let noteStep: @convention(c) (OpaquePointer?, Int32, Int32) -> Void = { connection, place, _ in
         guard place & SSL_CB_LOOP != 0, let pointer = unsafe SSL_get_ex_data(connection, 0) else { return }
         let socket = unsafe Unmanaged<TLSSocket>.fromOpaque(pointer).takeUnretainedValue()
@@ -150,14 +150,14 @@ import Reactor
         }
     }
 
-    /// Of bytes that are not taken, the beginning may have been encrypted already: they have to be offered again, at
-    /// least as many of them, before any others.
+    /// When bytes are not sent, OpenSSL may have encrypted the first of them already: the caller must pass the same
+    /// bytes again, at least as many, before any others.
     package func send(_ bytes: Span<UInt8>) -> Sent {
         guard !isClosed else { return .failed(.badDescriptor) }
         forgetOldErrors()
         return unsafe bytes.withUnsafeBufferPointer { bytes in
             var count = 0
-            // A record at a time.
+            // One record per call.
             while count < bytes.count {
                 let rest = Int32(clamping: bytes.count - count)
                 let result = unsafe SSL_write(connection, bytes.baseAddress?.advanced(by: count), rest)
@@ -171,12 +171,12 @@ import Reactor
         }
     }
 
-    /// - Returns: nil when the rest can go later.
+    /// - Returns: nil when the rest can be sent later.
     private func sendFailure(_ result: Int32) -> SystemError? {
         let systemError = SystemError.last
         switch unsafe SSL_get_error(connection, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return nil
-        // The system has nothing against it where OpenSSL takes no more behind an error of its own.
+        // errno is 0 where OpenSSL refuses to send after an error of its own.
         case SSL_ERROR_SYSCALL where systemError.code != 0: return systemError
         default: return .protocolError
         }
@@ -197,8 +197,7 @@ import Reactor
         transport.close()
     }
 
-    /// Tells the peer that nothing more comes, if that is possible at once. Said again, it would mean that nothing more
-    /// is to come from the peer either.
+    /// Sends a close_notify if this is possible at once. OpenSSL takes a second call for a wait for the peer's.
     private func sendCloseNotify() {
         guard !isClosed, isHandshakeComplete else { return }
         guard unsafe SSL_get_shutdown(connection) & SSL_SENT_SHUTDOWN == 0 else { return }
@@ -208,7 +207,7 @@ import Reactor
 
 extension TLSSocket: SocketOwner {
     package func socket(_ socket: any StreamSocket, became readiness: Readiness) {
-        // The owner may end with this very call.
+        // The owner may be released during this call.
         withExtendedLifetime((self, owner)) {
             guard completion != nil else { return tell(readiness) }
             let error = continueHandshake()
@@ -220,18 +219,19 @@ extension TLSSocket: SocketOwner {
         guard mustSendFirst else { return owner?.socket(self, became: readiness) ?? () }
         mustSendFirst = false
         watch()
-        // The next receive tries once more.
+        // The next receive tries again.
         let wasAskedFor = watchedFor.contains(.write) ? readiness : readiness.subtracting(.writable)
         let all = watchedFor.contains(.read) ? wasAskedFor.union(.readable) : wasAskedFor
         if !all.isEmpty { owner?.socket(self, became: all) }
     }
 
-    /// Watches the transport for what the owner is to be told of, as far as OpenSSL can do it.
+    /// Watches the transport for the owner's interest, as far as OpenSSL can serve it.
     func watch() {
         transport.interest = mustSendFirst ? watchedFor.subtracting(.read).union(.write) : watchedFor
     }
 
-    /// Does what the kernel would do for bytes it holds: tells an owner that reads, behind all others whose turn it is.
+    /// Reports bytes that OpenSSL holds to an owner that reads, as the kernel would, after all other sockets that are
+    /// ready.
     private func scheduleBufferedRead() {
         guard hasMore, watchedFor.contains(.read), timer == nil else { return }
         timer = loop.schedule(after: .zero) { [unowned self] in

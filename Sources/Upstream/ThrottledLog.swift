@@ -1,19 +1,19 @@
-// A log for what any client can cause.
+// A log for lines that any client can cause.
 
 import Logging
 import Reactor
 import Telemetry
 
-/// Logs a limited number of lines a second, and within a second says how many more there were.
+/// Logs a limited number of lines per second, and within a second reports how many more there were.
 package final class ThrottledLog {
-    /// After the first line that is not written.
+    /// The time from the first suppressed line to the report.
     private static let pause = Duration.seconds(1)
 
     private let loop: any EventLoop
     private let log: Logger
     private let source: String
     private var throttle = LogThrottle()
-    /// Of the lines that were not written, the most severe.
+    /// The most severe level of the suppressed lines.
     private var level = Logger.Level.trace
     private var timer: (any ScheduledTimer)?
 
@@ -22,7 +22,7 @@ package final class ThrottledLog {
         (self.log, self.loop, self.source) = (log, loop, source)
     }
 
-    /// On the loop's thread.
+    /// Called on the loop's thread.
     package func log(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
         if throttle.admit(at: loop.now.sinceBeginning) {
             return log.log(level: level, message, metadata: metadata, source: source)
@@ -31,7 +31,7 @@ package final class ThrottledLog {
         if timer == nil { timer = loop.schedule(after: Self.pause) { [unowned self] in logSuppressed() } }
     }
 
-    /// Says how many lines were not written; also called before the loop ends.
+    /// Logs the number of suppressed lines. Also called before the loop ends.
     package func logSuppressed() {
         timer = nil
         let count = throttle.takeSuppressed()

@@ -1,14 +1,16 @@
-// The one edit pgleash ever makes to what it relays. A server that is spoken to over TLS offers SCRAM-SHA-256-PLUS,
-// which binds the login to the TLS connection; a client that isn't on TLS itself refuses a server that offers it.
+// The only edit that pgleash makes to the bytes it relays. A server that is connected over TLS offers
+// SCRAM-SHA-256-PLUS, which binds the login to the TLS connection. A client without TLS refuses a server that offers
+// it.
 
-/// Takes SCRAM-SHA-256-PLUS out of the mechanisms the server offers; everything else stays as it is.
+/// Removes SCRAM-SHA-256-PLUS from the mechanisms that the server offers. All other bytes stay unchanged.
 package struct ChannelBindingRemoval: Sendable {
-    /// Nothing more is to be edited: what comes now goes on as it is.
+    /// Nothing is left to edit: all further bytes are passed on unchanged.
     package private(set) var isDone = false
-    /// What has come of a message whose rest is needed.
+    /// The received part of a message whose rest is needed.
     private var held: [UInt8] = []
 
-    /// Longer than any list of mechanisms; libpq takes no more than 2000 bytes of an authentication message.
+    /// The length limit of a message; a list of mechanisms is shorter. libpq takes no more than 2000 bytes of an
+    /// authentication message.
     private static let longestMessage: UInt32 = 2000
     /// AuthenticationSASL.
     static let offersMechanisms: UInt32 = 10
@@ -16,8 +18,8 @@ package struct ChannelBindingRemoval: Sendable {
 
     package init() {}
 
-    /// - Parameter bytes: of the server, from the start of its stream on.
-    /// - Returns: what goes to the client now.
+    /// - Parameter bytes: bytes of the server, beginning at the start of its stream.
+    /// - Returns: the bytes to pass on to the client now.
     package mutating func edit(_ bytes: Span<UInt8>) -> [UInt8] {
         held += bytes.copied()
         var ready: [UInt8] = []
@@ -27,11 +29,11 @@ package struct ChannelBindingRemoval: Sendable {
         return ready + held
     }
 
-    /// Takes the first message, edited if it has to be; nil when its rest is awaited, or when it is none to wait for.
+    /// Takes the first message, edited where necessary; nil when its rest has not arrived, or when no edit follows.
     private mutating func takeMessage() -> [UInt8]? {
         guard let kind = held.first else { return nil }
         let isAuthentication = kind == BackendKind.authentication
-        // The server may first say which version of the protocol it can do.
+        // The server may first say which protocol version it supports.
         guard isAuthentication || kind == BackendKind.negotiateProtocolVersion else { return finish() }
         guard let length = held.span.bigEndianUInt32(at: 1) else { return nil }
         let shortest: UInt32 = isAuthentication ? 8 : 4
@@ -54,14 +56,15 @@ package struct ChannelBindingRemoval: Sendable {
         return nil
     }
 
-    /// - Parameter message: an AuthenticationSASL, whole.
+    /// - Parameter message: an AuthenticationSASL, complete.
     static func mechanisms(in message: [UInt8]) -> [ArraySlice<UInt8>] { message.dropFirst(9).split(separator: 0) }
 
-    /// - Parameter message: an AuthenticationSASL: 9 bytes, then names, each with a zero behind it, and one more zero.
+    /// - Parameter message: an AuthenticationSASL: 9 bytes, then names that each end with a zero byte, and one more
+    ///   zero byte.
     private static func withoutChannelBinding(_ message: [UInt8]) -> [UInt8] {
         let names = mechanisms(in: message)
         let kept = names.filter { !$0.elementsEqual(mechanism) }
-        // A client that is left without any will say so best itself.
+        // A client without any usable mechanism reports this best itself.
         guard kept.count < names.count, !kept.isEmpty else { return message }
         let list: [UInt8] = kept.reduce(into: []) { $0 += $1 + [0] } + [0]
         var edited = [BackendKind.authentication]

@@ -1,7 +1,7 @@
-// Integers in network byte order, as every field of PostgreSQL's protocol is, read from and added to bytes.
+// Conversion of integers to and from network byte order, which all fields of PostgreSQL's protocol use.
 
 extension Span<UInt8> {
-    /// The integer in network byte order that begins at `offset`; nil when the bytes end before it does.
+    /// The integer in network byte order that begins at `offset`; nil when there are too few bytes.
     @inline(__always) package func bigEndianUInt32(at offset: Int) -> UInt32? {
         guard offset >= 0, count >= 4, offset <= count - 4 else { return nil }
         return UInt32(self[offset]) << 24 | UInt32(self[offset + 1]) << 16

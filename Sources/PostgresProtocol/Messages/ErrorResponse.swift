@@ -1,4 +1,4 @@
-// The messages that pgleash itself speaks: a fatal error in the place of a session it can't offer.
+// The messages that pgleash itself sends: a fatal error in place of a session, and answers to encryption requests.
 
 /// The error codes pgleash uses, from PostgreSQL's appendix "PostgreSQL Error Codes".
 package enum SQLState: String, Sendable {
@@ -8,15 +8,15 @@ package enum SQLState: String, Sendable {
     case invalidAuthorizationSpecification = "28000"
     case tooManyConnections = "53300"
     case adminShutdown = "57P01"
-    /// Not now: libpq goes on to its next host, and pg_isready says "rejecting connections".
+    /// libpq tries its next host, and pg_isready says "rejecting connections".
     case cannotConnectNow = "57P03"
 }
 
-/// An ErrorResponse of severity FATAL: the session ends behind it.
+/// An ErrorResponse of severity FATAL: the session ends after it.
 package struct FatalError: Equatable, Sendable {
     package let sqlState: SQLState
     package let message: String
-    /// What tells the reader more, such as that it is pgleash that speaks.
+    /// More information, such as that pgleash sent the error.
     package let detail: String?
 
     package init(_ sqlState: SQLState, _ message: String, detail: String? = nil) {
@@ -25,12 +25,12 @@ package struct FatalError: Equatable, Sendable {
         self.detail = detail
     }
 
-    /// What a client gets whose session pgleash ends because it stops.
+    /// The error for a client whose session pgleash ends because it shuts down.
     package static let shutdown = FatalError(
         .adminShutdown, "terminating connection due to administrator command", detail: "pgleash is shutting down."
     )
 
-    /// The message as it goes over the wire: severity twice (localised and not), code, text, detail.
+    /// The message in the wire format: severity twice (localised and not), code, text, detail.
     package var bytes: [UInt8] {
         var body: [UInt8] = []
         let fields = [("S", "FATAL"), ("V", "FATAL"), ("C", sqlState.rawValue), ("M", message), ("D", detail ?? "")]
@@ -49,5 +49,5 @@ package struct FatalError: Equatable, Sendable {
 /// The answer to SSLRequest: TLS follows.
 package let encryptionAccepted: [UInt8] = [UInt8(ascii: "S")]
 
-/// The answer to SSLRequest and GSSENCRequest: no encryption here.
+/// The answer to SSLRequest and GSSENCRequest: the connection stays unencrypted.
 package let encryptionRefused: [UInt8] = [UInt8(ascii: "N")]

@@ -1,4 +1,4 @@
-// A name as PostgreSQL keeps it. Who compares names compares these, not texts that were made readable.
+// A name as PostgreSQL stores it. Comparisons of names use this type, not texts for display.
 
 /// The bytes of a name of a user, a database or an application, cut as PostgreSQL cuts it.
 package struct Identifier: Hashable, Sendable {
@@ -7,7 +7,7 @@ package struct Identifier: Hashable, Sendable {
 
     package let bytes: [UInt8]
 
-    /// - Parameter name: of any length, as a client sends it.
+    /// - Parameter name: a name of any length, as a client sends it.
     package init(_ name: Span<UInt8>) {
         bytes = name.extracting(0..<Self.keptLength(of: name)).copied()
     }
@@ -16,7 +16,7 @@ package struct Identifier: Hashable, Sendable {
         self.init(Array(name.utf8).span)
     }
 
-    /// The server reports the name as `text`: as it is, or in the form in which `pg_clean_ascii` leaves an
+    /// Whether the server reports the name as `text`: unchanged, or in the form in which `pg_clean_ascii` leaves an
     /// application_name, with a `?` (before PostgreSQL 16) or `\xNN` for each byte that is not printable ASCII.
     package func isReported(as text: String) -> Bool {
         let reported = Array(text.utf8)
@@ -29,8 +29,8 @@ package struct Identifier: Hashable, Sendable {
         return reported == Array(escaped.prefix(Self.longest))
     }
 
-    /// How many bytes of `name` are kept: whole characters, as by `truncate_identifier`, where it is UTF-8; PostgreSQL
-    /// knows the database's encoding, which a proxy doesn't.
+    /// The number of bytes of `name` that PostgreSQL keeps. Where the name is UTF-8 these are whole characters, as in
+    /// `truncate_identifier`. PostgreSQL knows the encoding of the database, and a proxy does not.
     static func keptLength(of name: Span<UInt8>) -> Int {
         guard name.count > longest else { return name.count }
         guard String(validating: name.copied(), as: UTF8.self) != nil else { return longest }

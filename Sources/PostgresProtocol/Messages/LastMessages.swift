@@ -1,22 +1,22 @@
-// What pgleash says to a server in the place of a client that is gone, so that the server comes to rest.
+// Messages that pgleash sends in place of a client that is gone, so that the server becomes idle.
 
 /// Messages for the end of a conversation.
 package enum LastMessages {
-    /// The name of a portal that does not exist. It stands in the server's log, in the error that its Execute leads to.
+    /// The name of a portal that does not exist. The error of its Execute contains it, and so does the server's log.
     package static let portal = "pgleash: client disconnected"
 
-    /// Ends a copy from the client: it fails.
+    /// Ends a copy from the client with an error.
     package static let copyFail = message(FrontendKind.copyFail, Array("pgleash: client disconnected".utf8) + [0])
 
-    /// Ends a batch that is open, so that nothing of it stays: a Sync alone would commit it. At the end of the stream
-    /// the server rolls it back, too.
+    /// Ends an open batch so that none of it takes effect: a Sync alone would commit it. At the end of the stream the
+    /// server rolls the batch back, too.
     package static let failingExecute = message(FrontendKind.execute, Array(portal.utf8) + [0, 0, 0, 0, 0])
 
     package static let sync = message(FrontendKind.sync, [])
 
     package static let terminate = message(FrontendKind.terminate, [])
 
-    /// Whether an error is the one that `failingExecute` leads to.
+    /// Whether `error` is the one that `failingExecute` causes.
     package static func isAnswered(by error: ServerMessage) -> Bool {
         error.sqlState == invalidCursorName && error.text.contains(portal)
     }

@@ -1,9 +1,9 @@
-// The message types of protocol 3 that pgleash tells apart, under the names of PostgreSQL's chapter
-// "Message Formats". What is not listed here is passed on all the same: pgleash need not know it. They are public, as
-// the compiler inlines nothing that is `package` into other modules, and each would be a call there.
+// The message types of protocol 3 that pgleash distinguishes, under the names of PostgreSQL's chapter "Message
+// Formats". Messages of other types are passed on, too. The types are public because the compiler inlines nothing
+// `package` into other modules, and each access would be a call there.
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-/// The first byte of a message the client sends after its start-up packet.
+/// The first byte of a message that the client sends after its startup packet.
 public enum FrontendKind {
     @inlinable public static var bind: UInt8 { UInt8(ascii: "B") }
     @inlinable public static var close: UInt8 { UInt8(ascii: "C") }
@@ -20,7 +20,7 @@ public enum FrontendKind {
 }
 
 // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-/// The first byte of a message the server sends.
+/// The first byte of a message that the server sends.
 public enum BackendKind {
     @inlinable public static var authentication: UInt8 { UInt8(ascii: "R") }
     @inlinable public static var backendKeyData: UInt8 { UInt8(ascii: "K") }

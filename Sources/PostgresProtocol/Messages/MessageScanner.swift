@@ -1,11 +1,12 @@
-// Follows the message boundaries of one direction of a session through a stream that is cut anywhere, and tells of
-// the messages that matter. It keeps no body: of a long message it remembers how many bytes are still to pass.
+// The scanner follows the message boundaries of one direction of a session through a stream that is split anywhere, and
+// reports the messages that matter. It stores no message body: of a long message it keeps the number of bytes that are
+// still to come.
 
-/// A length that no peer of good will sends.
+/// A message length outside 4 to 2,147,483,647.
 package struct MalformedMessage: Error, Equatable, Sendable {
     /// The type byte of the message.
     package let kind: UInt8
-    /// The length it announced, itself included; what is legal is 4 to 2,147,483,647.
+    /// The length in the message's header, itself included.
     package let length: UInt32
 }
 
@@ -17,54 +18,55 @@ package struct MalformedMessage: Error, Equatable, Sendable {
 ///         header ≤ 5 collected     prefix, then skipped
 /// ```
 ///
-/// A session has two of these, so the small fields stand together.
+/// A session has two scanners, so the small fields are adjacent to save memory.
 package struct MessageScanner: Hashable, Sendable {
-    /// Which end speaks.
+    /// The sender of the stream.
     package enum Direction: Sendable { case frontend, backend }
 
-    /// Type byte and length; the length counts itself but not the type byte.
+    /// Type byte and length. The length counts itself but not the type byte.
     private static let headerLength = 5
 
-    /// BackendKeyData's body: a process ID of 4 bytes and a secret of 4 to 256 (protocol 3.2); and one more, so that a
-    /// longer one is not taken for its beginning.
+    /// The longest body of BackendKeyData, a process ID of 4 bytes and a secret of 4 to 256 (protocol 3.2); and one
+    /// byte more, so that a longer body is not mistaken for its beginning.
     private static let longestKeyData = 4 + 256 + 1
 
-    /// Messages whose header has been seen.
+    /// The number of messages whose header was read.
     package private(set) var messageCount: UInt64 = 0
 
-    /// What has come of a header that was cut.
+    /// The received part of a split header.
     private var header: UInt64 = 0
-    /// What has come of the first bytes of a message that was cut and is to be noted; empty nearly always.
+    /// The received first bytes of a split message that is to be reported; empty nearly always.
     private var prefix: [UInt8] = []
     private var bodyLeft: UInt32 = 0
-    /// How many that will be.
+    /// The number of bytes that `prefix` needs.
     private var prefixWanted: UInt16 = 0
-    /// The type of that message; 0 when there is none.
+    /// The type of that message; 0 when there is no such message.
     private var awaitedKind: UInt8 = 0
     private var headerCount: UInt8 = 0
     package let direction: Direction
-    /// The last noted message was CopyData.
+    /// The last reported message was CopyData.
     private var isWithinData = false
 
     package init(_ direction: Direction) {
         self.direction = direction
     }
 
-    /// The next `count` bytes are no message of those that have a type, such as the start-up packet.
+    /// The next `count` bytes are not a message with a type byte, such as the startup packet.
     package mutating func expectPrelude(_ count: UInt32) { bodyLeft = count }
 
-    /// Nothing of a message is outstanding: the next byte is a type byte.
+    /// No message is incomplete: the next byte is a type byte.
     package var isAtBoundary: Bool { headerCount == 0 && bodyLeft == 0 }
 
-    /// Reads on through `bytes`, which continue where the last call's ended, and calls `note` for each noted message,
-    /// in order, with its type and the first bytes of its body: up to 1,024 of a client's message, where the text of a
-    /// statement is, and up to 261 of a server's, where a cancel key or an error's code is. Of several CopyData in a
-    /// row only the first is noted, of ParameterStatus only those whose name begins with an `a`.
+    /// Scans `bytes`, which continue where those of the last call ended, and calls `note` for each message that
+    /// matters, in order, with its type and the first bytes of its body: up to 1,024 of a client's message, which
+    /// contain the text of a statement, and up to 261 of a server's, which contain a cancel key or the code of an
+    /// error. Of several CopyData in a row only the first is reported, of ParameterStatus only those whose name begins
+    /// with an `a`.
     ///
-    /// A message of the server's is noted as soon as these bytes are there. One of the client's is noted when it is
-    /// whole, as the server does nothing about it before.
+    /// A message of the server is reported as soon as these bytes are there. A message of the client is reported when
+    /// it is complete, because the server does not process it before.
     ///
-    /// - Throws: `MalformedMessage` at a length outside of 4 to 2,147,483,647; the stream can't be followed from there.
+    /// - Throws: `MalformedMessage` at a length outside 4 to 2,147,483,647. The rest of the stream cannot be scanned.
     package mutating func scan(
         _ bytes: Span<UInt8>,
         note: (_ kind: UInt8, _ body: Span<UInt8>) -> Void
@@ -82,8 +84,8 @@ package struct MessageScanner: Hashable, Sendable {
         }
     }
 
-    /// Goes from header to header for as long as they are not cut: nearly all of a stream. Returns where the rest
-    /// begins.
+    /// Reads header after header while they are not split, which is nearly all of a stream. Returns the offset of the
+    /// rest.
     private mutating func scanWholeHeaders(
         of bytes: Span<UInt8>,
         from start: Int,
@@ -94,7 +96,7 @@ package struct MessageScanner: Hashable, Sendable {
         while bytes.count &- offset >= Self.headerLength {
             let header = bytes.extracting(offset..<offset &+ Self.headerLength)
             let kind = header[0]
-            // Five bytes are there, so the length can be read.
+            // The header has five bytes, so there is a length.
             let length = header.bigEndianUInt32(at: 1) ?? 0
             try countMessage(kind, length)
             let body = offset &+ Self.headerLength
@@ -102,7 +104,7 @@ package struct MessageScanner: Hashable, Sendable {
             if noted.contains(kind), isNew(kind) {
                 let known = min(end, body &+ longest)
                 if (isWhole ? end : known) <= bytes.count {
-                    tell(kind, bytes.extracting(body..<known), note)
+                    report(kind, bytes.extracting(body..<known), note)
                 } else {
                     postpone(kind, known &- body)
                     bodyLeft = length - 4
@@ -118,7 +120,7 @@ package struct MessageScanner: Hashable, Sendable {
         return offset
     }
 
-    /// Takes one byte of a header that was cut.
+    /// Adds one byte to a split header.
     private mutating func collectHeader(
         _ byte: UInt8,
         _ note: (UInt8, Span<UInt8>) -> Void
@@ -131,16 +133,16 @@ package struct MessageScanner: Hashable, Sendable {
         try countMessage(kind, length)
         bodyLeft = length - 4
         guard noted.contains(kind), isNew(kind) else { return }
-        if bodyLeft == 0 { tell(kind, Span(), note) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
+        if bodyLeft == 0 { report(kind, Span(), note) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
     }
 
     private mutating func countMessage(_ kind: UInt8, _ length: UInt32) throws(MalformedMessage) {
-        // 4 to Int32.max in one comparison.
+        // One comparison checks both bounds, 4 and Int32.max.
         guard length &- 4 <= UInt32(Int32.max) - 4 else { throw MalformedMessage(kind: kind, length: length) }
         messageCount &+= 1
     }
 
-    /// The message is noted later, with so many bytes of its body.
+    /// The message is reported later, with `wanted` bytes of its body.
     private mutating func postpone(_ kind: UInt8, _ wanted: Int) {
         awaitedKind = kind
         prefixWanted = UInt16(wanted)
@@ -161,21 +163,21 @@ package struct MessageScanner: Hashable, Sendable {
         let missing = Int(prefixWanted) - prefix.count
         if missing > 0 { prefix += bytes.extracting(0..<min(missing, bytes.count)).copied() }
         guard prefix.count == Int(prefixWanted), bodyLeft == 0 || direction == .backend else { return }
-        tell(awaitedKind, prefix.span, note)
+        report(awaitedKind, prefix.span, note)
         awaitedKind = 0
         prefix = []
     }
 
-    /// Calls `note`, but not for a ParameterStatus that can't be about application_name: at the start of a session
-    /// there are a dozen, of which no other begins with this letter.
-    @inline(__always) private func tell(
+    /// Calls `note`, but not for a ParameterStatus that cannot be that of application_name: a session begins with a
+    /// dozen of them, and no other name begins with this letter.
+    @inline(__always) private func report(
         _ kind: UInt8, _ body: Span<UInt8>, _ note: (UInt8, Span<UInt8>) -> Void
     ) {
         let isStatus = kind == BackendKind.parameterStatus && direction == .backend
         if !isStatus || body.count > 0 && body[0] == UInt8(ascii: "a") { note(kind, body) }
     }
 
-    /// Of many CopyData in a row, as in a bulk load, the first tells all.
+    /// Of many CopyData in a row, as in a bulk load, only the first carries information.
     private mutating func isNew(_ kind: UInt8) -> Bool {
         let isData = kind == FrontendKind.copyData
         defer { isWithinData = isData }

@@ -1,11 +1,11 @@
-// Names as texts: for the log and the report, and for comparison with words of the protocol.
+// Conversion of names to text for the log and the report, and comparison with words of the protocol.
 
-/// A name for the log and the report: cut as PostgreSQL cuts it, and harmless.
+/// A name for the log and the report: cut to PostgreSQL's length, and without control characters.
 func clippedName(_ value: Span<UInt8>) -> String {
     let value = value.extracting(0..<Identifier.keptLength(of: value))
     let isPrintable = value.indices.allSatisfy { (0x20..<0x7f).contains(value[$0]) }
     if isPrintable, let text = try? UTF8Span(validating: value) { return String(copying: text) }
-    // Any client chooses its names; none may write lines of its own into a log.
+    // Any client can choose its name, which must not add lines to the log.
     var name = String.UnicodeScalarView()
     for scalar in String(decoding: value.copied(), as: UTF8.self).unicodeScalars {
         switch scalar.properties.generalCategory {
@@ -17,17 +17,17 @@ func clippedName(_ value: Span<UInt8>) -> String {
 }
 
 extension Span<UInt8> {
-    /// The bytes are those of `text`, which is ASCII.
+    /// Whether the bytes are those of `text`, which is ASCII.
     @inline(__always) func spell(_ text: String) -> Bool {
         spell(text, normalized: { $0 })
     }
 
-    /// The same for `text` in lower case, whatever the case of the bytes.
+    /// Whether the bytes are those of `text`, which is in lower case, regardless of their case.
     @inline(__always) func spellIgnoringCase(_ text: String) -> Bool {
         spell(text, normalized: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 })
     }
 
-    /// The bytes begin with `text`, which is in lower case, whatever their case.
+    /// Whether the bytes begin with `text`, which is in lower case, regardless of their case.
     func beginsIgnoringCase(with text: String) -> Bool {
         let length = text.utf8.count
         return count >= length && extracting(0..<length).spellIgnoringCase(text)
@@ -43,8 +43,8 @@ extension Span<UInt8> {
         return true
     }
 
-    /// Where the value stands in the body of a ParameterStatus, two zero-terminated strings, that is about
-    /// application_name; nil where it is about something else.
+    /// The range of the value in the body of a ParameterStatus, two zero-terminated strings; nil if it is not that of
+    /// application_name.
     var applicationName: Range<Int>? {
         let start = applicationNameParameter.count
         guard count > start, (0..<start).allSatisfy({ self[$0] == applicationNameParameter[$0] }) else { return nil }

@@ -1,14 +1,14 @@
-// What an ErrorResponse or a NoticeResponse says: its code and its text.
+// The contents of an ErrorResponse or a NoticeResponse: its code and its text.
 
-/// The fields of one that pgleash reads; empty where the message has none.
+/// The fields that pgleash reads; empty where the message has none.
 package struct ServerMessage: Hashable, Sendable {
-    /// The SQLSTATE, of PostgreSQL's appendix "PostgreSQL Error Codes".
+    /// The SQLSTATE, from PostgreSQL's appendix "PostgreSQL Error Codes".
     package private(set) var sqlState = ""
     /// The text, in the server's language.
     package private(set) var text = ""
 
-    /// - Parameter body: the body, or the beginning of it, where the code is, and most often the text: zero-terminated
-    ///   strings, each after a byte that says what it is.
+    /// - Parameter body: the body or its beginning, which contains the code and most often the text: zero-terminated
+    ///   strings, each after a byte for its type.
     package init(body: Span<UInt8>) {
         for field in body.copied().split(separator: 0) {
             switch field.first {
@@ -19,13 +19,13 @@ package struct ServerMessage: Hashable, Sendable {
         }
     }
 
-    /// The server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning with
-    /// which PostgreSQL's routine `quickdie` leaves at once: at an immediate shutdown, or `crash_shutdown` when another
-    /// session crashed, which is so long that the routine's name isn't kept.
+    /// Whether the server ends the session with this ErrorResponse or NoticeResponse: it is fatal, or it is the warning
+    /// with which PostgreSQL's routine `quickdie` exits at once: at an immediate shutdown, or with the code
+    /// `crash_shutdown` after the crash of another session, whose text is so long that the routine's name is not kept.
     ///
-    /// A fatal error of the class "Connection Exception" may end the connection alone: a pooler says it that has
-    /// lost its server, or that leaves a query behind (PgBouncer at `query_timeout`). PostgreSQL's own have the routine
-    /// that reported them (`R`), a pooler's have not.
+    /// A fatal error of the class "Connection Exception" can end the connection only: a pooler sends it when it has
+    /// lost its server, or when it leaves a query behind (PgBouncer at `query_timeout`). Errors of PostgreSQL contain
+    /// the routine that reported them (`R`), those of a pooler do not.
     package static func endsSession(_ body: Span<UInt8>) -> Bool {
         var (start, isFatal, isOfConnection, hasRoutine) = (0, false, false, false)
         for offset in 0..<body.count where body[offset] == 0 {
@@ -40,12 +40,12 @@ package struct ServerMessage: Hashable, Sendable {
         return isFatal && (!isOfConnection || hasRoutine)
     }
 
-    /// The severity, in the server's language or, since PostgreSQL 9.6, in English.
+    /// Whether the severity is FATAL or PANIC, in the server's language or, since PostgreSQL 9.6, in English.
     private static func saysFatal(_ field: Span<UInt8>) -> Bool {
         field.begins(with: "VFATAL") || field.begins(with: "VPANIC") || field.begins(with: "SFATAL")
     }
 
-    /// `warning`, the code of one that has no other: also that a commit did not wait for its standby.
+    /// `warning`, the code of warnings without a code of their own, also of a commit that did not wait for its standby.
     package static let warning: String = "01000"
 
     /// `query_canceled`, the error of a statement that was cancelled.

@@ -1,17 +1,17 @@
-// What the server gives a session in BackendKeyData, and what it takes back in a CancelRequest.
+// The cancel key that the server sends in BackendKeyData and expects in a CancelRequest.
 
-/// The right to cancel what one backend is running: its process ID and a secret.
+/// The right to cancel the statement of one backend: its process ID and a secret.
 ///
 /// The secret has 4 bytes up to protocol 3.0 and 4 to 256 from 3.2 on (PostgreSQL 18 sends 32). It never appears in a
-/// description, so that no log or report can show it.
+/// description, so no log or report can show it.
 package struct CancelKey: Hashable, Sendable {
     /// The process ID of the backend, as in `pg_stat_activity.pid`.
     package let processID: UInt32
-    /// The secret's first 4 bytes, most often all of it; then a key needs no memory of its own.
+    /// The first 4 bytes of the secret, most often all of it; a key of this length allocates no memory.
     private let secretStart: UInt32
     private let secretRest: [UInt8]
 
-    /// What tells nearly all keys apart; a connection's key is hashed twice.
+    /// Uses the parts that distinguish nearly all keys. The key of a connection is hashed twice.
     package func hash(into hasher: inout Hasher) {
         hasher.combine(UInt64(processID) << 32 | UInt64(secretStart))
     }
@@ -27,8 +27,8 @@ package struct CancelKey: Hashable, Sendable {
         secretRest = body.extracting(8..<body.count).copied()
     }
 
-    /// - Parameter packet: a whole CancelRequest.
-    /// - Returns: nil when it isn't one, or its secret would not have 4 to 256 bytes.
+    /// - Parameter packet: a complete CancelRequest.
+    /// - Returns: nil when it is none, or its secret would not have 4 to 256 bytes.
     init?(cancelRequest packet: Span<UInt8>) {
         guard packet.count >= 16, packet.bigEndianUInt32(at: 4) == StartupPacket.cancelRequestCode else { return nil }
         self.init(backendKeyData: packet.extracting(8..<packet.count))

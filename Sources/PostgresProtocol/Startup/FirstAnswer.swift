@@ -1,20 +1,20 @@
-// What a server says first to a client that opens a session: enough to know whether it takes sessions at all.
+// The first answer of a server to a client that opens a session.
 
-/// The first message behind a StartupMessage.
+/// The first message after a StartupMessage.
 package enum FirstAnswer: Equatable, Sendable {
-    /// More has to come.
+    /// The message is not complete.
     case incomplete
-    /// The server goes on with the session.
+    /// The server continues with the session.
     case welcome
-    /// The server refuses it, with this SQLSTATE; empty where the message has none.
+    /// The server refuses the session with this SQLSTATE; empty where the message has none.
     case refusal(sqlState: String)
-    /// No server of protocol 3 says this.
+    /// The message is none that a server of protocol 3 sends.
     case unknown
 
-    /// The longest error libpq takes for one (`MAX_ERRLEN`); what is longer is text of a server before 7.4.
+    /// The longest error that libpq accepts (`MAX_ERRLEN`); anything longer is text of a server before 7.4.
     private static let longestError: UInt32 = 30_000
 
-    /// - Parameter bytes: all that has come.
+    /// - Parameter bytes: all bytes received so far.
     package init(parsing bytes: Span<UInt8>) {
         guard bytes.count > 0 else {
             self = .incomplete

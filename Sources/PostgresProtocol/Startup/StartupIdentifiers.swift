@@ -1,13 +1,14 @@
-// The names in a StartupMessage as PostgreSQL keeps them, for comparisons. What is shown of them is StartupMessage's.
+// The names in a StartupMessage as PostgreSQL stores them, for comparisons. The names for display are in
+// StartupMessage.
 
-/// Read anew from the packet where they are wanted, as sessions need not keep them.
+/// The names are read from the packet each time, so that a session need not store them.
 package struct StartupIdentifiers {
     package let user: Identifier
-    /// The user's, where the client gave none.
+    /// The user's name where the client sent no database.
     package let database: Identifier
     package let applicationName: Identifier
 
-    /// - Parameter packet: a whole StartupMessage, its length field included.
+    /// - Parameter packet: a complete StartupMessage, its length field included.
     package init(parsing packet: Span<UInt8>) throws(StartupPacket.Malformed) {
         guard packet.count >= 8 else { throw .parameters }
         let parameters = packet.extracting(8..<packet.count)

@@ -1,21 +1,22 @@
-// What a StartupMessage tells of its session. The packet itself is passed on unchanged; this is for the log, the
-// report and the decision whether to cancel.
+// The contents of a StartupMessage, for the log, the report and the decision whether to cancel. The packet itself is
+// passed on unchanged.
 
 /// The parameters of a StartupMessage that pgleash reads.
 package struct StartupMessage: Equatable, Sendable {
     package private(set) var user = ""
-    /// As the client gave it; the server takes the user's name where it gave none.
+    /// As the client sent it, or the user's name where it sent none.
     package private(set) var database = ""
     package private(set) var applicationName = ""
-    /// A walsender: the client set `replication` to something other than a false boolean.
+    /// The session is a walsender's: the client set `replication` to something other than a false boolean.
     package private(set) var isReplication = false
-    /// The client set `pgleash.cancel` to a false boolean, among its `options` or as a parameter, which PostgreSQL
-    /// takes as a setting that nobody has defined. Nothing of this session is to be cancelled on its behalf.
+    /// The client set `pgleash.cancel` to a false boolean, in its `options` or as a parameter, which PostgreSQL accepts
+    /// as a custom setting. pgleash cancels nothing in this session.
     package private(set) var isCancelOff = false
     /// There are settings whose names begin with `pgleash.`.
     private var hasOwnSettings = false
 
-    /// - Parameter parameters: the packet behind the protocol version: pairs of zero-terminated strings, then a zero.
+    /// - Parameter parameters: the packet after the protocol version: pairs of zero-terminated strings, then a zero
+    ///   byte.
     init(parameters: Span<UInt8>) throws(StartupPacket.Malformed) {
         var options = 0..<0
         var cancel: Range<Int>?
@@ -30,7 +31,7 @@ package struct StartupMessage: Equatable, Sendable {
         }
         guard !user.isEmpty else { throw .noUser }
         if database.isEmpty { database = user }
-        // PostgreSQL sets what stands in the options first, parameters over it.
+        // PostgreSQL applies the options first, then the parameters.
         if !options.isEmpty { readOptions(parameters.extracting(options).copied()) }
         if let cancel { isCancelOff = Self.isOff(parameters.extracting(cancel)) }
     }
@@ -66,13 +67,13 @@ package struct StartupMessage: Equatable, Sendable {
         }
     }
 
-    /// Names of settings don't mind the case.
+    /// PostgreSQL compares names of settings regardless of case.
     private static let cancelSetting: String = "pgleash.cancel"
 
-    /// Settings of a StartupMessage, among its parameters or its `options`, whose names begin with `pgleash.` and that
-    /// mean nothing: for the log, harmless and cut as names are.
+    /// The settings of a StartupMessage, in its parameters or its `options`, whose names begin with `pgleash.` and that
+    /// are unknown, as text for the log.
     ///
-    /// - Parameter packet: the whole StartupMessage that this was read from, its length field included.
+    /// - Parameter packet: the complete StartupMessage that this was read from, its length field included.
     package func unknownSettings(in packet: Span<UInt8>) -> [String] {
         guard hasOwnSettings, packet.count >= 8 else { return [] }
         let parameters = packet.extracting(8..<packet.count)
@@ -95,24 +96,24 @@ package struct StartupMessage: Equatable, Sendable {
 
     private static let ownPrefix: String = "pgleash."
 
-    /// What `parse_bool` takes for true.
+    /// The words that PostgreSQL's `parse_bool` accepts for true.
     private static let trueWords: [String] = ["1", "on", "true", "tru", "tr", "t", "yes", "ye", "y"]
 
-    /// What PostgreSQL's `parse_bool`, which doesn't mind the case, takes for false.
+    /// The words that PostgreSQL's `parse_bool` accepts for false, regardless of case.
     private static let falseWords: [String] = ["", "0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"]
 
     private static func isFalse(_ value: Span<UInt8>) -> Bool { falseWords.contains { value.spellIgnoringCase($0) } }
 
     private static func isOff(_ value: Span<UInt8>) -> Bool { value.count > 0 && isFalse(value) }
 
-    /// Calls `body` with where each name and its value stand in `parameters`, in order.
+    /// Calls `body` with the ranges of each name and its value in `parameters`, in order.
     static func forEachParameter(
         in parameters: Span<UInt8>, _ body: (_ name: Range<Int>, _ value: Range<Int>) -> Void
     ) throws(StartupPacket.Malformed) {
         var offset = 0
         while true {
             guard let name = string(in: parameters, from: &offset) else { throw .parameters }
-            // The empty name is the terminator, and it must be the last byte.
+            // The empty name is the terminator and must be the last byte.
             if name.isEmpty { break }
             guard let value = string(in: parameters, from: &offset) else { throw .parameters }
             body(name, value)
@@ -120,7 +121,7 @@ package struct StartupMessage: Equatable, Sendable {
         guard offset == parameters.count else { throw .parameters }
     }
 
-    /// Where the string that begins at `offset` stands, which moves behind its zero.
+    /// The range of the string that begins at `offset`; moves `offset` after its zero byte.
     private static func string(in bytes: Span<UInt8>, from offset: inout Int) -> Range<Int>? {
         var end = offset
         while end < bytes.count, bytes[end] != 0 { end += 1 }

@@ -1,9 +1,9 @@
-// The settings in a StartupMessage's `options`, the command line of a backend: `-c name=value` and `--name=value`.
-// What the settings mean is left to StartupMessage.
+// The settings in the `options` of a StartupMessage, the command line of a backend: `-c name=value` and `--name=value`.
+// StartupMessage interprets them.
 
 /// Reads `options` as PostgreSQL's `pg_split_opts` and `process_postgres_switches` do.
 enum StartupOptions {
-    /// The settings in `options`, in order; switches other than `-c` and `--` are passed over.
+    /// The settings in `options`, in order; switches other than `-c` and `--` are skipped.
     static func settings(in options: [UInt8]) -> [(name: [UInt8], value: [UInt8])] {
         var settings: [(name: [UInt8], value: [UInt8])] = []
         var words = words(in: options).makeIterator()
@@ -21,7 +21,7 @@ enum StartupOptions {
         return settings
     }
 
-    /// Words are separated by white space; a backslash takes what follows it for itself.
+    /// Words are separated by white space; a backslash escapes the character after it.
     private static func words(in options: [UInt8]) -> [[UInt8]] {
         var words: [[UInt8]] = []
         var word: [UInt8]?

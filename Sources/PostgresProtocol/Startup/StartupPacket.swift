@@ -1,41 +1,41 @@
-// The packet a client opens with: it has no type byte, and is one of StartupMessage, SSLRequest, GSSENCRequest and
-// CancelRequest. Collecting its bytes is left to the session.
+// The first packet of a client. It has no type byte, and is a StartupMessage, SSLRequest, GSSENCRequest or
+// CancelRequest. Its bytes are collected by StartupReader in Proxy.
 
-/// The first packet of a connection, understood.
+/// The first packet of a connection, parsed.
 package enum StartupPacket: Equatable, Sendable {
     case startup(StartupMessage)
-    /// The client asks for TLS.
+    /// The client requests TLS.
     case sslRequest
-    /// The client asks for GSSAPI encryption.
+    /// The client requests GSSAPI encryption.
     case gssEncryptionRequest
-    /// The client wants another session's query cancelled; the packet is passed on as it is.
+    /// The client requests the cancellation of another session's query. The packet is passed on unchanged.
     case cancelRequest(CancelKey)
 
-    /// Why a packet is refused; the text is meant for the client's and the operator's eyes.
+    /// The reason why a packet is refused, with a text for the client and the operator.
     package enum Malformed: Error, Equatable, Sendable {
-        /// Not in `lengths`.
+        /// The length is not in `lengths`.
         case length(UInt32)
-        /// Not 3.x and no known request code.
+        /// The version is not 3.x, and the code is none of a known request.
         case unsupportedProtocol(major: UInt16, minor: UInt16)
         /// Names and values are not pairs of zero-terminated strings.
         case parameters
-        /// A StartupMessage without the `user` PostgreSQL insists on.
+        /// A StartupMessage has no `user`, which PostgreSQL requires.
         case noUser
-        /// A CancelRequest whose secret has not 4 to 256 bytes.
+        /// The secret of a CancelRequest does not have 4 to 256 bytes.
         case cancelRequestLength(Int)
     }
 
-    /// Bytes that must have come before the length of the packet is known.
+    /// The number of bytes from which the length of the packet is known.
     package static let lengthFieldLength = 4
 
-    /// PostgreSQL's bounds: it compares MAX_STARTUP_PACKET_LENGTH, 10,000, with what follows the length field.
+    /// PostgreSQL's bounds: MAX_STARTUP_PACKET_LENGTH, 10,000, does not include the length field.
     package static let lengths: ClosedRange<UInt32> = 8...10_004
 
     static let sslRequestCode: UInt32 = 1234 << 16 | 5679
     static let gssEncryptionRequestCode: UInt32 = 1234 << 16 | 5680
     static let cancelRequestCode: UInt32 = 1234 << 16 | 5678
 
-    /// The packet by which a client asks for TLS.
+    /// The packet with which a client requests TLS.
     package static let sslRequestPacket: [UInt8] = {
         var packet: [UInt8] = []
         packet.appendBigEndian(8)
@@ -50,7 +50,7 @@ package enum StartupPacket: Equatable, Sendable {
         return Int(length)
     }
 
-    /// Reads a whole packet, its length field included.
+    /// Parses a complete packet, its length field included.
     package init(parsing packet: Span<UInt8>) throws(Malformed) {
         guard let code = packet.bigEndianUInt32(at: 4) else { throw .length(UInt32(packet.count)) }
         switch code {
@@ -68,7 +68,7 @@ package enum StartupPacket: Equatable, Sendable {
 }
 
 extension StartupPacket.Malformed {
-    /// The SQLSTATE PostgreSQL refuses such a packet with.
+    /// The SQLSTATE with which PostgreSQL refuses such a packet.
     package var sqlState: SQLState {
         switch self {
         case .unsupportedProtocol: .featureNotSupported

@@ -1,5 +1,5 @@
-// What the server's answers do to the record of what is owed: which of them settles what, what an error makes the
-// server skip, and what a copy from the client swallows.
+// The effect of the server's replies on the record of outstanding requests: the requests that they complete, the
+// requests that the server skips after an error, and the messages that become part of a copy from the client.
 
 extension OutstandingRequests {
     package mutating func serverAnswered(_ kind: UInt8) {
@@ -16,7 +16,7 @@ extension OutstandingRequests {
         }
     }
 
-    /// Each extended message ends with exactly one of these; within a Query they say nothing about what is owed.
+    /// Each extended message ends with exactly one of these replies. Within a Query they complete no request.
     private mutating func serverCompleted() {
         hasAnswered = true
         guard !startup, head < segments.count, segments[head].unanswered > 0 else { return }
@@ -48,8 +48,8 @@ extension OutstandingRequests {
         }
     }
 
-    /// The server reads on at the first Sync, so this ReadyForQuery is that Sync's; or that of one sent within a copy,
-    /// which was thought ignored until the copy failed before it.
+    /// The server continues at the first Sync, so this ReadyForQuery is the reply to that Sync, or to one that was sent
+    /// within a copy and was assumed to be ignored until the copy failed before it.
     private mutating func finishSkipping() {
         skipping = false
         defer { (failedCopySync, ignoredSync) = (nil, nil) }
@@ -59,16 +59,16 @@ extension OutstandingRequests {
         advance(by: min((sync ?? head) + 1, segments.count) - head)
     }
 
-    /// Behind an ignored Sync, and before the Sync in the record, something was sent that the end of the copy doesn't
-    /// explain; were the ignored one answered, it would run.
+    /// Whether the messages after the ignored Sync and before the Sync in the record include any that the end of the
+    /// copy does not explain. If the server had replied to the ignored Sync, they would run.
     private func hasRequests(between ignored: UInt32, and sync: Int?) -> Bool {
         guard let sync else { return true }
         return segments[head..<sync].contains { !$0.end.isCopyEnd }
             || segments[head...sync].reduce(UInt32(0)) { $0.addingClamped($1.unanswered) } > ignored
     }
 
-    /// The batch at the head was ended by a Sync that is not in the record; what was sent behind that Sync is owed yet.
-    /// If an earlier Sync than the one that was meant has been counted here, this leans to busy.
+    /// The batch at the head was ended by a Sync that is not in the record. The messages after that Sync are
+    /// outstanding. If the server replied to a later Sync than the one counted here, the record errs towards busy.
     private mutating func endBatch(skipping count: UInt32) {
         guard head < segments.count else { return }
         segments[head].unanswered -= min(count, segments[head].unanswered)
@@ -79,9 +79,9 @@ extension OutstandingRequests {
         }
     }
 
-    /// Whether a ReadyForQuery can be the end of `segment`. A Sync sent while the server took copy data is thought
-    /// ignored; if the copy had failed before, the server answers it after all, with nothing but ReadyForQuery. That
-    /// one must not be taken for the answer to a Query behind it.
+    /// Whether a ReadyForQuery can be the end of `segment`. A Sync that was sent while the server accepted copy data is
+    /// assumed to be ignored. If the copy had failed before, the server replies to it with nothing but ReadyForQuery,
+    /// which must not be mistaken for the reply to a Query after it.
     private func answersReady(_ segment: Segment) -> Bool {
         switch segment.end {
         case .sync: hasAnswered || segment.unanswered == 0
@@ -90,8 +90,9 @@ extension OutstandingRequests {
         }
     }
 
-    /// The server takes copy data from here on. What the client sent behind the message that began the copy is read as
-    /// part of it: a Sync up to the end of the copy is ignored, and extended messages have one Sync less.
+    /// The server accepts copy data from now on. It reads the messages that the client sent after the message that
+    /// began the copy as part of the copy: it ignores a Sync up to the end of the copy, so the extended messages have
+    /// one Sync fewer.
     private mutating func serverBeganCopy() {
         hasAnswered = true
         guard !startup, head < segments.count else { return }
@@ -118,8 +119,8 @@ extension OutstandingRequests {
         }
     }
 
-    /// Ends of copies behind the one that ended this copy end nothing; as the batch's Sync was ignored, they stand
-    /// within the batch, which is still open behind them.
+    /// Further ends of copies after the one that ended this copy have no effect. As the Sync of the batch was ignored,
+    /// they are within the batch, which is still open after them.
     private mutating func keepBatchOpen(from first: Int) {
         for index in first..<segments.count {
             guard segments[index].end == .copyEnd else { return }
@@ -127,8 +128,8 @@ extension OutstandingRequests {
         }
     }
 
-    /// Extended messages can't: the server breaks off at them, or the copy has failed before it came to them. Those of
-    /// the segment the server is at are before the copy.
+    /// Extended messages cannot be part of a copy: the server aborts the copy at them, or it failed before. Those of
+    /// the segment that the server processes precede the copy.
     private func standsWithinCopy(_ index: Int) -> Bool {
         index == head || segments[index].unanswered == 0
     }
@@ -138,7 +139,7 @@ extension OutstandingRequests {
         dropEndedCopies()
     }
 
-    /// Passes over ends of copies that never began, and lets go of the storage when nothing is left.
+    /// Skips ends of copies that never began, and frees the storage when the record is empty.
     mutating func dropEndedCopies() {
         while head < segments.count, segments[head].unanswered == 0 {
             if segments[head].end == .copyEndInBatch, head == segments.count - 1 { segments[head].end = .open }
@@ -146,7 +147,7 @@ extension OutstandingRequests {
             head += 1
         }
         if head == segments.count {
-            // An ordinary session keeps the little it has; what a long pipeline took is given back.
+            // A session keeps its small storage; the storage of a long pipeline is freed.
             segments.removeAll(keepingCapacity: segments.capacity <= 16)
             head = 0
             isUncertain = false

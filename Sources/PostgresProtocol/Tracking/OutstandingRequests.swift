@@ -1,12 +1,12 @@
-// What the server still owes the client: the record that decides whether a session is busy. A pure value, fed with
-// the types of the messages that pass; how the server reads them is in PostgreSQL's chapter "Message Flow" and in
-// PostgresMain() and CopyGetData() of its source.
+// The requests that the server has not answered, from which it follows whether a session is busy. The record is a pure
+// value. Its input is the types of the messages that pass. PostgreSQL's chapter "Message Flow", and PostgresMain() and
+// CopyGetData() in its source, define how the server reads them.
 
-/// The answers a server has yet to give, in the order they were asked for. Only whole messages of the client's are in
-/// it: the server answers no other.
+/// The replies that a server still owes, in the order of the requests. Only complete messages of the client are in the
+/// record, as the server replies to no others.
 ///
-/// The client's messages are cut into segments. Each ends with the message the server answers with ReadyForQuery; the
-/// extended-protocol messages before it are answered one by one and only counted:
+/// The client's messages are divided into segments. Each ends with the message that the server answers with
+/// ReadyForQuery. The extended-protocol messages before it are answered one by one and only counted:
 ///
 /// ```
 ///      Parse Bind Execute Sync   Query   Parse Bind …
@@ -14,118 +14,118 @@
 ///       3 unanswered, .sync      .query  2 unanswered, .open
 /// ```
 ///
-/// Where the record can't know, it leans towards busy: a cancel too many finds an idle backend and does nothing, one
-/// too few leaves an orphan. That is so for an open batch of which nothing has run, and behind a copy of the extended
-/// protocol that failed with a Sync between its data, or with a Sync before them and none behind.
+/// Where the record cannot know the state, it errs towards busy: an unnecessary cancel finds an idle backend and does
+/// nothing, a missing one leaves an orphan. This applies to an open batch of which nothing has run, and after a failed
+/// copy of the extended protocol with a Sync between its data, or with a Sync before the data and none after them.
 package struct OutstandingRequests: Hashable, Sendable {
     package struct Segment: Hashable, Sendable {
         var unanswered: UInt32 = 0
         var end: End
-        /// Its Sync stands behind copy data.
+        /// Its Sync follows copy data.
         var isBehindData = false
-        /// What a batch binds, or a Query says; nil where a batch has bound nothing.
+        /// The kind of the statements that a batch binds, or of a Query; nil where a batch has bound nothing.
         var statement: StatementKind?
-        /// It is a probe of pgleash's, after all the client has sent. It has no effect.
+        /// The segment is a probe that pgleash sent after all messages of the client. It has no effect.
         var isProbe = false
 
-        /// A batch that binds nothing does nothing that matters.
+        /// A batch that binds nothing is ordinary.
         package var kind: StatementKind { statement ?? .ordinary }
 
-        /// Stays at the largest number rather than trap: a client may send without end.
+        /// Stops at the largest number instead of trapping, as a client can send any number of messages.
         mutating func add(_ count: UInt32) { unanswered = unanswered.addingClamped(count) }
     }
 
     enum End: UInt8, Sendable {
-        /// More of the batch is to come.
+        /// The batch is not complete.
         case open
         case sync
         case query
         case functionCall
-        /// CopyDone or CopyFail sent before the server said it wants a copy; it may turn out to mean nothing.
+        /// CopyDone or CopyFail that was sent before the server requested a copy; it may turn out to have no effect.
         case copyEnd
-        /// The same within a batch, which is still open behind it.
+        /// The same within a batch, which is still open after it.
         case copyEndInBatch
 
         var isCopyEnd: Bool { self == .copyEnd || self == .copyEndInBatch }
         var isWithinBatch: Bool { self == .open || self == .copyEndInBatch }
     }
 
-    /// From how many segments on the client had better not be read for a while; but for reading ahead, it bounds what
-    /// one session can make us remember to 8 bytes × (this + one receive).
+    /// The number of segments from which on the client is not read for a while. Except when reading ahead, it limits
+    /// the memory for one session to 8 bytes × (this + one receive).
     package static let fullCount = 8192
 
     var segments: [Segment] = []
-    /// Index of the segment the server is at; those before it are done.
+    /// The index of the segment that the server processes; those before it are complete.
     var head = 0
-    /// The start-up is answered with a ReadyForQuery too.
+    /// The startup is answered with a ReadyForQuery, too.
     var startup = true
-    /// An extended message failed: the server skips everything, a Query too, up to the next Sync.
+    /// An extended message failed: the server skips all messages up to the next Sync, a Query too.
     var skipping = false
-    /// The server takes copy data and ignores Sync, until the client ends the copy.
+    /// The server accepts copy data and ignores Sync until the client ends the copy.
     package internal(set) var copying = false
-    /// Copy data was sent behind the last message that is no part of a copy.
+    /// Copy data was sent after the last message that is not part of a copy.
     var hasSentData = false
-    /// A Sync behind copy data was taken for ignored. Where the data made the copy fail it is answered after all, and
-    /// ends the skipping of so many messages: those of the batch that began the copy.
+    /// A Sync after copy data was assumed to be ignored. If the data made the copy fail, the server answers this Sync,
+    /// and it ends the skipping after this number of messages: those of the batch that began the copy.
     var failedCopySync: UInt32?
-    /// So many messages stand before the first Sync of this batch that was taken for ignored. A copy can fail before it
-    /// is read at all, in a trigger or at a cancel, and then that Sync is answered.
+    /// The number of messages before the first Sync of this batch that was assumed to be ignored. A copy can fail
+    /// before any of it is read, in a trigger or at a cancel, and then that Sync is answered.
     var ignoredSync: UInt32?
-    /// A ReadyForQuery may have been missed, as it depends on when a copy failed whether a Sync within it is answered.
-    /// The record may lean to busy then, until all is answered.
+    /// A ReadyForQuery may have been missed, because it depends on when a copy failed whether a Sync within it is
+    /// answered. The record may err towards busy until all requests are answered.
     package internal(set) var isUncertain = false
-    /// Since the last ReadyForQuery the server answered something. A ReadyForQuery alone answers a Sync only.
+    /// The server has replied something since the last ReadyForQuery. A ReadyForQuery alone is a reply to a Sync only.
     var hasAnswered = false
 
     package init() {}
 
-    /// The server owes a ReadyForQuery, or a batch of extended messages is open.
+    /// The server owes a ReadyForQuery, or a batch of extended messages is incomplete.
     package var isBusy: Bool { startup || head < segments.count }
 
-    /// The first ReadyForQuery has not come yet.
+    /// The first ReadyForQuery has not arrived.
     package var isStartingUp: Bool { startup }
 
-    /// Something was sent behind the start-up packet that is to be answered.
+    /// The client sent a request after the startup packet that has no reply.
     package var hasRequests: Bool { head < segments.count }
 
-    /// When the server has dealt with all that was sent, it will still wait: for the rest of a batch or of a copy.
+    /// After all requests the server will still wait for the client: for the rest of a batch or of a copy.
     package var awaitsClient: Bool {
         copying || head < segments.count && segments[segments.count - 1].end.isWithinBatch
     }
 
-    /// An extended message failed and no Sync was sent behind it: until one comes, the server does nothing.
+    /// An extended message failed and no Sync was sent after it: until one arrives, the server does nothing.
     package var isAwaitingSync: Bool {
         skipping && failedCopySync == nil && ignoredSync == nil && !segments[head...].contains { $0.end == .sync }
     }
 
-    /// Requests that are not answered, the start-up among them.
+    /// The number of outstanding requests, the startup among them.
     package var count: Int { segments.count - head + (startup ? 1 : 0) }
 
-    /// All that is owed is a batch without its end.
+    /// The only outstanding request is an open batch.
     package var isAtOpenBatch: Bool { head == segments.count - 1 && segments[head].end.isWithinBatch }
 
-    /// Nothing of the batch at the end of the record is unanswered, so nothing of it runs.
+    /// All messages of the batch at the end of the record are answered, so nothing of it runs.
     package var isBatchAnswered: Bool { isAtOpenBatch && segments[head].unanswered == 0 }
 
-    /// What the record takes; an array grows by doubling.
+    /// The memory of the record; an array grows by doubling.
     package var byteCount: Int { (segments.count - head) * 2 * MemoryLayout<Segment>.stride }
 
-    /// The requests of the client's that are not answered, the one that the server is at first. What is said in the
-    /// client's place is not among them.
+    /// The outstanding requests of the client, beginning with the one that the server processes. Messages that pgleash
+    /// sent in the client's place are not included.
     package var requests: ArraySlice<Segment> {
         var requests = segments[head...]
         while requests.last?.isProbe == true { requests.removeLast() }
         return requests
     }
 
-    /// So much is owed that the client had better wait.
+    /// The client should not be read for a while, as the record has too many segments.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
 }
 
-// MARK: - What the client sent
+// MARK: - Client messages
 
 extension OutstandingRequests {
-    /// - Parameter statement: the kind of a Query's text, or of the statement that a Bind takes.
+    /// - Parameter statement: the kind of a Query's text, or of the statement of a Bind.
     package mutating func clientSent(_ kind: UInt8, _ statement: StatementKind = .ordinary) {
         switch kind {
         case FrontendKind.query: close(.query, statement)
@@ -148,14 +148,14 @@ extension OutstandingRequests {
         guard copying else { return close(.sync) }
         guard head < segments.count else { return }
         isUncertain = true
-        // Ignored, if the copy is still alive when the server comes to it.
+        // The server ignores the Sync if the copy has not failed when it reads it.
         let skipped = segments[segments.count - 1].unanswered
         if skipped > 0, ignoredSync == nil { ignoredSync = skipped }
         if hasSentData { failedCopySync = skipped }
     }
 
     private mutating func countExtended() {
-        // The server breaks off at it, or the copy has failed already.
+        // The server aborts the copy at this message, or the copy has failed before.
         copying = false
         hasSentData = false
         if head < segments.count, segments[segments.count - 1].end == .open {
@@ -170,7 +170,7 @@ extension OutstandingRequests {
         if head < segments.count, segments[segments.count - 1].end == .open {
             segments[segments.count - 1].end = end
             segments[segments.count - 1].isBehindData = hasSentData
-            // A Query ends the batch before it in one segment with it, as it does to the server.
+            // A Query ends the batch before it. Both are one segment, as they are to the server.
             if let statement { join(statement) }
         } else {
             segments.append(Segment(end: end, isBehindData: hasSentData, statement: statement))
@@ -183,7 +183,7 @@ extension OutstandingRequests {
         segments[last].statement = segments[last].statement?.joined(with: statement) ?? statement
     }
 
-    /// What a portal runs is in the record where it was bound in the same batch. It may have been bound before.
+    /// The record has the statement of a portal that was bound in the same batch. The portal can also be older.
     private mutating func joinExecuted(_ statement: StatementKind) {
         guard statement != .ordinary else { return }
         if statement == .commit || segments[segments.count - 1].statement == nil { join(statement) }
@@ -195,27 +195,27 @@ extension OutstandingRequests {
             copying = false
         } else if head < segments.count {
             close(segments[segments.count - 1].end.isWithinBatch ? .copyEndInBatch : .copyEnd)
-            // Where all before it is answered, no copy can begin that it would end.
+            // Where all requests before it are answered, no copy can begin that it would end.
             dropEndedCopies()
         }
     }
 }
 
-// MARK: - What is said in the client's place
+// MARK: - Messages in the client's place
 
 extension OutstandingRequests {
-    /// The messages after which the server has nothing to wait for, as far as it would. They are noted as sent.
+    /// The messages after which the server has nothing to wait for. They are recorded as sent.
     package mutating func conclude() -> [UInt8] {
         guard awaitsClient else { return [] }
         guard copying else { return probe() }
         clientSent(FrontendKind.copyFail)
         guard awaitsClient else { return LastMessages.copyFail }
-        // The batch has failed with its copy.
+        // The batch failed with its copy.
         clientSent(FrontendKind.sync)
         return LastMessages.copyFail + LastMessages.sync
     }
 
-    /// The messages whose answer shows that all before them is answered. They are noted as sent.
+    /// The messages whose reply shows that all requests before them are answered. They are recorded as sent.
     package mutating func probe() -> [UInt8] {
         let isBatchOpen = head < segments.count && segments[segments.count - 1].end == .open
         clientSent(FrontendKind.execute)
@@ -224,7 +224,7 @@ extension OutstandingRequests {
         return LastMessages.failingExecute + LastMessages.sync
     }
 
-    /// The server has answered all there was, whatever the record says.
+    /// The server has answered all requests, whatever the record contains.
     package mutating func settle() {
         self = OutstandingRequests()
         startup = false

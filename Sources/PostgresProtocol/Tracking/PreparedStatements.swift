@@ -1,22 +1,22 @@
-// The kinds of a session's prepared statements and portals, so that a Bind or an Execute tells what will run.
+// The kinds of a session's prepared statements and portals, from which the kind of a Bind or an Execute follows.
 
-/// Remembers those that are never cancelled; every other statement is an ordinary one.
+/// Stores the statements that are never cancelled; every other statement is ordinary.
 ///
-/// A Parse may be refused, as its name is in use, or skipped after an error; then the name stands for what it stood for
-/// before. Until the server has answered everything, a name therefore stands for the more protected of both; but not in
+/// A Parse can be refused, because its name is in use, or skipped after an error; then the name keeps its previous
+/// meaning. Until the server has answered everything, a name therefore has the more protected of both kinds; but not in
 /// the batch of the Parse, as a Bind there is skipped with it.
 package struct PreparedStatements: Hashable, Sendable {
     private struct Entry: Hashable, Sendable {
         var kind: StatementKind
-        /// What the name may still stand for.
+        /// The kind that the name may still have.
         var before = StatementKind.ordinary
-        /// The client has closed the name. The entry goes when its place is needed.
+        /// The client has closed the name. The entry is removed when its place is needed.
         var isClosed = false
         /// No Sync has been sent since the Parse.
         var isOfBatch = true
 
         var effective: StatementKind { kind.protecting(before) }
-        /// What a Bind takes that is sent now.
+        /// The kind of a Bind that is sent now.
         var bound: StatementKind { isOfBatch ? kind : effective }
     }
 
@@ -24,36 +24,36 @@ package struct PreparedStatements: Hashable, Sendable {
     private var named: [[UInt8]: Entry] = [:]
     private var unnamedPortal = StatementKind.ordinary
     private var portals: [[UInt8]: StatementKind] = [:]
-    /// An entry has a `before`.
+    /// An entry has a `before` that is not ordinary.
     private var isUnsettled = false
 
-    /// So many names are remembered, each of at most so many bytes. Applications prepare few statements that control a
-    /// transaction, and drivers name them shortly.
+    /// The limits on the number of names and on the bytes of each. Applications prepare few statements that control a
+    /// transaction, and drivers give them short names.
     private static let mostNames = 64
     private static let longestName = 63
 
     package init() {}
 
     /// - Parameters:
-    ///   - body: the beginning of a Parse's body: the name, the text.
-    ///   - isFirst: the server has nothing to do before it, so that it is not skipped.
+    ///   - body: the beginning of the body of a Parse: the name, the text.
+    ///   - isFirst: the server has no request before it, so it is not skipped.
     package mutating func parsed(_ body: Span<UInt8>, isFirst: Bool) {
         guard let nameEnd = Self.endOfString(in: body, from: 0) else { return }
         let kind = StatementKind(ofParsed: body.extracting((nameEnd + 1)...))
         guard nameEnd > 0 else { return replaceUnnamed(kind, isFirst) }
-        // Nearly always there is nothing to remember or to forget.
+        // Nearly always there is nothing to store or to remove.
         guard kind != .ordinary || !named.isEmpty else { return }
         replace(body.extracting(0..<nameEnd).copied(), kind)
     }
 
-    /// The server destroys the unnamed statement before it parses another.
+    /// The server destroys the unnamed statement before it parses another one.
     private mutating func replaceUnnamed(_ kind: StatementKind, _ isFirst: Bool) {
         let before = isFirst ? .ordinary : unnamed.effective
         unnamed = Entry(kind: kind, before: before)
         if before != .ordinary { isUnsettled = true }
     }
 
-    /// A name that is in use is refused.
+    /// The server refuses a name that is in use.
     private mutating func replace(_ name: [UInt8], _ kind: StatementKind) {
         let before = named[name]?.effective ?? .ordinary
         if kind == .ordinary, before == .ordinary { return }
@@ -70,7 +70,7 @@ package struct PreparedStatements: Hashable, Sendable {
         return true
     }
 
-    /// - Parameter body: the beginning of a Close's body: S or P, the name.
+    /// - Parameter body: the beginning of the body of a Close: S or P, the name.
     package mutating func closed(_ body: Span<UInt8>) {
         guard !named.isEmpty || !portals.isEmpty, body.count > 1,
             let nameEnd = Self.endOfString(in: body, from: 1)
@@ -79,7 +79,7 @@ package struct PreparedStatements: Hashable, Sendable {
         if body[0] == UInt8(ascii: "S") { named[name]?.isClosed = true } else { portals[name] = nil }
     }
 
-    /// The client has sent a Sync: what follows is not skipped with what was before it.
+    /// The client has sent a Sync: messages after it are not skipped with those before it.
     package mutating func synced() {
         guard isUnsettled else { return }
         unnamed.isOfBatch = false
@@ -88,7 +88,7 @@ package struct PreparedStatements: Hashable, Sendable {
 
     /// The server has answered everything.
     ///
-    /// - Parameter hasFailed: an error came since the last time, so that a Parse may have been refused or skipped.
+    /// - Parameter hasFailed: an error arrived since the last call, so a Parse may have been refused or skipped.
     package mutating func settle(hasFailed: Bool) {
         guard isUnsettled else { return }
         isUnsettled = false
@@ -99,9 +99,9 @@ package struct PreparedStatements: Hashable, Sendable {
         }
     }
 
-    /// The kind of the statement that a Bind takes, which is also that of its portal.
+    /// The kind of the statement of a Bind, which is also that of its portal.
     ///
-    /// - Parameter body: the beginning of its body: the portal's name, the statement's.
+    /// - Parameter body: the beginning of its body: the names of the portal and of the statement.
     package mutating func kind(boundBy body: Span<UInt8>) -> StatementKind {
         guard hasAny else { return .ordinary }
         guard let portalEnd = Self.endOfString(in: body, from: 0),
@@ -116,7 +116,7 @@ package struct PreparedStatements: Hashable, Sendable {
         return kind
     }
 
-    /// A Bind that is skipped follows an error, and that ends the transaction with all its portals.
+    /// A skipped Bind follows an error, which ends the transaction with all its portals.
     private mutating func note(_ kind: StatementKind, portal: Span<UInt8>) {
         guard portal.count > 0 else { return unnamedPortal = kind }
         let name = portal.copied()
@@ -127,9 +127,9 @@ package struct PreparedStatements: Hashable, Sendable {
         }
     }
 
-    /// The kind of the statement that an Execute runs, as far as its portal was bound.
+    /// The kind of the statement of an Execute, if its portal is known.
     ///
-    /// - Parameter body: the beginning of its body: the portal's name.
+    /// - Parameter body: the beginning of its body: the name of the portal.
     package func kind(executedBy body: Span<UInt8>) -> StatementKind {
         guard unnamedPortal != .ordinary || !portals.isEmpty, let end = Self.endOfString(in: body, from: 0) else {
             return .ordinary
@@ -141,7 +141,7 @@ package struct PreparedStatements: Hashable, Sendable {
         unnamed.kind != .ordinary || isUnsettled || !named.isEmpty || unnamedPortal != .ordinary || !portals.isEmpty
     }
 
-    /// Where the zero byte stands of the string that begins at `start`.
+    /// The offset of the zero byte of the string that begins at `start`.
     private static func endOfString(in body: Span<UInt8>, from start: Int) -> Int? {
         var end = start
         while end < body.count, body[end] != 0 { end += 1 }

@@ -1,30 +1,30 @@
-// What is known of a session from the messages that passed in both directions. A pure value: what follows from it when
-// one of the ends goes away is CancelPolicy's.
+// The state of a session that follows from the messages in both directions. The tracker is a pure value. CancelPolicy
+// decides what a drop leads to.
 
-/// The state of one session's protocol from its StartupMessage on.
+/// The protocol state of one session, beginning with its StartupMessage.
 package struct ProtocolTracker: Hashable, Sendable {
-    /// What the server said since it was asked last.
+    /// The server's messages since the last observation.
     package struct Observation: Hashable, Sendable {
         /// A request was answered.
         package fileprivate(set) var hasAnswered = false
-        /// An error came.
+        /// An error arrived.
         package fileprivate(set) var hasFailed = false
-        /// One came as a cancelled statement ends.
+        /// An error arrived that is that of a cancelled statement.
         package fileprivate(set) var isOfCancel = false
         /// The last warning without a class of its own (SQLSTATE 01000).
         package fileprivate(set) var warning: ServerMessage?
     }
 
-    /// How much is outstanding.
+    /// The number and memory of outstanding requests.
     package struct Load: Sendable {
         package let isBusy: Bool
-        /// The client had better wait, as `OutstandingRequests.isFull`.
+        /// As `OutstandingRequests.isFull`.
         package let isFull: Bool
         /// As `OutstandingRequests.byteCount`.
         package let byteCount: Int
     }
 
-    /// Kept apart, as few sessions ever come to it, and an idle one shall be small.
+    /// A separate allocation, as few sessions need it and an idle session should be small.
     private indirect enum Observing: Hashable, Sendable {
         case off
         case on(Observation)
@@ -32,54 +32,54 @@ package struct ProtocolTracker: Hashable, Sendable {
 
     package private(set) var outstanding = OutstandingRequests()
     package private(set) var cancelKey: CancelKey?
-    /// As the server reported it last, or else as the client gave it; harmless and cut for the log.
+    /// The name that the server reported last, or else the client's, as text for the log.
     package private(set) var applicationName: String
-    /// It was reported anew after the login.
+    /// The name was reported again after the login.
     package private(set) var isRenamed = false
     private var prepared = PreparedStatements()
     private var observing = Observing.off
-    /// Of the last ReadyForQuery.
+    /// The status in the last ReadyForQuery.
     private var transactionStatus = UInt8(ascii: "I")
-    /// The last authentication message asked the client for something.
+    /// The last authentication message requires an answer of the client.
     package private(set) var isAskedForPassword = false
     /// The client has sent a Terminate.
     package private(set) var hasTerminated = false
-    /// The server has been sent a Terminate. It reads nothing after it.
+    /// A Terminate was sent to the server, which reads nothing after it.
     package private(set) var hasSentTerminate = false
-    /// The server has said that it ends the session.
+    /// The server has announced that it ends the session.
     package private(set) var isServerLeaving = false
     /// The server sends a copy.
     package private(set) var isCopyingOut = false
     /// An error came since the server had answered everything.
     private var hasFailed = false
-    /// The server has answered a probe of pgleash's.
+    /// The server has answered a probe of pgleash.
     private var isProbeAnswered = false
 
     /// - Parameter applicationName: as in the StartupMessage.
     package init(applicationName: String = "") { self.applicationName = applicationName }
 
-    /// The server owes the client an answer.
+    /// Requests are outstanding.
     package var isBusy: Bool { outstanding.isBusy }
 
-    /// Nothing of the client's runs: all is answered, or the server waits for a Sync.
+    /// No request of the client runs: all are answered, or the server waits for a Sync.
     package var isAtRest: Bool { !outstanding.isBusy || outstanding.isAwaitingSync }
 
-    /// All that the server has got is answered, and it waits for the rest of a copy or a batch.
+    /// All requests that the server has received are answered, and it waits for the rest of a copy or a batch.
     package var isWaitingForClient: Bool { outstanding.copying || outstanding.isBatchAnswered }
 
     package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
 
-    /// A transaction block is open and has not failed.
+    /// A transaction block is open and not failed.
     package var isInBlock: Bool { transactionStatus == UInt8(ascii: "T") }
 
-    /// What is asked after each wake-up, in one answer.
+    /// The values that are needed after each wake-up, in one call.
     package var load: Load {
         Load(isBusy: outstanding.isBusy, isFull: outstanding.isFull, byteCount: outstanding.byteCount)
     }
 
-    /// Follows `bytes`, which one side sent; which one, `scanner` tells.
+    /// Scans `bytes`, which the side sent that `scanner` is for.
     ///
-    /// - Throws: `MalformedMessage` as `MessageScanner.scan`.
+    /// - Throws: `MalformedMessage`, as `MessageScanner.scan`.
     package mutating func follow(_ bytes: Span<UInt8>, by scanner: inout MessageScanner) throws(MalformedMessage) {
         switch scanner.direction {
         case .frontend: try scanner.scan(bytes) { kind, body in clientSent(kind, body) }
@@ -88,10 +88,10 @@ package struct ProtocolTracker: Hashable, Sendable {
     }
 }
 
-// MARK: - What the client sent
+// MARK: - Client messages
 
 extension ProtocolTracker {
-    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` reports them.
     package mutating func clientSent(_ kind: UInt8, _ body: Span<UInt8> = Span()) {
         switch kind {
         case FrontendKind.query:
@@ -113,20 +113,20 @@ extension ProtocolTracker {
         }
     }
 
-    /// The client has sent a Terminate, which the server gets later.
+    /// The client has sent a Terminate, which is sent to the server later.
     package mutating func terminateHeld() { hasTerminated = true }
 
-    /// What is said in the client's place, as `OutstandingRequests.conclude`.
+    /// As `OutstandingRequests.conclude`.
     package mutating func conclude() -> [UInt8] { outstanding.conclude() }
 
-    /// What is said in the client's place, as `OutstandingRequests.probe`.
+    /// As `OutstandingRequests.probe`.
     package mutating func probe() -> [UInt8] { outstanding.probe() }
 }
 
-// MARK: - What the server answered
+// MARK: - Server messages
 
 extension ProtocolTracker {
-    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` notes them.
+    /// - Parameter body: the first bytes of the message's body, as `MessageScanner` reports them.
     package mutating func serverAnswered(_ kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
         case BackendKind.readyForQuery: return serverBecameReady(status: body.count > 0 ? body[0] : 0)
@@ -141,10 +141,10 @@ extension ProtocolTracker {
         outstanding.serverAnswered(kind)
     }
 
-    /// Apart, as few messages come to it and all others are to pass quickly.
+    /// A separate function, so that the frequent messages stay fast.
     @inline(never) private mutating func noteBody(of kind: UInt8, _ body: Span<UInt8>) {
         switch kind {
-        // The first one, and only where it belongs: others are told by it.
+        // Only the first key, and only during the startup, where PostgreSQL sends it.
         case BackendKind.backendKeyData where cancelKey == nil && outstanding.isStartingUp:
             cancelKey = CancelKey(backendKeyData: body)
         case BackendKind.authentication: isAskedForPassword = body.bigEndianUInt32(at: 0) != 0
@@ -153,7 +153,7 @@ extension ProtocolTracker {
         }
     }
 
-    /// Drivers such as JDBC's set their name after the login.
+    /// Drivers such as JDBC's set the name after the login.
     private mutating func noteParameter(_ body: Span<UInt8>) {
         guard let value = body.applicationName else { return }
         isRenamed = !outstanding.isStartingUp
@@ -189,7 +189,7 @@ extension ProtocolTracker {
         }
     }
 
-    /// An answer is what answers a request, not each ReadyForQuery: a server may send any number.
+    /// Only a reply to a request counts, not each ReadyForQuery: a server can send any number of these.
     @inline(never) private mutating func noteReadiness(_ observation: Observation, after count: Int) {
         if isProbeAnswered { outstanding.settle() }
         guard outstanding.count < count else { return }
@@ -202,10 +202,10 @@ extension ProtocolTracker {
 // MARK: - Observation
 
 extension ProtocolTracker {
-    /// From here on it is noted what the server says, beside what is outstanding.
+    /// Begins to record the server's messages beside the outstanding requests.
     package mutating func observe() { observing = .on(Observation()) }
 
-    /// What was noted since the last call, or since `observe`.
+    /// The observation since the last call, or since `observe`.
     package mutating func takeObservation() -> Observation {
         guard case .on(let observation) = observing else { return Observation() }
         observing = .on(Observation())

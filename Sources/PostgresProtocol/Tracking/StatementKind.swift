@@ -1,47 +1,47 @@
-// What a statement does to its transaction or session, told by the first word of its text.
+// The effect of a statement on its transaction or session, as told by the first word of its text.
 
-/// What decides whether a statement may be cancelled, and how far its error reaches.
+/// The kind of a statement, which decides whether it may be cancelled and which statements its error affects.
 public enum StatementKind: UInt8, Sendable {
     /// A statement that may be cancelled.
     case ordinary
-    /// Several statements in one message, or one whose end is not known. It may be cancelled, as its error takes the
-    /// rest of the message along; yet one of the statements may end a transaction block.
+    /// Several statements in one message, or one whose end is not known. It may be cancelled, as its error ends the
+    /// whole message; but one of the statements may end a transaction block.
     case several
     /// A statement that controls the transaction or the session, such as BEGIN, SAVEPOINT, SET or DISCARD.
     case control
-    /// COMMIT, END, PREPARE TRANSACTION, COMMIT PREPARED: a statement that makes changes last.
+    /// COMMIT, END, PREPARE TRANSACTION, COMMIT PREPARED: a statement that commits.
     case commit
     /// ROLLBACK and ABORT, also to a savepoint or of a prepared transaction.
     case rollback
 
-    /// The statement is never cancelled: it ends by itself, and the statements after it count on it.
+    /// The statement is never cancelled: it ends by itself, and the statements after it depend on it.
     @inlinable public var isControl: Bool { self == .control || self == .commit || self == .rollback }
 
-    /// After an error in a transaction block, what follows this statement may take effect again.
+    /// After an error in a transaction block, statements after this one can take effect again.
     package var mayEndBlock: Bool { self == .commit || self == .rollback || self == .several }
 
-    /// The kind of two statements of one extended-protocol batch. The server tells nothing of them before the Sync, so
-    /// whichever of them runs may be the one that makes changes last.
+    /// The kind of two statements of one extended-protocol batch. The server does not report them separately before the
+    /// Sync, so the one that runs can be the one that commits.
     package func joined(with other: StatementKind) -> StatementKind {
         if self == .commit || other == .commit { return .commit }
         return self == .ordinary && other == .ordinary ? .ordinary : .several
     }
 
-    /// The kind of a statement that is one of two, which one nobody knows: the one that is more to be protected.
+    /// The kind of a statement that is one of two, and it is not known which: the more protected kind.
     func protecting(_ other: StatementKind) -> StatementKind {
         guard self != .commit, other != .commit else { return .commit }
         return isControl || self != .ordinary && !other.isControl ? self : other
     }
 
-    /// So many bytes of a message are looked at. Comments before the first word are usually far shorter.
+    /// The number of bytes of a message that are read. Comments before the first word are usually far shorter.
     package static let longestText = 1024
 
     /// The kind of a Query's text.
     ///
     /// - Parameters:
     ///   - text: up to `longestText` bytes of it, with its terminating zero byte if it is not longer.
-    ///   - isReadWhole: it matters whether it has several statements, so all of the text is read. Otherwise only one
-    ///     that would be a `control`, `commit` or `rollback` is.
+    ///   - isReadWhole: it matters whether the text has several statements, so all of it is read. Otherwise this is
+    ///     done only where the first one would be a `control`, `commit` or `rollback`.
     package init(ofQuery text: Span<UInt8>, isReadWhole: Bool) {
         let start = Self.firstWord(in: text)
         let first = Self.kind(ofWordAt: start, in: text)
@@ -52,7 +52,7 @@ public enum StatementKind: UInt8, Sendable {
         self = Self.isOneStatement(text, from: start) ? first : .several
     }
 
-    /// The kind of the text of a Parse, which the server takes for one statement or refuses.
+    /// The kind of the text of a Parse. The server accepts one statement only.
     ///
     /// - Parameter text: as for a Query, and more bytes may follow its zero byte.
     package init(ofParsed text: Span<UInt8>) {
@@ -61,13 +61,13 @@ public enum StatementKind: UInt8, Sendable {
 
     // MARK: - Words
 
-    /// Most texts begin with it.
+    /// Most texts begin with the first word.
     @inline(__always) private static func firstWord(in text: Span<UInt8>) -> Int {
         if text.count > 0, text[0] >= UInt8(ascii: "A") { return 0 }
         return skipBlanks(of: text, from: 0)
     }
 
-    /// The first four letters tell most words apart, and are read at once: nearly every statement ends here.
+    /// The first four letters distinguish most words and are read at once. Nearly every statement ends here.
     @inline(__always) private static func kind(ofWordAt offset: Int, in text: Span<UInt8>) -> StatementKind {
         guard let letters = text.bigEndianUInt32(at: offset) else { return .ordinary }
         switch letters | 0x2020_2020 {
@@ -90,13 +90,13 @@ public enum StatementKind: UInt8, Sendable {
         }
     }
 
-    /// `PREPARE TRANSACTION`, and not a statement that is only prepared.
+    /// Whether the statement is `PREPARE TRANSACTION`, not `PREPARE`.
     private static func preparesTransaction(_ offset: Int, in text: Span<UInt8>) -> Bool {
         guard word("prepare", at: offset, in: text) else { return false }
         return word("transaction", at: skipBlanks(of: text, from: offset + "prepare".utf8.count), in: text)
     }
 
-    /// Whether `word`, which is in lower case, stands at `offset` as a whole.
+    /// Whether the whole word at `offset` is `word`, which is in lower case.
     @inline(never) private static func word(_ word: String, at offset: Int, in text: Span<UInt8>) -> Bool {
         let end = offset + word.utf8.count
         guard end <= text.count else { return false }
@@ -117,9 +117,9 @@ public enum StatementKind: UInt8, Sendable {
         }
     }
 
-    // MARK: - What stands around them
+    // MARK: - Blanks, comments and strings
 
-    /// Where the next token begins, after white space, comments and semicolons, which are empty statements.
+    /// The offset of the next token, after white space, comments and semicolons, which are empty statements.
     @inline(never) private static func skipBlanks(of text: Span<UInt8>, from start: Int) -> Int {
         var offset = start
         while offset < text.count {
@@ -135,7 +135,7 @@ public enum StatementKind: UInt8, Sendable {
         return offset
     }
 
-    /// Where the comment ends that begins at `start`; `start` if none does.
+    /// The end of the comment that begins at `start`; `start` if there is none.
     private static func endOfComment(in text: Span<UInt8>, at start: Int) -> Int {
         guard start + 1 < text.count else { return start }
         switch (text[start], text[start + 1]) {
@@ -153,7 +153,7 @@ public enum StatementKind: UInt8, Sendable {
         byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") || byte == 0
     }
 
-    /// In SQL these comments nest.
+    /// SQL allows nested comments.
     private static func endOfBlockComment(in text: Span<UInt8>, at start: Int) -> Int {
         var (offset, depth) = (start, 0)
         while offset + 1 < text.count {
@@ -167,8 +167,8 @@ public enum StatementKind: UInt8, Sendable {
         return text.count
     }
 
-    /// Whether the text from `start` on is one statement, and ends within `text`. In doubt it is not: a semicolon in a
-    /// dollar-quoted string counts, and so does a backslash in quotes, which may or may not escape the next of them.
+    /// Whether the text from `start` on is one statement and ends within `text`. In doubt it is not: a semicolon in a
+    /// dollar-quoted string counts, and so does a backslash in quotes, which may or may not escape the next character.
     private static func isOneStatement(_ text: Span<UInt8>, from start: Int) -> Bool {
         var offset = start
         while offset < text.count {
@@ -187,7 +187,7 @@ public enum StatementKind: UInt8, Sendable {
         return false
     }
 
-    /// A doubled quote ends a string and begins the next, which comes to the same.
+    /// A doubled quote ends a string and begins the next, which has the same result.
     private static func endOfQuotes(in text: Span<UInt8>, at start: Int) -> Int? {
         var offset = start + 1
         while offset < text.count {

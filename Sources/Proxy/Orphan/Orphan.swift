@@ -93,7 +93,7 @@ final class Orphan: Stage {
     }
 }
 
-// MARK: - What the server says
+// MARK: - Server messages
 
 extension Orphan {
     private func discard(_ bytes: Span<UInt8>) {
@@ -128,7 +128,7 @@ extension Orphan {
     }
 }
 
-// MARK: - What the reaper wants
+// MARK: - Actions of the reaper
 
 extension Orphan {
     private func perform(_ action: Reaper.Action) {

@@ -271,7 +271,7 @@ extension Session {
     }
 }
 
-// MARK: - Looks from time to time
+// MARK: - Periodic checks
 
 extension Session {
     /// Checks every `PeerLiveness.checkInterval` whether one of the hosts is gone. An idle session holds nothing that

@@ -111,7 +111,7 @@ class Stage: SocketOwner {
     }
 }
 
-// MARK: - What is taken and given back
+// MARK: - Acquired resources
 
 extension Stage {
     final func identify(_ message: StartupMessage) { identity = (message.user, message.database) }
@@ -149,7 +149,7 @@ extension Stage {
     }
 }
 
-// MARK: - For the log and the report
+// MARK: - Log and report
 
 extension Stage {
     /// Who this is, as every log line about a session has it, and `more`.

@@ -1,15 +1,16 @@
-// One CancelRequest on its way: connect, send unless it was withdrawn meanwhile, wait until the server closes.
+// The connection for one CancelRequest: connect, send unless the order was withdrawn meanwhile, wait for the server to
+// close.
 
 import Reactor
 
-/// Why a CancelRequest was not sent.
+/// The reason why a CancelRequest was not sent.
 struct CancelFailure: CustomStringConvertible {
     static let queueFull = CancelFailure("cancel queue full")
     static let timedOut = CancelFailure("timed out")
     static let brokenConnection = CancelFailure("connection lost")
 
     let description: String
-    /// There was a connection, but it could not be encrypted as it has to be, so the request was kept back.
+    /// The connection could not be encrypted as required, so the request was not sent.
     var isInsecure = false
 
     init(_ description: String) {
@@ -22,14 +23,14 @@ struct CancelFailure: CustomStringConvertible {
     }
 }
 
-/// A connection that carries a CancelRequest and nothing else. Releasing it closes it.
+/// A connection that carries a CancelRequest only. Releasing the object closes the connection.
 final class CancelConnection: SocketOwner {
     enum Progress {
         /// The request was written.
         case sent
-        /// The server closed behind it, or never will; the last call.
+        /// The server closed the connection after it, or did not in time; the last call.
         case concluded
-        /// It was not written; the last call.
+        /// The request was not written; the last call.
         case failed(CancelFailure)
     }
 
@@ -42,8 +43,8 @@ final class CancelConnection: SocketOwner {
     private(set) var isSent = false
 
     /// - Parameters:
-    ///   - order: what is to be sent, and where to.
-    ///   - timeout: for all of it.
+    ///   - order: the request and its destination.
+    ///   - timeout: for the whole exchange.
     ///   - report: called once or twice; never for the last time before `start` returns.
     init(
         loop: any EventLoop,
@@ -77,13 +78,13 @@ final class CancelConnection: SocketOwner {
         case .failure(let error): return conclude(orElse: CancelFailure(error))
         }
         self.socket = socket
-        // Who withdrew the order has told the dispatcher, which releases this connection.
+        // The session that withdrew the order has told the dispatcher, which releases this connection.
         guard order.beginWriting() else { return }
         socket.owner = self
         let packet = order.key.cancelRequest
-        // The first bytes on a new connection: they fit, or the connection is of no use.
+        // The first bytes on a new connection: they fit into the send buffer, or the connection is broken.
         guard socket.send(packet) == .bytes(packet.count) else {
-            // Not at once: who starts a row of connections would be called back from within, deeper and deeper.
+            // Not called directly, as a caller that starts many connections would be called back recursively.
             timer = loop.schedule(after: .zero) { [unowned self] in conclude(orElse: .brokenConnection) }
             return
         }
@@ -92,7 +93,7 @@ final class CancelConnection: SocketOwner {
         report(.sent)
     }
 
-    /// The server answers nothing and closes once the signal is on its way.
+    /// The server sends no reply and closes after it has sent the signal.
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         switch socket.receive(into: loop.receiveBuffer) {
         case .bytes, .wouldBlock: return

@@ -1,4 +1,4 @@
-// Carries out cancel orders, a few at a time at each address of the server.
+// The dispatcher of cancel orders. It carries out a few at a time at each address of the server.
 
 import CancelPolicy
 import Logging
@@ -6,21 +6,21 @@ import Reactor
 import Settings
 import Telemetry
 
-/// The one place all cancels go through, so that a storm of drops is no storm of connections for the
-/// server, which forks a process for each. What is wrong at one address costs the others nothing.
+/// All cancels pass this object, so that many drops at once do not become many connections at once for the server,
+/// which forks a process for each. A problem at one address does not delay cancels at another one.
 package final class CancelDispatcher {
     private let loop: any EventLoop
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
     private let counters: Counters
     private let log: ThrottledLog
-    /// About cancels whose key no session has: any client can cause them, and they hide no line about others.
+    /// For cancels whose key belongs to no session: any client can cause them, and they must not suppress other lines.
     private let unknownKeyLog: ThrottledLog
-    /// By where they lead; those with nothing to do are not there.
+    /// By destination; addresses without orders have no entry.
     private(set) var lanes: [SocketAddress: CancelLane] = [:]
     private var running: [ObjectIdentifier: CancelConnection] = [:]
-    /// Connections whose orders are over, oldest first. They have no place any more, and stay open until the server
-    /// closes them: PgBouncer 1.18 exits when a client ends the connection of a cancel that it is passing on.
+    /// Connections of orders that are over, oldest first. They occupy no place, and stay open until the server closes
+    /// them: PgBouncer 1.18 exits when a client closes the connection of a cancel that it is relaying.
     private var lingering: [CancelConnection] = []
 
     package init(
@@ -77,13 +77,13 @@ package final class CancelDispatcher {
     private func note(_ failure: CancelFailure, of order: CancelOrder) {
         if failure.isInsecure { counters.cancelsUnprotected.add() }
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
-        // Otherwise nobody could tell why a query runs on whose client is gone, or has asked for its end.
+        // The log is the only place that shows why a query continues although its client is gone or requested its end.
         let metadata: Logger.Metadata = ["pid": .number(order.key.processID), "reason": "\(failure)"]
         (order.purpose == .unknownKey ? unknownKeyLog : log).log(.warning, "cancel not sent", metadata)
     }
 
     private func conclude(_ order: CancelOrder, _ result: Reaper.CancelResult) {
-        // Still running the connection's own code: it must outlive this call.
+        // The connection's own code is running: it must outlive this call.
         guard let connection = running.removeValue(forKey: ObjectIdentifier(order)) else {
             return endLingering(of: order)
         }
@@ -94,7 +94,7 @@ package final class CancelDispatcher {
     }
 
     /// The order was withdrawn, and its connection is closed, or it was answered. It may have concluded before the
-    /// message came.
+    /// message arrived.
     private func release(_ order: CancelOrder) {
         guard let connection = running.removeValue(forKey: ObjectIdentifier(order)) else { return }
         if connection.isSent {
@@ -110,7 +110,7 @@ package final class CancelDispatcher {
         withExtendedLifetime(connection) {}
     }
 
-    /// Its place is free.
+    /// Frees the place of the order.
     private func leave(_ order: CancelOrder) {
         lanes[order.destination]?.leave(order)
         startWaiting(at: order.destination)

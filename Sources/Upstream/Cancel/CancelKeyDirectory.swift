@@ -1,9 +1,9 @@
-// Which way each cancel key goes: for the clients' own cancels.
+// The routes of all cancel keys, for the clients' own cancels.
 
 import PostgresProtocol
 import Reactor
 
-/// The keys of all sessions with the ways to their servers.
+/// The keys of all sessions with the routes to their servers.
 package final class CancelKeyDirectory: Sendable {
     private let routes = Locked<[CancelKey: CancelRoute]>([:])
 

@@ -1,14 +1,14 @@
-// The cancel orders for one address of the server: which are carried out, which wait, and in which order those go.
+// The queue of cancel orders for one address of the server: which are carried out, which wait, and in which order.
 
-/// What is to be done at one address. A few orders at a time are carried out, the others wait in three queues: orphans
-/// and clients with keys of our sessions take turns; strangers, who may be anybody and as many as they like, go last
-/// and get a small share of the places.
+/// The orders for one address. A few are carried out at a time, the others wait in three queues. Orphans and clients
+/// with keys of known sessions take turns. Orders with unknown keys, which any client can cause in any number, come
+/// last and get a small share of the places.
 struct CancelLane {
-    /// A client of one session may ask as often as it likes; a later one would not be served soon, either.
+    /// A client of one session can send any number of cancels. A later one would have to wait long, too.
     static let mostClientsWaiting = 1024
-    /// Far fewer: they need no login, and it is most often a mistake or an attack.
+    /// Far fewer: such a cancel needs no login, and is most often a mistake or an attack.
     static let mostUnknownKeysWaiting = 64
-    /// One in so many places may be a stranger's, or the only one.
+    /// One place in so many may be occupied by an unknown key, and always one.
     static let unknownKeyShare = 8
 
     private let places: Int
@@ -19,15 +19,15 @@ struct CancelLane {
     private var running = 0
     private var unknownKeysRunning = 0
 
-    /// - Parameter places: how many orders are carried out at a time, at least 1.
+    /// - Parameter places: the number of orders that are carried out at a time, at least 1.
     init(places: Int) {
         self.places = places
     }
 
-    /// No order is carried out or waits.
+    /// No order is being carried out or waits.
     var isEmpty: Bool { running == 0 && orphans.isEmpty && clients.isEmpty && unknownKeys.isEmpty }
 
-    /// - Returns: false when too many of its kind wait already.
+    /// - Returns: false when too many orders of its kind wait.
     mutating func append(_ order: CancelOrder) -> Bool {
         switch order.purpose {
         case .orphan: orphans.append(order)
@@ -41,10 +41,10 @@ struct CancelLane {
         return true
     }
 
-    /// The next order to be carried out, which takes a place until `leave`; nil when there is none, or no place.
+    /// The next order to be carried out, which occupies a place until `leave`; nil when there is none, or no place.
     mutating func begin() -> CancelOrder? {
         while running < places, let order = takeFirst() {
-            // The answer may have come while the order waited.
+            // The reply may have arrived while the order waited.
             guard order.beginDialling() else { continue }
             running += 1
             if order.purpose == .unknownKey { unknownKeysRunning += 1 }
@@ -53,7 +53,7 @@ struct CancelLane {
         return nil
     }
 
-    /// An order that had begun has ended.
+    /// An order that was carried out has ended.
     mutating func leave(_ order: CancelOrder) {
         running -= 1
         if order.purpose == .unknownKey { unknownKeysRunning -= 1 }
@@ -70,7 +70,7 @@ struct CancelLane {
     }
 }
 
-/// Orders that wait, first come, first served.
+/// Orders that wait, in the order of their arrival.
 private struct OrderQueue {
     private var orders: [CancelOrder] = []
     private var next = 0

@@ -1,17 +1,17 @@
-// What a session asks of the cancel dispatcher: the message between a worker's thread and the dispatcher's.
+// An order of a session to the cancel dispatcher, shared between the threads of the worker and the dispatcher.
 
 import CancelPolicy
 import PostgresProtocol
 import Reactor
 import Synchronization
 
-/// The way a cancel takes: where to, and how protected. Sessions with the same way share one.
+/// The route of a cancel: its destination and its protection. Sessions with the same route share one.
 package final class CancelRoute: Sendable {
-    /// What the session dialled, where the cancel is for one of ours. Not what the socket says its peer is: the peer of
-    /// a Unix socket has the path that the server bound, in the server's file system and working directory, where we
-    /// may find somebody else or nobody.
+    /// The address that the session dialled, where the cancel is for a known session. It is not the socket's peer
+    /// address: for a Unix socket that is the path that the server bound, relative to the server's file system and
+    /// working directory, where pgleash may find another server or none.
     package let address: HostAddress
-    /// As the session was that it is about: the key is as good as the password until the session ends.
+    /// The protection of the session's own connection: the key is as sensitive as the password until the session ends.
     package let protection: Protection
 
     package init(to address: HostAddress, _ protection: Protection) {
@@ -20,23 +20,23 @@ package final class CancelRoute: Sendable {
     }
 }
 
-/// What sessions tell the cancel dispatcher.
+/// The messages of sessions to the cancel dispatcher.
 package enum DispatcherMessage: Sendable {
     case order(CancelOrder)
-    /// Nobody needs the rest of an order that is being carried out.
+    /// The session no longer needs an order that is being carried out.
     case release(CancelOrder)
 }
 
-/// The wish to have one backend cancelled. The session may take it back until the CancelRequest is written, and need
-/// not wait for its conclusion when the server's answer shows that it arrived.
+/// A pending cancel of one backend. The session can withdraw it until the CancelRequest is written, and need not wait
+/// for its conclusion when the server's reply shows that it arrived.
 package final class CancelOrder: Sendable {
-    /// On whose behalf.
+    /// The origin of the order.
     package enum Purpose: Sendable {
         /// The client is gone.
         case orphan
-        /// A client's own CancelRequest, for a session of ours.
+        /// A client's own CancelRequest for a known session.
         case client
-        /// A CancelRequest with a key that no session of ours has.
+        /// A CancelRequest with a key that belongs to no session.
         case unknownKey
     }
 
@@ -49,16 +49,15 @@ package final class CancelOrder: Sendable {
 
     private enum State: UInt8 {
         case waiting, dialling, written
-        /// Concluded, withdrawn or answered: whichever comes first.
+        /// Concluded, withdrawn or answered, whichever comes first.
         case over
     }
 
     private let state = Atomic<UInt8>(State.waiting.rawValue)
 
     /// - Parameters:
-    ///   - dispatcher: told when the session needs the order no more.
-    ///   - reply: called with how the order ended, on the dispatcher's thread; not after `withdraw` or `answered`
-    ///     returned true.
+    ///   - dispatcher: receives a message when the session no longer needs the order.
+    ///   - reply: called with the result on the dispatcher's thread; not after `withdraw` or `answered` returned true.
     package init(
         _ purpose: Purpose,
         _ route: CancelRoute,
@@ -82,26 +81,27 @@ package final class CancelOrder: Sendable {
     }
 }
 
-// MARK: - What the session says
+// MARK: - Calls of the session
 
 extension CancelOrder {
-    /// The session needs no cancel any more.
+    /// The session no longer needs the cancel.
     ///
-    /// - Returns: true when the CancelRequest is never written; then there is no `reply`. False when it was written, or
-    ///   can't be; then `reply` has been called or will be.
+    /// - Returns: true when the CancelRequest is never written; then there is no `reply`. False when it was written or
+    ///   cannot be written; then `reply` has been called or will be.
     package func withdraw() -> Bool {
         move(from: .waiting, to: .over) || leave(.dialling)
     }
 
-    /// The session ends, and counts what it has sent: withdraws the order where that can be.
+    /// The session ends and counts the cancels that it sent: withdraws the order if possible.
     ///
-    /// - Returns: how many CancelRequests it stands for: 1 where it was written or can't be kept back, otherwise 0.
+    /// - Returns: the number of CancelRequests of the order: 1 where it was written or cannot be withdrawn, otherwise
+    ///   0.
     package func settle() -> Int { withdraw() ? 0 : 1 }
 
-    /// The server has answered as it does to a cancel, so this one arrived, and its connection may be closed.
+    /// The server has replied as it does to a cancel, so this one arrived, and its connection may be closed.
     ///
     /// - Returns: true when the CancelRequest was written and has no conclusion yet; then there is no `reply`. False
-    ///   when that is not so; then nothing changes.
+    ///   otherwise; then nothing changes.
     package func answered() -> Bool {
         leave(.written)
     }
@@ -113,19 +113,19 @@ extension CancelOrder {
     }
 }
 
-// MARK: - What the dispatcher says
+// MARK: - Calls of the dispatcher
 
 extension CancelOrder {
     /// - Returns: false when the order was withdrawn, and must not be carried out.
     func beginDialling() -> Bool { move(from: .waiting, to: .dialling) }
 
-    /// Called directly before the CancelRequest is written.
+    /// Called immediately before the CancelRequest is written.
     ///
-    /// - Returns: false when the order was withdrawn while it was dialled: a cancel for a request that has ended may
-    ///   hit the next one.
+    /// - Returns: false when the order was withdrawn during the connection attempt: a cancel for a request that has
+    ///   ended may cancel the next one.
     func beginWriting() -> Bool { move(from: .dialling, to: .written) }
 
-    /// The order has ended; the session is told, unless it needs that no more.
+    /// The order has ended. The session gets the result, unless it no longer needs it.
     func conclude(_ result: Reaper.CancelResult) {
         let over = State.over.rawValue
         if state.exchange(over, ordering: .acquiringAndReleasing) != over { reply(result) }

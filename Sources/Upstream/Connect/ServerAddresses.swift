@@ -1,12 +1,12 @@
-// Where the server is: addresses known from the start, or names that are resolved for each connection.
+// The server's addresses: numeric ones that are known from the start, or names that are resolved for each connection.
 
 import Reactor
 
-/// The way to the server's addresses.
+/// The source of the server's addresses.
 package enum Upstream: Sendable {
     /// Numeric addresses and socket directories, at least one.
     case addresses([HostAddress])
-    /// Asks for the addresses that the names stand for now; the answer may come on another thread.
+    /// Resolves the names. The answer can come on another thread.
     case names(@Sendable (_ answer: @escaping @Sendable (NameResolver.Answer) -> Void) -> Void)
 
     package init(_ endpoints: [Endpoint]) {

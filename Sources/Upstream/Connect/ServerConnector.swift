@@ -1,12 +1,12 @@
-// Connects to the first of several addresses that answers, and encrypts the connection where that is asked for.
+// A connection attempt to the first of several addresses that answers, with TLS where it is configured.
 
 import Reactor
 
-/// A connection attempt that failed, address by address.
+/// The failures of a connection attempt, by address.
 package struct ConnectError: Error, CustomStringConvertible {
     enum Cause {
         case system(SystemError)
-        /// There was a connection, but it could not be encrypted as it has to be.
+        /// The connection could not be encrypted as required.
         case insecure(String)
     }
 
@@ -16,7 +16,7 @@ package struct ConnectError: Error, CustomStringConvertible {
         attempts.contains { if case .system(let error) = $0.cause { error.isOutOfDescriptors } else { false } }
     }
 
-    /// At least one server was there and could not be trusted.
+    /// At least one server accepted a connection that could not be encrypted as required.
     var isInsecure: Bool {
         attempts.contains { if case .insecure = $0.cause { true } else { false } }
     }
@@ -31,11 +31,12 @@ package struct ConnectError: Error, CustomStringConvertible {
     }
 }
 
-/// Tries addresses in turn, each within a time; then calls once. Releasing it ends the attempt without a call.
+/// Tries addresses in turn, each for a limited time, and calls the completion once. Releasing the object ends the
+/// attempt without a call.
 package final class ServerConnector: SocketOwner {
     package typealias Completion = (Result<any StreamSocket, ConnectError>) -> Void
 
-    /// How long a Unix socket whose queue is full (EAGAIN, no attempt is under way then) is left alone.
+    /// The pause after the queue of a Unix socket was full (EAGAIN; no attempt is under way then).
     private static let fullQueuePause = Duration.milliseconds(10)
 
     private let loop: any EventLoop
@@ -49,18 +50,18 @@ package final class ServerConnector: SocketOwner {
     private var handshake: ServerHandshake?
     private var timer: (any ScheduledTimer)?
     private var attemptDeadline: MonotonicTime
-    /// The first address failed to encrypt where it need not, and is tried once more without.
+    /// Encryption failed at the first address, is not required, and is not tried in the second attempt.
     private var isSecondTry = false
-    /// Why a connection that could have been encrypted is a plain one all the same; not where the server has no TLS.
+    /// The reason why the connection is not encrypted although the server supports TLS.
     package private(set) var reasonForPlainText: String?
 
-    /// The address that is dialled; after a success, the one that was.
+    /// The address that is being dialled; after a success, that of the connection.
     package var address: HostAddress? { addresses.first }
 
     /// - Parameters:
     ///   - addresses: at least one.
-    ///   - timeout: for each address, and all that has to be agreed on there.
-    ///   - completion: takes over the socket. It may be called before `start` returns, but then with a success.
+    ///   - timeout: for each address, TLS included.
+    ///   - completion: takes over the socket. It can be called before `start` returns, but only with a success.
     package init(
         loop: any EventLoop,
         addresses: [HostAddress],
@@ -83,7 +84,7 @@ package final class ServerConnector: SocketOwner {
         stop()
     }
 
-    /// Gives up without a call.
+    /// Ends the attempt without a call.
     func stop() {
         timer?.cancel()
         timer = nil
@@ -117,7 +118,7 @@ package final class ServerConnector: SocketOwner {
             if error.isTryAgain, loop.now < attemptDeadline {
                 timer = loop.schedule(after: Self.fullQueuePause) { [unowned self] in attempt() }
             } else {
-                // Never at once: who starts a row of connections would be called back from within, deeper and deeper.
+                // Not called directly, as a caller that starts many connections would be called back recursively.
                 timer = loop.schedule(after: .zero) { [unowned self] in failed(.system(error)) }
             }
         }
@@ -148,7 +149,7 @@ package final class ServerConnector: SocketOwner {
 // MARK: - Encryption
 
 extension ServerConnector {
-    /// The connection stands, and is encrypted if that is how it has to be.
+    /// The connection is established; encrypts it where this is configured.
     private func opened(_ socket: any StreamSocket) {
         guard let address = addresses.first else { return }
         self.socket = nil
@@ -170,7 +171,7 @@ extension ServerConnector {
     }
 
     private func concluded(_ outcome: ServerHandshake.Outcome, _ isRequired: Bool) {
-        // Still running the handshake's own code: it must outlive this call.
+        // The handshake's own code is running: it must outlive this call.
         let finished = handshake
         handshake = nil
         withExtendedLifetime(finished) {

@@ -1,14 +1,14 @@
-// Turns a fresh connection to the server into an encrypted one: SSLRequest, its one-byte answer, and TLS.
+// The encryption of a new connection to the server: SSLRequest, its one-byte answer, and TLS.
 
 import PostgresProtocol
 import Reactor
 import TLS
 
-/// One attempt on one connection. Releasing it closes the connection, unless that was handed over.
+/// One handshake on one connection. Releasing the object closes the connection, unless it was handed over.
 final class ServerHandshake: SocketOwner {
     enum Outcome {
         case encrypted(any StreamSocket)
-        /// The server does not encrypt; its connection is as good as new.
+        /// The server does not support TLS. Its connection can be used unencrypted.
         case refused(any StreamSocket)
         case failed(String)
     }
@@ -23,9 +23,9 @@ final class ServerHandshake: SocketOwner {
     private(set) var hasAnswered = false
 
     /// - Parameters:
-    ///   - socket: connected, and nothing sent on it yet; taken over.
-    ///   - host: the name the server was found by.
-    ///   - completion: called once. It may be called before `start` returns, but then with a success.
+    ///   - socket: a connected socket on which nothing was sent, which the handshake takes over.
+    ///   - host: the host name of the server.
+    ///   - completion: called once. It can be called before `start` returns, but only with a success.
     init(
         loop: any EventLoop,
         socket: any StreamSocket,
@@ -48,13 +48,14 @@ final class ServerHandshake: SocketOwner {
         guard let socket else { return }
         if security.negotiation == .direct, socket.peerAddress?.isUnix != true { return encrypt(socket) }
         socket.owner = self
-        // The first bytes on a new connection: they fit, or the connection is of no use, as its end will show.
+        // The first bytes on a new connection: they fit into the send buffer, or the connection is broken and its end
+        // follows.
         _ = socket.send(StartupPacket.sslRequestPacket)
         socket.interest = .read
     }
 
-    /// One byte, and not one more: what comes behind it has to be TLS, or somebody between us and the server has put it
-    /// there (CVE-2021-23222).
+    /// Receives one byte only: bytes after it must be TLS, otherwise an attacker between pgleash and the server has
+    /// inserted them (CVE-2021-23222).
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         switch socket.receive(into: loop.receiveBuffer, limit: 1) {
         case .wouldBlock: break
@@ -74,7 +75,7 @@ final class ServerHandshake: SocketOwner {
         case UInt8(ascii: "N"):
             self.socket = nil
             completion(.refused(socket))
-        // Its text may be anybody's.
+        // The text of the error is not authenticated.
         case UInt8(ascii: "E"): fail("server sent an error response during SSL exchange")
         default: fail("received invalid response to SSL negotiation: 0x\(String(answer, radix: 16))")
         }

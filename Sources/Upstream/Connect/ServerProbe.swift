@@ -1,26 +1,26 @@
-// Asks whether a server accepts connections, without a login: by an SSLRequest, which a server answers before it knows
-// who asks, and logs nothing about.
+// A check whether a server accepts connections, without a login: by an SSLRequest, which a server answers before it
+// authenticates a client, and does not log.
 
 import PostgresProtocol
 import Reactor
 
-/// What came of a probe.
+/// The result of a probe.
 package struct ProbeResult: Sendable, CustomStringConvertible {
     package let isAccepting: Bool
-    /// Why there was no answer.
+    /// The reason why there was no answer.
     private let reason: String
 
     static let accepting = ProbeResult(isAccepting: true, reason: "")
 
     package static func noResponse(_ reason: String) -> ProbeResult { ProbeResult(isAccepting: false, reason: reason) }
 
-    /// In pg_isready's words.
+    /// The result in pg_isready's words.
     package var description: String { isAccepting ? "accepting connections" : "no response: \(reason)" }
 }
 
-/// One question to one server. Releasing it ends it without a call.
+/// One probe of one server. Releasing the object ends the probe without a call.
 final class ServerProbe {
-    /// For each address, and for the answer.
+    /// The timeout for each address, and for the answer.
     private static let timeout = Duration.seconds(3)
 
     private let loop: any EventLoop
@@ -31,7 +31,7 @@ final class ServerProbe {
     private var timer: (any ScheduledTimer)?
 
     /// - Parameters:
-    ///   - addresses: at least one; the first that takes a connection is asked.
+    ///   - addresses: at least one; the first that accepts a connection is probed.
     ///   - completion: called once.
     init(
         loop: any EventLoop,
@@ -64,7 +64,7 @@ final class ServerProbe {
         }
     }
 
-    /// The handshake goes on to TLS where the server offers it: one that is broken off would be logged there.
+    /// The handshake continues with TLS where the server offers it: the server would log an aborted one.
     private func conclude(_ outcome: ServerHandshake.Outcome) {
         timer?.cancel()
         let hasAnswered = handshake?.hasAnswered == true
@@ -76,7 +76,7 @@ final class ServerProbe {
             let isEnough = !security.isTLSRequired || socket.peerAddress?.isUnix == true
             socket.close()
             completion(isEnough ? .accepting : .noResponse("server does not support SSL, but SSL was required"))
-        // Without a need for TLS a session would go on in clear text.
+        // Without required TLS a session would continue unencrypted.
         case .failed(let reason):
             completion(hasAnswered && !security.isTLSRequired ? .accepting : .noResponse(reason))
         }
@@ -84,10 +84,10 @@ final class ServerProbe {
 }
 
 extension Endpoint {
-    /// Probes the first of the endpoint's addresses that takes a connection. Blocks, for 3 seconds at most for each of
+    /// Probes the first of the endpoint's addresses that accepts a connection. Blocks for 3 seconds at most for each of
     /// them and for the answer, and while the name is resolved.
     ///
-    /// - Parameter security: how sessions are encrypted. Where they are not, nothing is verified.
+    /// - Parameter security: the encryption of sessions. Where they are not encrypted, nothing is verified.
     package func probe(_ security: ServerSecurity) -> ProbeResult {
         let addresses: [HostAddress]
         do throws(ResolutionError) { addresses = try resolveWithHost() } catch { return .noResponse("\(error)") }

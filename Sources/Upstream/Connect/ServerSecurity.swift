@@ -1,35 +1,35 @@
-// Whether connections to the server are encrypted, and what the server has to prove: libpq's sslmode and its relatives.
+// The encryption of connections to the server, and the server's required proofs: libpq's sslmode and related options.
 
 import Reactor
 import Settings
 import Synchronization
 import TLS
 
-/// How a connection to the server is to be protected.
+/// The protection of a connection to the server.
 package enum Protection: Sendable {
-    /// As `sslmode` has it.
+    /// As `sslmode` requires.
     case asConfigured
-    /// As the session's was that it is about: not at all.
+    /// Unencrypted, as the connection of the session that the cancel is for.
     case plain
-    /// The same: encrypted, with all that `sslmode` asks for, or there is no connection.
+    /// Encrypted, with all that `sslmode` requires, as the connection of the session; otherwise there is no connection.
     case encrypted
 }
 
-/// What is needed to encrypt connections to the server.
+/// The TLS configuration of connections to the server.
 package final class ServerSecurity: Sendable {
-    /// What is to be done about one connection.
+    /// The steps for one connection.
     enum Plan {
         case plain
-        /// Without agreement there is no connection.
+        /// The connection fails if it cannot be encrypted.
         case encrypt
-        /// Without agreement the connection is a plain one.
+        /// The connection is unencrypted if it cannot be encrypted.
         case tryToEncrypt
     }
 
-    /// Connections are plain ones.
+    /// Connections are not encrypted.
     package static let none = ServerSecurity(mode: .disable)
 
-    /// Connections are encrypted where the server offers it, and nothing is verified.
+    /// Connections are encrypted where the server supports it, and nothing is verified.
     private static let opportunistic = ServerSecurity(mode: .prefer)
 
     let negotiation: SSLNegotiation
@@ -38,10 +38,10 @@ package final class ServerSecurity: Sendable {
     private let client = Locked<TLSClient?>(nil)
     private let hasWarned = Atomic(false)
 
-    /// - Throws: `TLSError` when a file can't be used.
+    /// - Throws: `TLSError` when a file cannot be used.
     package convenience init(_ settings: Configuration.ServerTLS) throws(TLSError) {
         self.init(mode: settings.mode, settings.negotiation, settings.options)
-        // Where no file has to be read it can wait until a server wants it: OpenSSL takes 1.5 MB to get going.
+        // Where no file is read this can wait until a server offers TLS: OpenSSL's initialization takes 1.5 MB.
         if mode != .disable, mode != .prefer || options.certificate != nil { try reload() }
     }
 
@@ -53,15 +53,15 @@ package final class ServerSecurity: Sendable {
         self.options = options
     }
 
-    /// The same, or, where connections are plain ones, one that encrypts what can be encrypted.
+    /// The same object, or, where connections are not encrypted, one that encrypts them where the server supports it.
     var orOpportunistic: ServerSecurity { mode == .disable ? .opportunistic : self }
 
-    /// There is no connection in clear text, but for Unix sockets.
+    /// There is no unencrypted connection, except over Unix sockets.
     var isTLSRequired: Bool { mode != .disable && mode != .prefer }
 
     package var readsFiles: Bool { mode != .disable && (options.authorities != nil || options.certificate != nil) }
 
-    /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
+    /// Reads the files again, for new connections. When one cannot be used, nothing changes.
     package func reload() throws(TLSError) {
         guard mode != .disable else { return }
         let read = try TLSClient(options)
@@ -75,10 +75,10 @@ package final class ServerSecurity: Sendable {
         return made
     }
 
-    /// Whether what is to be said once about the server may be said.
+    /// Whether a warning that is logged once only has not been logged.
     package func shouldWarn() -> Bool { !hasWarned.exchange(true, ordering: .relaxed) }
 
-    /// For an address of the server's; a Unix socket has nobody who could listen.
+    /// The plan for an address of the server. A Unix socket cannot be eavesdropped on.
     func plan(_ protection: Protection, for address: SocketAddress) -> Plan {
         if mode == .disable || address.isUnix { return .plain }
         switch protection {
