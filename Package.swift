@@ -1,32 +1,32 @@
 // swift-tools-version: 6.2
-// The modules of pgleash, each below what it imports; docs/architecture.md says what each is for.
+// The modules of pgleash, each after those that it imports; docs/architecture.md describes them.
 
 import PackageDescription
 
-/// Every target is held to the same rules: no unsafe construct without the word, no warning left standing.
+/// The settings of all targets: unsafe constructs must be marked, and warnings are errors.
 let strict: [SwiftSetting] = [
     .strictMemorySafety(),
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
 ]
 
-/// The simulation is optimised in debug builds too, with what it uses, as it has 100,000 schedules to get through; and
-/// so are the tidy tests, which look at each character of the sources. The product is built as ever, with all its checks.
+/// The simulation and its dependencies are optimized in debug builds, too, as it runs 100,000 schedules; and so are the
+/// tidy tests, which read each character of the sources. All run-time checks of the product stay enabled.
 let fast: [SwiftSetting] = [.unsafeFlags(["-O"])]
 
-/// Without exported symbols, as nobody links against the program, and with its relative relocations packed (DT_RELR), it
-/// is 1 MB smaller. The latter asks for glibc 2.36, Debian 12's, on the machine it runs on.
+/// The program exports no symbols, as nothing links against it, and its relative relocations are packed (DT_RELR). This
+/// makes it 1 MB smaller. The latter requires glibc 2.36, that of Debian 12, at run time.
 let small = LinkerSetting.unsafeFlags(
     ["-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"],
     .when(platforms: [.linux], configuration: .release)
 )
 
-/// What tests of the whole know.
+/// The modules that tests of the whole program use.
 let modules: [Target.Dependency] = [
     "CancelPolicy", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
 ]
 
-/// What tests of single parts in a simulated world know.
+/// The dependencies of tests of single parts in a simulated world.
 let simulated =
     modules + [
         "Simulation", "TestSupport",
@@ -40,8 +40,8 @@ let package = Package(
         .executable(name: "pgleash", targets: ["pgleash"])
     ],
     dependencies: [
-        // Neither depends on other packages, so their exact versions do what a Package.resolved does. That would name
-        // commits as well, and where packages come from a mirror, a version may have another commit.
+        // Neither depends on other packages, so exact versions replace a Package.resolved. That would also contain
+        // commits, and on a mirror the commit of a version can differ.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     ],

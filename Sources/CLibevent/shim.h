@@ -1,8 +1,8 @@
 // The part of libevent that pgleash uses: loops, events and the version; and system calls that Swift's Glibc module
-// leaves out, or that glibc makes dearer than they need be.
+// lacks, or that are more expensive in glibc than necessary.
 
-// First of all: libevent's headers define _GNU_SOURCE, and what the system's headers declare behind that clashes with
-// what Swift's Glibc module, built without it, has of them.
+// This must be the first include: libevent's headers define _GNU_SOURCE, and the declarations that the system's headers
+// add for it conflict with Swift's Glibc module, which is built without it.
 #include <features.h>
 
 #include <event2/event.h>
@@ -15,8 +15,8 @@
 
 long syscall(long number, ...);
 
-// glibc's recv and send are points where a thread can be cancelled. In a process that ever had a second thread that
-// takes each of them two locked instructions more, and no thread of pgleash is ever cancelled.
+// glibc's recv and send are cancellation points. In a process that has had a second thread this costs two locked
+// instructions per call, and pgleash cancels no thread.
 
 static inline ssize_t recv_nocancel(int socket, void *buffer, size_t length, int flags) {
     return syscall(SYS_recvfrom, socket, buffer, length, flags, NULL, NULL);
@@ -28,7 +28,7 @@ static inline ssize_t send_nocancel(int socket, const void *buffer, size_t lengt
 
 int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
 
-// struct tcp_info of linux/tcp.h as far as the peer's window, which it has since Linux 5.4 and glibc's copy has not.
+// struct tcp_info of linux/tcp.h up to the peer's window, which Linux has since 5.4 and glibc's copy lacks.
 struct attempt_info {
     struct tcp_info base;
     char others[228 - sizeof(struct tcp_info)];

@@ -1,4 +1,4 @@
-// OpenSSL 3, and functions in the place of those of its names that are macros, which Swift does not see.
+// OpenSSL 3, with functions for its macros, which Swift cannot use.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -31,7 +31,7 @@ static inline long pgleash_SSL_CTX_set1_groups_list(SSL_CTX *context, const char
     return SSL_CTX_set1_groups_list(context, list);
 }
 
-// From here on reads and writes of the connection fail.
+// Makes all further reads and writes of the connection fail.
 static inline void pgleash_SSL_cut_off(const SSL *connection) {
     BIO_set_fd(SSL_get_rbio(connection), -1, BIO_NOCLOSE);
 }
@@ -40,7 +40,7 @@ static inline long pgleash_SSL_set_tlsext_host_name(SSL *connection, const char 
     return SSL_set_tlsext_host_name(connection, name);
 }
 
-// Options whose values are made by a macro.
+// Options whose values are computed by a macro.
 static const uint64_t pgleash_SSL_OP_ENABLE_KTLS = SSL_OP_ENABLE_KTLS;
 static const uint64_t pgleash_SSL_OP_IGNORE_UNEXPECTED_EOF = SSL_OP_IGNORE_UNEXPECTED_EOF;
 static const uint64_t pgleash_SSL_OP_NO_COMPRESSION = SSL_OP_NO_COMPRESSION;

@@ -76,7 +76,7 @@ package struct SessionState: Hashable, Sendable {
         set { reaping = newValue.map { .begun($0) } ?? .none }
     }
 
-    /// When the request that the server processes may be cancelled.
+    /// The time at which the request that the server processes may be cancelled.
     package var cancelTiming: CancelTiming { tracker.outstanding.cancelTiming(isInBlock: tracker.isInBlock) }
 
     /// The server's warning since a cancel was sent: most often that a commit did not wait for its standby.

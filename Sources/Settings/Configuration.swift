@@ -1,26 +1,25 @@
-// Everything that can be set, with its default and its bounds. Reading it from a file is ConfigurationFile's, naming
-// the keys Setting's.
+// All settings with their defaults and bounds. ConfigurationFile reads them, Setting names the keys.
 
 import Logging
 import Reactor
 import TLS
 
-/// The settings of one pgleash, fixed from its start on.
+/// The settings of one pgleash process, which do not change after its start.
 package struct Configuration: Sendable {
-    /// Where clients connect.
+    /// The addresses that clients connect to.
     package struct Listen: Sendable {
         /// Addresses, names, socket directories, or `*` for all of the machine's addresses.
         package var hosts = ["127.0.0.1"]
         package var port: UInt16 = 6432
-        /// Clients served at the same time.
+        /// The largest number of clients at the same time.
         package var maxSessions = 10_000
-        /// Within which a client must have sent its StartupMessage.
+        /// The time for a client's StartupMessage.
         package var authenticationTimeout = Duration.seconds(60)
         package var keepalive = Keepalive.default
         package var tls = ListenTLS()
     }
 
-    /// Whether clients' connections are encrypted, and what the clients are shown.
+    /// The encryption of clients' connections, and the certificate for clients.
     package struct ListenTLS: Equatable, Sendable {
         package var mode = ClientSSLMode.disable
         package var certificate: String?
@@ -32,18 +31,18 @@ package struct Configuration: Sendable {
         package init() {}
     }
 
-    /// Where the PostgreSQL server is.
+    /// The PostgreSQL server.
     package struct Server: Sendable {
-        /// Tried in turn; so are the addresses each name stands for.
+        /// Tried in turn, as are the addresses that each name resolves to.
         package var hosts = ["127.0.0.1"]
         package var port: UInt16 = 5432
-        /// For each address that is tried.
+        /// The timeout for each address.
         package var connectTimeout = Duration.seconds(10)
         package var keepalive = Keepalive.default
         package var tls = ServerTLS()
     }
 
-    /// Whether connections to the server are encrypted, and what is to be proved.
+    /// The encryption of connections to the server, and the server's required proofs.
     package struct ServerTLS: Equatable, Sendable {
         package var mode = SSLMode.prefer
         package var negotiation = SSLNegotiation.postgres
@@ -58,66 +57,67 @@ package struct Configuration: Sendable {
         package init() {}
     }
 
-    /// How orphans are cancelled.
+    /// The cancelling of orphans.
     package struct Cancel: Sendable {
-        /// From the drop on, after which an orphan is given up.
+        /// The time from the drop until an orphan is given up.
         package var timeout = Duration.seconds(30)
-        /// For each cancel connection.
+        /// The timeout for each cancel connection.
         package var attemptTimeout = Duration.seconds(5)
-        /// Cancel connections at a time: each makes the server fork a process.
+        /// The number of cancel connections at a time: the server forks a process for each.
         package var maxConcurrent = 16
-        /// From the drop on, before which nothing is cancelled; less than `timeout`.
+        /// The time from the drop until the first cancel; less than `timeout`.
         package var grace = Duration.zero
         package var exclusion = Exclusion()
-        /// Bytes that may be read ahead of servers that don't read, in all, to see their clients' end.
+        /// The number of bytes, of all sessions together, that may be read ahead of servers that do not read, to detect
+        /// the end of their clients.
         package var readAhead = 64 * 1024 * 1024
     }
 
     package var listen = Listen()
     package var server = Server()
     package var cancel = Cancel()
-    /// The file SIGUSR1 writes the report to; standard error where there is none.
+    /// The file of the report that SIGUSR1 requests; standard error where there is none.
     package var metricsFile: String?
-    /// Threads that relay.
+    /// The number of worker threads.
     package var workers = min(4, processorCount())
     package static let workerBounds = 1...256
     package var logLevel = Logger.Level.info
     package var logFormat = LogFormat.auto
-    /// Each client that connects, and each that logs in, is logged.
+    /// Each connection of a client, and each login, is logged.
     package var logsConnections = false
     /// Each end of a client's connection is logged.
     package var logsDisconnections = false
-    /// The file it was read from; nil where there was none.
+    /// The file that was read; nil where there was none.
     package internal(set) var file: String?
-    /// Where each key was set that is not the default, by its name.
+    /// The origin of each key that is not the default, by its name.
     var origins: [String: Origin] = [:]
-    /// Warnings about keys that are set twice or in vain.
+    /// Warnings about keys that are set twice or without effect.
     var repetitions: [ConfigurationWarning] = []
 
     package init() {}
 
-    /// Bytes taken from a socket at a time: the most one wake-up of a session does, and the most a session keeps for a
-    /// peer that doesn't read.
+    /// The number of bytes of one receive: it limits the work of one wake-up, and the bytes that a session keeps for a
+    /// peer that does not read.
     package static let receiveBufferSize = 128 * 1024
 }
 
 extension Keepalive {
-    /// A host that has died is noticed within 45 seconds. There is no user time-out: it would end peers that live and
-    /// just don't read.
+    /// A dead host is noticed within 45 seconds. There is no user timeout, as it would end connections to peers that
+    /// are alive and do not read.
     static let `default` = Keepalive(idle: .seconds(30), interval: .seconds(5), count: 3, userTimeout: .zero)
 }
 
 extension Configuration {
-    /// A key with its section, as messages have it.
+    /// A key with its section, as in messages.
     static func name(of key: String, in section: String) -> String { "[\(section)] \(key)" }
 
-    /// A key for messages, with the place where it was set.
+    /// A key for messages, with its origin.
     package func naming(_ key: String, in section: String) -> String {
         let name = Self.name(of: key, in: section)
         return origins[name].map { "\($0): \(name)" } ?? name
     }
 
-    /// - Throws: `ConfigurationError` where settings that are allowed contradict each other.
+    /// - Throws: `ConfigurationError` where settings contradict each other.
     package func validate() throws(ConfigurationError) {
         if let contradiction = listen.tls.contradiction { throw error(contradiction, in: "listen") }
         if let contradiction = server.tls.contradiction { throw error(contradiction, in: "server") }
@@ -132,27 +132,27 @@ extension Configuration {
         return ConfigurationError("[\(section)] \(contradiction.reason)", at: origin, orIn: file)
     }
 
-    /// The server is pgleash itself, which would connect to itself without end; as far as that can be told without
-    /// asking a name server.
+    /// The server is pgleash itself, which would connect to itself without end, as far as this is known without a name
+    /// server.
     package var isLoop: Bool {
         isServer(among: OwnAddresses(listen.endpoints.joined().flatMap(\.addressesOnHand)))
             || listen.endpoints.joined().contains { server.endpoints.contains($0) }
     }
 
-    /// What is said where the server is pgleash itself.
+    /// The error for this case.
     package var loopError: String {
         "\(naming("host", in: "server")) and port are those that pgleash itself listens on"
     }
 
-    /// One of the server's addresses, as far as they can be told without asking a name server, is pgleash's own.
+    /// Whether one of the server's addresses, as far as they are known without a name server, is pgleash's own.
     package func isServer(among own: OwnAddresses) -> Bool {
         server.endpoints.flatMap(\.addressesOnHand).contains { own.contains($0) }
     }
 }
 
-/// Settings of one section that don't go together.
+/// Settings of one section that contradict each other.
 struct Contradiction {
-    /// The key to be changed, most likely.
+    /// The key that most likely must be changed.
     let key: String
     let reason: String
 
@@ -162,7 +162,7 @@ struct Contradiction {
 }
 
 extension Configuration.Listen {
-    /// What each host stands for, with the port: `*` for both families, anything else for itself.
+    /// The endpoints of each host: `*` stands for both families.
     package var endpoints: [[Endpoint]] {
         hosts.map { ($0 == "*" ? ["0.0.0.0", "::"] : [$0]).map { Endpoint(host: $0, port: port) } }
     }

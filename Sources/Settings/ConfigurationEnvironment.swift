@@ -1,13 +1,13 @@
 // Settings from environment variables: PGLEASH_<SECTION>_<KEY>.
 
 extension Configuration {
-    /// What the names of all variables begin with.
+    /// The prefix of the names of all variables.
     static let variablePrefix: String = "PGLEASH_"
 
-    /// Sets keys from the environment, over what is set.
+    /// Sets keys from the environment; these override earlier values.
     ///
-    /// - Parameter variables: those whose names begin with `variablePrefix`. Not all need be pgleash's own: Kubernetes
-    ///   makes some for a service of that name.
+    /// - Parameter variables: those whose names begin with `variablePrefix`. Some may not be pgleash's own: Kubernetes
+    ///   sets such variables for a service of that name.
     mutating func apply(_ variables: [(name: String, value: String)]) throws(ConfigurationError) {
         for (name, value) in variables {
             if let setting = Setting.all.first(where: { $0.variable == name }) {
@@ -28,7 +28,7 @@ extension Configuration {
     private static let serviceLinks: String =
         "Kubernetes sets this variable for a service of that name, unless the pod has enableServiceLinks: false"
 
-    /// The variable names one of our sections, and nothing that Kubernetes makes for a service.
+    /// The variable names one of pgleash's sections, and is not set by Kubernetes for a service.
     private func isMeantForUs(_ name: String) -> Bool {
         let isOfService = name.hasSuffix("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT_")
         return !isOfService && Setting.sections.contains { name.hasPrefix("\(Self.variablePrefix)\($0.uppercased())") }

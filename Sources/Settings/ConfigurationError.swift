@@ -1,6 +1,6 @@
-// What is wrong with a configuration.
+// An error in a configuration.
 
-/// One error in a configuration, for the person who wrote it.
+/// One error in a configuration, for its author.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     package let description: String
     /// An option of the command line is wrong.

@@ -1,12 +1,12 @@
-// Reads the configuration: a file over the defaults, the environment over the file, options over both.
+// The configuration's sources: a file overrides the defaults, the environment the file, and options override both.
 
 import Reactor
 
 extension Configuration {
-    /// Where the configuration is read from when nobody says otherwise and it exists.
+    /// The file that is read where no other is named and it exists.
     package static let defaultFile = "/etc/pgleash/pgleash.conf"
 
-    /// Reads `file`, or, when there is none, `defaultFile` if it exists; then the process's environment.
+    /// Reads `file`, or, when it is nil, `defaultFile` if it exists; then the process's environment.
     package static func read(
         file: String?, orDefault defaultFile: String
     ) throws(ConfigurationError) -> Configuration {
@@ -20,14 +20,14 @@ extension Configuration {
         return configuration
     }
 
-    /// The defaults with the file's settings over them.
+    /// The defaults, overridden by the settings of the file.
     package init(file: String) throws(ConfigurationError) {
         self.init()
         try read(file)
         try validate()
     }
 
-    /// - Parameter file: the name for error messages.
+    /// - Parameter file: its name for error messages.
     package init(parsing text: String, file: String) throws(ConfigurationError) {
         self.init()
         try parse(text, file: file)
@@ -94,7 +94,7 @@ extension Configuration {
         origins[setting.name] = origin
     }
 
-    /// Sets one key to what an option says.
+    /// Sets one key to the value of an option.
     package mutating func set(
         _ key: String, in section: String, to value: String, byOption option: String
     ) throws(ConfigurationError) {
@@ -102,7 +102,7 @@ extension Configuration {
         try set(setting, to: value, by: .option(option))
     }
 
-    /// The port in `section` where an option names only a host.
+    /// The default port of `section`, for an option that names only a host.
     package static func defaultPort(of section: String) -> String? {
         Setting.named(name(of: "port", in: section))?.text(Configuration())
     }

@@ -1,11 +1,11 @@
-// What is allowed in a configuration and is probably not what was meant. None of it keeps pgleash from starting.
+// Warnings about settings that are allowed but probably mistakes. pgleash starts nevertheless.
 
 import Logging
 import Reactor
 
-/// One such setting.
+/// A warning about one setting.
 package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertible {
-    /// The key, with its file and line where it stands in one.
+    /// The key, with its file and line if it is in a file.
     package let setting: String
     package let reason: String
 
@@ -18,12 +18,12 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
 }
 
 extension Configuration {
-    /// In the order of the sections.
+    /// All warnings, in the order of the sections.
     package var warnings: [ConfigurationWarning] {
         repetitions + listenWarnings + plainTextWarnings + serverWarnings + timeoutWarnings + metricsWarnings
     }
 
-    /// Passwords and data of clients on other machines can be read on their way.
+    /// Passwords and data of clients on other machines can be eavesdropped on.
     private var plainTextWarnings: [ConfigurationWarning] {
         let isOpen = listen.endpoints.joined().contains { endpoint in
             !endpoint.host.hasPrefix("/") && endpoint.addressesOnHand.contains { !$0.isLoopback }
@@ -72,7 +72,7 @@ extension Configuration {
         }
     }
 
-    /// What may not be seen may be another thing for pgleash, once it runs.
+    /// A file without permission to check it may be accessible to pgleash at runtime.
     private var metricsWarnings: [ConfigurationWarning] {
         guard let metricsFile else { return [] }
         do throws(ReplacementError) {
@@ -83,7 +83,7 @@ extension Configuration {
         }
     }
 
-    /// Adds a warning for each option that is given more than once.
+    /// Adds a warning for each option given more than once.
     package mutating func noteRepeatedOptions(in arguments: [String]) {
         let names = arguments.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
         for name in Set(names).sorted() where names.count(where: { $0 == name }) > 1 {
@@ -92,7 +92,7 @@ extension Configuration {
         }
     }
 
-    /// What is said where the certificate that clients are shown has expired.
+    /// The warning about an expired certificate for clients.
     package var expired: ConfigurationWarning {
         ConfigurationWarning(setting: naming("ssl_cert_file", in: "listen"), reason: "the certificate has expired")
     }

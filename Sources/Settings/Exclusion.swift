@@ -1,25 +1,25 @@
-// Exclusions: sessions in which nothing is ever cancelled.
+// Exclusions: sessions in which no statement is cancelled.
 
 import PostgresProtocol
 
-/// The names by which the operator excludes sessions, as PostgreSQL keeps them; so a name matches whether it is given
-/// whole or as `pg_stat_activity` shows it.
+/// The names by which the operator excludes sessions, as PostgreSQL stores them, so that a name matches in full or as
+/// `pg_stat_activity` shows it.
 package struct Exclusion: Equatable, Sendable {
     package var users: Set<Identifier> = []
     package var databases: Set<Identifier> = []
     package var applicationNames: Set<Identifier> = []
 
-    /// What excludes a session.
+    /// The part of a session that excludes it.
     package enum Reason {
-        /// Its user, its database or the client itself: for as long as it lasts.
+        /// Its user, its database or the client itself: until it ends.
         case session
         /// Its application_name, which the client may change.
         case applicationName
     }
 
-    /// Why nothing of this client's is to be cancelled; nil where it may be.
+    /// The reason why the statements of this client are not cancelled; nil where they are.
     ///
-    /// - Parameter packet: what `client` was read from. Its names are compared as they were sent.
+    /// - Parameter packet: the packet of `client`. Its names are compared as the client sent them.
     package func reason(for client: StartupMessage, in packet: Span<UInt8>) -> Reason? {
         if client.isCancelOff { return .session }
         // Most operators exclude nothing.

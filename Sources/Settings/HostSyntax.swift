@@ -1,8 +1,8 @@
-// What can be a host: an IP address, a host name or the directory of a Unix socket.
+// The syntax of hosts: an IP address, a host name or the directory of a Unix socket.
 
 import Reactor
 
-/// Why `host` can't be one; nil where it can.
+/// The reason why `host` is invalid; nil where it is valid.
 func objection(toHost host: String) -> String? {
     if host.isEmpty { return "a host is missing" }
     if isQuoted(host) { return "values must not be quoted" }
@@ -16,7 +16,7 @@ func objection(toHost host: String) -> String? {
     }
     if hasPort(host) { return "the port has a key of its own" }
     let isNumeric = host.contains(":") || host.allSatisfy { $0 == "." || $0.isNumber }
-    // A number alone would be one, too, to inet_aton(3).
+    // inet_aton(3) accepts a number alone, too.
     let isAddress = host.contains { !$0.isNumber } && !Endpoint(host: host, port: 1).addressesOnHand.isEmpty
     return isNumeric && !isAddress ? "\"\(host)\" is not an IP address" : nil
 }
@@ -29,5 +29,5 @@ private func isHostCharacter(_ scalar: Unicode.Scalar) -> Bool {
     }
 }
 
-/// As other programs write it; an IPv6 address has more than one colon.
+/// A port after a colon, as in other programs; an IPv6 address has more than one colon.
 private func hasPort(_ host: String) -> Bool { host.count { $0 == ":" } == 1 }

@@ -1,27 +1,27 @@
-// Reads the INI form of libpq's service file: `[section]`, `key = value`, lines that begin with `#`. What the keys
-// mean is left to Configuration.
+// The parser of the INI format of libpq's service file: `[section]`, `key = value`, lines that begin with `#`.
+// Configuration interprets the keys.
 
 /// One `key = value` line.
 struct INIEntry: Equatable, Sendable {
     let section: String
     let key: String
     let value: String
-    /// The line's number in the file, from 1.
+    /// The number of the line in the file, from 1.
     let line: Int
 }
 
-/// A section's heading.
+/// The header of a section.
 struct INISection: Equatable, Sendable {
     let name: String
     let line: Int
 }
 
-/// The lines of a file, split but not understood.
+/// The lines of a file, parsed but not interpreted.
 struct INIFile: Equatable, Sendable {
     private(set) var sections: [INISection] = []
     private(set) var entries: [INIEntry] = []
 
-    /// A line that is neither heading, entry, comment nor blank.
+    /// A line that is neither header, entry, comment nor blank.
     struct SyntaxError: Error, Equatable {
         let line: Int
         let reason: String
@@ -59,7 +59,7 @@ struct INIFile: Equatable, Sendable {
 }
 
 extension StringProtocol where SubSequence == Substring {
-    /// Without white space at either end.
+    /// The text without white space at either end.
     var trimmed: Substring {
         let start = self[...].drop { $0.isWhitespace }
         guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return start[start.endIndex...] }

@@ -1,8 +1,8 @@
 // The formats of log lines, by their names in the configuration.
 
-/// How log lines are written.
+/// The format of log lines.
 package enum LogFormat: String, CaseIterable, Sendable {
-    /// As fits what standard error is.
+    /// The format that fits the kind of standard error.
     case auto
     case text
     case logfmt

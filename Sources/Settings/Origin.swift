@@ -1,6 +1,6 @@
-// Where a value was given.
+// The origin of a value.
 
-/// The place of a value that is not the default.
+/// The place where a value that is not the default was set.
 package enum Origin: Equatable, Sendable {
     case line(file: String, Int)
     case variable(String)

@@ -1,4 +1,4 @@
-// Whether a server's address is one that pgleash itself listens on, which would connect to itself without end.
+// The detection of servers whose address pgleash itself listens on: it would connect to itself without end.
 
 import Reactor
 
@@ -9,8 +9,8 @@ package final class OwnAddresses: Sendable {
         var since: MonotonicTime
     }
 
-    /// How long the machine's addresses are taken for those it had; one may come at any time, such as that of a server
-    /// that failed over.
+    /// The time for which the machine's addresses are cached. An address can be added at any time, such as that of a
+    /// server that failed over.
     private static let recency = Duration.seconds(1)
 
     private let listeners: [SocketAddress]

@@ -1,8 +1,9 @@
-// From the text after a key to its value: nil where it is not allowed.
+// The parsers of values: nil where a value is not allowed.
 
 import PostgresProtocol
 
-/// Whether it is written as in postgresql.conf, in quotes or with a comment after it, which would become part of it.
+/// Whether the value is written as in postgresql.conf, in quotes or with a comment after it, which would become part of
+/// it.
 func isMisread(_ value: String) -> Bool { isQuoted(value) || hasComment(value, marks: ["#", ";"]) }
 
 func isQuoted(_ text: String) -> Bool {
@@ -12,7 +13,7 @@ func isQuoted(_ text: String) -> Bool {
 
 func isQuote(_ character: Character) -> Bool { character == "'" || character == "\"" }
 
-/// A word begins with one of the marks; the first one may, if it is more than the mark.
+/// Whether a word begins with one of the marks; the first word may, if it is longer than the mark.
 func hasComment(_ text: String, marks: [String]) -> Bool {
     let words = text.split(whereSeparator: \.isWhitespace)
     return marks.contains { mark in
@@ -22,7 +23,7 @@ func hasComment(_ text: String, marks: [String]) -> Bool {
 
 func path(_ value: String) -> String? { value.hasPrefix("/") ? value : nil }
 
-/// The words of an enumeration, as the error message has them.
+/// The words of an enumeration, as the error message lists them.
 func choices<Choice: CaseIterable & RawRepresentable<String>>(of: Choice.Type) -> String {
     Choice.allCases.map(\.rawValue).joined(separator: ", ")
 }
@@ -32,7 +33,7 @@ func hosts(_ value: String, isAllAllowed: Bool) -> [String]? {
     objection(toHosts: value, isAllAllowed: isAllAllowed) == nil ? hostWords(value) : nil
 }
 
-/// What is wrong with a list of hosts; nil where nothing is.
+/// The error in a list of hosts; nil where there is none.
 func objection(toHosts value: String, isAllAllowed: Bool) -> String? {
     hostWords(value).lazy.filter { !(isAllAllowed && $0 == "*") }.compactMap { objection(toHost: $0) }.first
 }
@@ -40,7 +41,7 @@ func objection(toHosts value: String, isAllAllowed: Bool) -> String? {
 private func hostWords(_ value: String) -> [String] {
     value.split(separator: ",", omittingEmptySubsequences: false).map { word in
         let host = word.trimmed
-        // The brackets of an IPv6 address, as they stand before a port.
+        // The brackets of an IPv6 address, which are usual before a port.
         return String(host.hasPrefix("[") && host.hasSuffix("]") ? host.dropFirst().dropLast() : host)
     }
 }
@@ -50,14 +51,14 @@ func integer<Value: FixedWidthInteger>(_ text: String, _ bounds: ClosedRange<Val
     return value
 }
 
-/// Nothing stands for no name at all.
+/// An empty value stands for no names.
 func names(_ value: String) -> Set<Identifier>? {
     if value.isEmpty { return [] }
     let names = value.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
     return names.contains { $0.isEmpty || $0.contains("\"") || isQuoted($0) } ? nil : Set(names.map { Identifier($0) })
 }
 
-/// As postgresql.conf takes it, but for the shortened words.
+/// The words of postgresql.conf, without their abbreviations.
 func boolean(_ text: String) -> Bool? {
     switch text.lowercased() {
     case "on", "true", "yes", "1": true
@@ -66,18 +67,18 @@ func boolean(_ text: String) -> Bool? {
     }
 }
 
-/// What the kernel counts in whole seconds, with its bound.
+/// A time that the kernel counts in whole seconds, within its bound.
 func seconds(_ text: String) -> Duration? {
     guard let value = duration(text, .zero...(.seconds(32_767))) else { return nil }
     return value.components.attoseconds == 0 ? value : nil
 }
 
-/// What postgresql.conf counts in milliseconds.
+/// A time that postgresql.conf counts in milliseconds.
 func milliseconds(_ text: String) -> Duration? {
     duration(text, .zero...(.seconds(86_400)), unit: .milliseconds(1))
 }
 
-/// A whole number with a unit of postgresql.conf; `unit` stands for a missing one.
+/// A whole number with a unit of postgresql.conf; `unit` is the default unit.
 func duration(
     _ text: String, _ bounds: ClosedRange<Duration>, unit missing: Duration = .seconds(1)
 ) -> Duration? {
@@ -98,14 +99,14 @@ private func timeUnit(_ name: Substring) -> Duration? {
     }
 }
 
-/// Whether it is a number, however large, with a unit of postgresql.conf or none.
+/// Whether it is a number of any size, with a unit of postgresql.conf or none.
 func hasTimeUnit(_ text: String) -> Bool {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     let unit = text[digits.endIndex...].trimmed
     return !digits.isEmpty && (unit.isEmpty || timeUnit(unit) != nil)
 }
 
-/// Bytes: a whole number with a unit of postgresql.conf, which only 0 can do without.
+/// A size in bytes: a whole number with a unit of postgresql.conf, which only 0 does not need.
 func size(_ text: String, _ bounds: ClosedRange<Int>) -> Int? {
     guard let (count, name) = quantity(text) else { return nil }
     let unit: Int
@@ -122,7 +123,7 @@ func size(_ text: String, _ bounds: ClosedRange<Int>) -> Int? {
     return !overflow && bounds.contains(value) ? value : nil
 }
 
-/// A number below 1,000,000,000 and what stands behind it.
+/// A number below 1,000,000,000 and the text after it.
 private func quantity(_ text: String) -> (count: Int, unit: Substring)? {
     let digits = text.prefix { $0.isASCII && $0.isNumber }
     guard let count = Int(digits), count < 1_000_000_000 else { return nil }

@@ -1,20 +1,21 @@
-// What was probably meant by a word that is unknown.
+// Suggestions for misspelt words.
 
-/// The one that was probably meant; nil where that would be a guess.
+/// The word that was probably meant; nil where that would be a guess.
 func nearestWord(to word: String, among known: [String]) -> String? {
     let nearest = known.map { (word: $0, distance: editDistance(word, $0)) }.min { $0.distance < $1.distance }
     guard let nearest else { return nil }
     if nearest.distance == 1 { return nearest.word }
-    // Shorter ones are in too many.
+    // Shorter words are part of too many.
     if word.count >= 3 {
         if let match = known.first(where: { $0.hasPrefix(word) || word.hasPrefix($0) }) { return match }
         if let match = known.first(where: { $0.hasSuffix(word) || word.hasSuffix($0) }) { return match }
     }
-    // Two are two letters that have changed places, in the shortest of words.
+    // Two edits are two exchanged letters, in the shortest words.
     return nearest.distance <= max(2, word.count / 3) ? nearest.word : nil
 }
 
-/// How many characters must be added, removed or replaced to make one word the other (Levenshtein).
+/// The number of characters that must be added, removed or replaced to change one word to the other (Levenshtein
+/// distance).
 func editDistance(_ left: String, _ right: String) -> Int {
     let (left, right) = (Array(left), Array(right))
     var row = Array(0...right.count)

@@ -1,14 +1,14 @@
-// The settings of TLS on both sides: their words, what doesn't go together, and what they are to OpenSSL.
+// The TLS settings of both sides: their values, contradictions between them, and the options for OpenSSL.
 
 import TLS
 
 /// `[listen] sslmode`.
 package enum ClientSSLMode: String, CaseIterable, Sendable {
-    /// A client that asks is told "no".
+    /// An SSLRequest is answered with N.
     case disable
     /// The client chooses.
     case allow
-    /// A client that doesn't ask is refused.
+    /// A client without TLS is refused.
     case require
 }
 
@@ -25,12 +25,12 @@ package enum SSLMode: String, CaseIterable, Sendable {
 package enum SSLNegotiation: String, CaseIterable, Sendable {
     /// An SSLRequest comes first.
     case postgres
-    /// TLS begins at once; PostgreSQL takes that from version 17 on.
+    /// TLS begins at once; PostgreSQL supports this from version 17 on.
     case direct
 }
 
 extension Configuration.ListenTLS {
-    /// What doesn't go together; nil when all does.
+    /// A contradiction between settings; nil when there is none.
     var contradiction: Contradiction? {
         guard mode != .disable, options == nil else { return nil }
         return Contradiction("sslmode", "sslmode = \(mode.rawValue) needs ssl_cert_file and ssl_key_file")
@@ -47,7 +47,7 @@ extension Configuration.ListenTLS {
 }
 
 extension Configuration.ServerTLS {
-    /// What doesn't go together, as libpq has it; nil when all does.
+    /// A contradiction between settings, as in libpq; nil when there is none.
     var contradiction: Contradiction? {
         let isVerified = mode == .verifyCA || mode == .verifyFull
         if isVerified, rootCertificates == nil {
@@ -75,7 +75,7 @@ extension Configuration.ServerTLS {
 
     package var options: TLSClientOptions {
         var options = TLSClientOptions()
-        // As with libpq, authorities that are named count under `require` too; under `prefer` nothing is proved.
+        // As in libpq, configured authorities are verified with `require`, too; with `prefer` nothing is verified.
         options.authorities = mode == .prefer ? nil : rootCertificates
         options.checksName = mode == .verifyFull
         options.revocationList = mode == .prefer ? nil : revocationList

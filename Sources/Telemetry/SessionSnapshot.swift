@@ -1,6 +1,6 @@
-// One session as the report shows it.
+// A session as the report shows it.
 
-/// What is known of a session at one time.
+/// The state of a session at one time.
 package struct SessionSnapshot: Sendable {
     package let client: String
     package let user: String
@@ -10,7 +10,7 @@ package struct SessionSnapshot: Sendable {
     package let state: String
     package let encryption: Encryption
     package let age: Duration
-    /// Since when the server has owed an answer; nil when it owes none.
+    /// The time since which requests are outstanding; nil when there are none.
     package let queryAge: Duration?
 
     package init(
@@ -35,7 +35,7 @@ package struct SessionSnapshot: Sendable {
         self.queryAge = queryAge
     }
 
-    /// Which of a session's two connections are encrypted.
+    /// The encrypted ones of a session's two connections.
     package enum Encryption: String, Sendable {
         case none
         case client
@@ -52,7 +52,7 @@ package struct SessionSnapshot: Sendable {
         }
     }
 
-    /// One line, without its end.
+    /// The text in one line, without a line break.
     package var line: String {
         [
             LogField("client", .text(client)),
@@ -71,7 +71,7 @@ package struct SessionSnapshot: Sendable {
         "\((duration / .milliseconds(1)).rounded() / 1000)s"
     }
 
-    /// Longest-running query first, then the oldest session.
+    /// The order of the report: the longest-running query first, then the oldest session.
     package static func isListedBefore(_ left: SessionSnapshot, _ right: SessionSnapshot) -> Bool {
         (left.queryAge ?? .zero, left.age) > (right.queryAge ?? .zero, right.age)
     }

@@ -1,16 +1,16 @@
-// The kinds of values on the command line.
+// The types of values on the command line.
 
 import ArgumentParser
 import Logging
 import Settings
 
-/// HOST[:PORT]; the host of an IPv6 address stands in brackets where a port follows.
+/// HOST[:PORT]; an IPv6 address is in brackets where a port follows.
 struct HostPort {
     let host: String
     /// nil where none was given.
     let port: String?
 
-    /// - Throws: `ValidationError` where it can't be split. Whether the parts can be right is for Settings to say.
+    /// - Throws: `ValidationError` where the argument cannot be split. Settings validates the parts.
     init(_ argument: String) throws {
         if argument.contains("://") || argument.contains("=") {
             throw ValidationError("expected HOST:PORT: clients choose user and database")
@@ -36,7 +36,7 @@ struct HostPort {
     }
 }
 
-/// A number of workers within the bounds of the configuration file's key.
+/// A number of workers within the bounds of the configuration key.
 struct WorkerCount: ExpressibleByArgument {
     let count: Int
 

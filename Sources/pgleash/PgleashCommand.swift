@@ -1,4 +1,4 @@
-// The command line: arguments in, supervisor started.
+// The command line: it reads the arguments and starts the supervisor.
 
 import ArgumentParser
 import Logging
@@ -63,7 +63,7 @@ struct PgleashCommand: ParsableCommand {
     var timeout = 3
 
     static func main() {
-        // Before anything else opens a file.
+        // This must precede the first open of a file.
         ensureStandardDescriptors()
         main(nil)
     }
@@ -81,7 +81,7 @@ struct PgleashCommand: ParsableCommand {
     }
 
     private func checkHealth(_ configuration: Configuration) -> Int32 {
-        // Whoever asks need not be able to read the key that clients are answered with.
+        // The user of the check need not have permission to read the server key.
         let security = ping ? orQuit { () throws(SecurityError) in try Security.server(configuration) } : nil
         let (line, exitCode) = HealthCheck(configuration, security).run(within: .seconds(timeout))
         print(line)
@@ -92,12 +92,12 @@ struct PgleashCommand: ParsableCommand {
         do throws(SecurityError) {
             return try read()
         } catch {
-            // A file may still come or be put right, and a service is then to be started again.
+            // The file may be created or corrected later, so a service manager should restart pgleash.
             quit(checkConfig || ping || error.isConfigurationError ? exConfig : 1, "\(error)")
         }
     }
 
-    /// The answer to `--check-config`.
+    /// Prints the result of `--check-config`.
     private func printWarnings(_ warnings: [ConfigurationWarning], of configuration: Configuration) {
         for warning in warnings { printError("warning: \(warning)") }
         let file = configuration.file.map { "\($0):" } ?? "no configuration file at \(Configuration.defaultFile);"
@@ -112,7 +112,7 @@ struct PgleashCommand: ParsableCommand {
         log.logLevel = configuration.logLevel
         security.warnings.forEach { $0.log(log) }
         do {
-            // Threads of libraries may still be at work, so nothing is taken down.
+            // Threads of libraries may be running, so nothing is deallocated.
             let exitCode = try Supervisor(configuration, security, log: log, to: output).run()
             output.flush()
             quit(exitCode)

@@ -1,4 +1,4 @@
-// A client's own CancelRequest, which is no session: it is passed on to where the session is that it is meant for.
+// The relay of a client's own CancelRequest, which is no session: it goes to the server of the session that it is for.
 
 import CancelPolicy
 import PostgresProtocol
@@ -6,16 +6,16 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// A client that wants something cancelled, and waits to see that it is.
+/// A client that requests a cancel and waits for its end.
 final class CancelRelay: Stage {
     private let client: any StreamSocket
     private let key: CancelKey
-    /// So many cancels are on their way; nil while the server's addresses are looked up.
+    /// The number of cancels on their way; nil while the server's addresses are being resolved.
     private var underWay: Int?
     private var isSent = false
-    /// No session of ours has the key.
+    /// The key belongs to no known session.
     private var hasUnknownKey = false
-    /// The client left during the lookup. Its cancel is delivered all the same.
+    /// The client left during the resolution. Its cancel is delivered nevertheless.
     private var hasClientLeft = false
 
     init(after previous: Stage, _ client: any StreamSocket, _ key: CancelKey) {
@@ -25,8 +25,8 @@ final class CancelRelay: Stage {
         client.interest = .close
     }
 
-    /// Goes to where the session the cancel is meant for is connected, if that is one of ours; no name is needed for
-    /// that. Otherwise nobody knows which of the server's addresses it is meant for.
+    /// Uses the route of the session that the cancel is for, if this is a known one; this needs no name resolution.
+    /// Otherwise the cancel goes to all addresses of the server.
     func begin() {
         if let route = worker.environment.keys.route(of: key) {
             order(.client, [route])
@@ -57,7 +57,7 @@ final class CancelRelay: Stage {
         if underWay == 1 { end(isSent ? .cancelRelayed : .serverUnreachable) }
     }
 
-    /// Otherwise nobody could tell why a query runs on whose end was asked for.
+    /// The log is the only place that shows why a query continues although its end was requested.
     private func fail(_ reason: String) {
         worker.counters.clientCancelsFailed.add()
         worker.logThrottled(.warning, "cancel not sent", ["pid": "\(key.processID)", "reason": "\(reason)"])
@@ -70,7 +70,7 @@ final class CancelRelay: Stage {
         client.interest = []
     }
 
-    /// A cancel for one of our sessions is let through.
+    /// A cancel for a known session is still sent.
     override func shutDown() {
         if underWay == nil || hasUnknownKey { end(.shutdown) }
     }

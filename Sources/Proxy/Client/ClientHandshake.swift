@@ -6,16 +6,16 @@ import Reactor
 import TLS
 import Telemetry
 
-/// A client whose first packet is awaited.
+/// A client that has not sent its first packet.
 final class ClientHandshake: Stage {
-    /// What a TLS connection begins with: the type of a handshake record.
+    /// The first byte of a TLS connection: the type of a handshake record.
     private static let handshakeRecord: UInt8 = 0x16
 
     private var client: any StreamSocket
     private var reader = StartupReader()
-    /// The client and we agree on keys, its first packet follows under them.
+    /// The TLS handshake is under way; the client's first packet follows after it.
     private var isEncrypting = false
-    /// The client's first byte has come.
+    /// The client's first byte has arrived.
     private var hasReceivedBytes = false
     private var sslAnswered = false
     private var gssAnswered = false
@@ -29,7 +29,7 @@ final class ClientHandshake: Stage {
         client.owner = self
     }
 
-    /// Begins to listen to the client, and takes what it has said already; the stage may be over after this.
+    /// Begins to read from the client, and handles the bytes that have arrived; the stage may be over after this.
     func begin() {
         timer.set(worker.loop, after: worker.environment.configuration.listen.authenticationTimeout) { [unowned self] in
             let awaited = isEncrypting ? "TLS handshake" : "startup packet"
@@ -37,7 +37,7 @@ final class ClientHandshake: Stage {
             end(.authenticationTimeout)
         }
         client.interest = .read
-        // It's the client that speaks first, and most often it has.
+        // The client sends first, and most often it has done so.
         read()
     }
 
@@ -58,7 +58,7 @@ final class ClientHandshake: Stage {
 
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 
-    /// Reads on in the client's first packet.
+    /// Continues to read the client's first packet.
     private func read() {
         guard !isEncrypting, !beginsWithTLS() else { return }
         switch reader.read(from: client, into: worker.receiveBuffer) {
@@ -81,7 +81,7 @@ final class ClientHandshake: Stage {
             gssAnswered = true
             refuseEncryption()
         case .sslRequest, .gssEncryptionRequest:
-            // Once each, as PostgreSQL has it; a client that asks on and on gets nowhere.
+            // One request of each kind is allowed, as in PostgreSQL, so a client cannot continue without end.
             refuseMalformed(.unsupportedProtocol(major: 1234, minor: packet == .sslRequest ? 5679 : 5680))
         case .cancelRequest(let key): CancelRelay(after: self, client, key).begin()
         case .startup(let message):
@@ -107,7 +107,7 @@ final class ClientHandshake: Stage {
         return names.isEmpty ? .none : .byName(names, isGiven: reason == .applicationName)
     }
 
-    /// PostgreSQL takes any name with a dot, so nobody else would tell of a misspelt one.
+    /// PostgreSQL accepts any name with a dot, so nothing else would report a misspelt one.
     private func warnOfUnknownSettings(of client: StartupMessage, in packet: [UInt8]) {
         for setting in client.unknownSettings(in: packet.span) {
             let metadata = logMetadata(["setting": "\(setting)", "known": "pgleash.cancel=on, pgleash.cancel=off"])
@@ -138,7 +138,7 @@ final class ClientHandshake: Stage {
 // MARK: - TLS
 
 extension ClientHandshake {
-    /// A client that has not said anything yet may begin with TLS at once (libpq's `sslnegotiation=direct`).
+    /// A client that has sent nothing yet may begin TLS at once (libpq's `sslnegotiation=direct`).
     ///
     /// - Returns: whether it did.
     private func beginsWithTLS() -> Bool {
@@ -156,7 +156,7 @@ extension ClientHandshake {
     /// Answers an SSLRequest.
     private func answerEncryptionRequest() {
         guard worker.environment.security.client.offersTLS(to: clientAddress) else { return refuseEncryption() }
-        // What follows in clear text would be taken for what was said under encryption (CVE-2021-23214).
+        // Bytes that follow unencrypted would be taken for encrypted ones (CVE-2021-23214).
         guard client.peek() == nil else {
             return refuseMalformed("received unencrypted data after SSL request", .protocolViolation)
         }
@@ -167,7 +167,7 @@ extension ClientHandshake {
     private func refuseEncryption() {
         reader = StartupReader()
         guard client.send(encryptionRefused) == .bytes(encryptionRefused.count) else { return end(.clientClosed) }
-        // The next packet may be there already; the loop tells.
+        // The next packet may have arrived already; the loop reports it.
     }
 
     private func encrypt(isDirect: Bool) {
@@ -183,7 +183,7 @@ extension ClientHandshake {
     }
 
     private func encrypted(_ tls: TLSSocket, _ error: TLSError?, _ isDirect: Bool) {
-        // Health checks and port scans leave here.
+        // Health checks and port scans end here.
         if error == .peerClosed { return end(.clientClosed) }
         if let error { return failToEncrypt("\(error)") }
         if isDirect, !tls.hasAgreedOnProtocol {
@@ -194,7 +194,7 @@ extension ClientHandshake {
         client.owner = self
         (reader, isEncrypting) = (StartupReader(), false)
         client.interest = .read
-        // It may have come together with the end of the handshake.
+        // The packet may have arrived with the end of the handshake.
         read()
     }
 
@@ -205,9 +205,9 @@ extension ClientHandshake {
         end(.sslFailed)
     }
 
-    /// A client that should have asked for TLS and did not.
+    /// Refuses a client without TLS where TLS is required.
     ///
-    /// - Returns: whether it was refused for that.
+    /// - Returns: whether it was refused.
     private func isRefusedForPlainText() -> Bool {
         guard worker.environment.security.client.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else {
             return false

@@ -1,19 +1,19 @@
-// Whether clients' connections are encrypted, and what the clients are shown.
+// The encryption of clients' connections, and the certificate for clients.
 
 import Reactor
 import Settings
 import TLS
 
-/// What is needed to encrypt clients' connections.
+/// The TLS configuration of clients' connections.
 package final class ClientSecurity: Sendable {
-    /// Connections are plain ones.
+    /// Connections are not encrypted.
     package static let none = ClientSecurity(mode: .disable, nil)
 
     private let mode: ClientSSLMode
     private let options: TLSServerOptions?
     private let server = Locked<TLSServer?>(nil)
 
-    /// - Throws: `TLSError` when a file can't be used.
+    /// - Throws: `TLSError` when a file cannot be used.
     package convenience init(_ settings: Configuration.ListenTLS) throws(TLSError) {
         self.init(mode: settings.mode, settings.options)
         try reload()
@@ -26,20 +26,20 @@ package final class ClientSecurity: Sendable {
 
     var readsFiles: Bool { mode != .disable }
 
-    /// Reads the files again, for the connections to come. When one can't be used, all stays as it was.
+    /// Reads the files again, for new connections. When one cannot be used, nothing changes.
     func reload() throws(TLSError) {
         guard readsFiles, let options else { return }
         let read = try TLSServer(options)
         server.withLock { $0 = read }
     }
 
-    /// Whether clients are shown a certificate that is past its time.
+    /// Whether the certificate for clients has expired.
     var hasExpired: Bool { server.withLock { $0?.hasExpired ?? false } }
 
-    /// Whether a client may ask for TLS; one on a Unix socket has nobody who could listen.
+    /// Whether a client may use TLS. A Unix socket cannot be eavesdropped on.
     func offersTLS(to client: SocketAddress) -> Bool { mode != .disable && !client.isUnix }
 
-    /// Whether a client has to.
+    /// Whether a client must use TLS.
     func demandsTLS(of client: SocketAddress) -> Bool { mode == .require && !client.isUnix }
 
     func accept(over socket: any StreamSocket, loop: any EventLoop) throws(TLSError) -> TLSSocket {

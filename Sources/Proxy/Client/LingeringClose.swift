@@ -1,16 +1,16 @@
-// The last stage of a client that is still there: it gets what is left for it, and time to read it. A socket that is
-// closed over unread bytes is reset, and a reset can take the last message from under the client's eyes.
+// The last stage of a client that is still connected: it gets the remaining bytes, and time to read them. A socket that
+// is closed with unread bytes is reset, and a reset can discard the last message before the client reads it.
 
 import CancelPolicy
 import PostgresProtocol
 import Reactor
 import Telemetry
 
-/// A client without a server, which is told why and then closed.
+/// A client without a server, which gets the reason and is then closed.
 final class LingeringClose: Stage {
-    /// How long a client may take nothing of what is left for it.
+    /// The longest time in which a client may take none of the remaining bytes.
     private static let stalledTimeout = Duration.seconds(10)
-    /// How long a client may take to close once everything is sent.
+    /// The time for a client to close after all bytes are sent.
     private static let lingerTimeout = Duration.seconds(1)
 
     private let client: any StreamSocket
@@ -19,7 +19,7 @@ final class LingeringClose: Stage {
     private var timer = StageTimer()
     private let lastBackend: Backend
 
-    /// - Parameter buffer: what is left for the client.
+    /// - Parameter buffer: the remaining bytes for the client.
     init(after previous: Stage, _ client: any StreamSocket, _ buffer: SendBuffer, _ reason: EndReason) {
         (self.client, self.buffer, self.reason, lastBackend) = (client, buffer, reason, previous.backend)
         super.init(after: previous)
@@ -27,10 +27,10 @@ final class LingeringClose: Stage {
         noteBusy(false)
     }
 
-    /// Sends what is left; the stage may be over after this.
+    /// Sends the remaining bytes; the stage may be over after this.
     func begin() { socket(client, became: .writable) }
 
-    /// Sends what is left, then throws away what still comes until the client closes.
+    /// Sends the remaining bytes, then discards the bytes of the client until it closes.
     override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         if readiness.contains(.writable) {
             if buffer.flush(to: client) != nil { return end(reason) }
@@ -63,9 +63,9 @@ final class LingeringClose: Stage {
 }
 
 extension Stage {
-    /// Tells `client` why it can't be served, and closes it.
+    /// Sends `client` the reason why it is refused, and closes it.
     ///
-    /// - Parameter buffer: what it gets before that.
+    /// - Parameter buffer: bytes that it gets before that.
     final func refuse(
         _ client: any StreamSocket, _ error: FatalError, _ reason: EndReason, after buffer: SendBuffer = SendBuffer()
     ) {

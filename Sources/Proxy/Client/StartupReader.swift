@@ -1,10 +1,10 @@
-// Reads a client's first packet, and not a byte more: what comes behind it belongs to somebody else (to TLS, or to the
-// messages that are followed).
+// The reader of a client's first packet. It reads no byte after the packet, as those belong to TLS or to the messages
+// that are scanned.
 
 import PostgresProtocol
 import Reactor
 
-/// Collects the bytes of one start-up packet.
+/// Collects the bytes of one startup packet.
 package struct StartupReader {
     package enum Progress {
         case incomplete
@@ -20,8 +20,8 @@ package struct StartupReader {
 
     package init() {}
 
-    /// Receives what there is, and leaves it at that when it is less than awaited: the loop tells of more, and others
-    /// have their turn before a client that sends byte after byte.
+    /// Receives the bytes that are there and returns when the packet is incomplete: the loop reports further bytes, and
+    /// other sockets have their turn before a client that sends single bytes.
     package mutating func read(from socket: any StreamSocket, into buffer: ReceiveBuffer) -> Progress {
         while true {
             switch socket.receive(into: buffer, limit: length - bytes.count) {

@@ -1,29 +1,30 @@
-// When many clients leave at once: their backends are kept until all are cancelled, and then leave one after another.
+// The close of server connections when many clients leave at once: their backends are kept until all are cancelled, and
+// then closed one after another.
 
 import Reactor
 
-/// Server connections of sessions that are over, on their way to be closed.
+/// Server connections of sessions that are over, which wait to be closed.
 ///
-/// A backend's exit takes the server longer than the cancel that stopped it. In a storm of drops the exits of those
-/// that are cancelled already would take the processors from the cancels of those that still run.
+/// A backend's exit costs the server more than the cancel that stopped it. After many drops at once the exits of
+/// cancelled backends would take the processors from the cancels of those that still run.
 final class BackendCloseQueue {
-    /// So many may be under way to their end without this being a storm.
+    /// The largest number of orphans that is not treated as a storm.
     private static let stormThreshold = 16
-    /// When one has waited so long its turn has come, whatever the others do: its backend holds a place, and perhaps
-    /// advisory locks others wait for.
+    /// The longest time in the queue, whatever the other orphans do: the backend occupies a connection of the server,
+    /// and can hold advisory locks that other sessions wait for.
     private static let longestWait = Duration.seconds(1)
     private static let pause = Duration.milliseconds(1)
 
-    /// What is known of one address of the server.
+    /// The state of one address of the server.
     private struct Place {
-        /// Sessions that are still being cancelled.
+        /// The number of sessions that are still being cancelled.
         var orphans = 0
-        /// Those that are over and not closed yet, oldest first.
+        /// The connections that are not closed yet, oldest first.
         var waiting: [(server: any StreamSocket, lastMessage: [UInt8], since: MonotonicTime)] = []
     }
 
     private let loop: any EventLoop
-    /// Those where there is something to know. A storm at one is none at another.
+    /// The addresses with orphans or waiting connections. A storm at one address does not affect another.
     private var places: [SocketAddress: Place] = [:]
     private var timer: (any ScheduledTimer)?
 
@@ -41,9 +42,9 @@ final class BackendCloseQueue {
         removeIfEmpty(address)
     }
 
-    /// Closes `server`, now or when there is time for it. It tells nobody anything any more.
+    /// Closes `server`, now or later. It reports nothing to its owner any more.
     ///
-    /// - Parameter lastMessage: goes to it before.
+    /// - Parameter lastMessage: sent before the close.
     func enqueue(_ server: any StreamSocket, at address: SocketAddress, lastMessage: [UInt8]) {
         guard let place = places[address], place.orphans > Self.stormThreshold || !place.waiting.isEmpty else {
             return close(server, lastMessage: lastMessage)
@@ -62,7 +63,7 @@ final class BackendCloseQueue {
         }
     }
 
-    /// One at a time, or more where that would take longer than they may wait.
+    /// Closes one connection, or more where one at a time would exceed the longest wait.
     private func closeSome(at address: SocketAddress) {
         guard let place = places[address], let first = place.waiting.first else { return }
         guard place.orphans <= Self.stormThreshold || loop.now.since(first.since) >= Self.longestWait else { return }

@@ -1,4 +1,4 @@
-// What is known of a drop, and how the log tells of its outcome.
+// A drop, and the log's level, message and fields for its outcome.
 
 import CancelPolicy
 import Logging
@@ -9,20 +9,20 @@ import Telemetry
 struct Drop {
     let kind: DropKind
     let time: MonotonicTime
-    /// For how long the query had run then.
+    /// The age of the query at the drop.
     let queryAge: Duration
-    /// CancelRequests sent since.
+    /// The number of CancelRequests sent since.
     let cancelsSent: Int
 
     init(_ kind: DropKind, at time: MonotonicTime, afterQueryOf queryAge: Duration, cancelsSent: Int = 0) {
         (self.kind, self.time, self.queryAge, self.cancelsSent) = (kind, time, queryAge, cancelsSent)
     }
 
-    /// What a line about the outcome says beside whose drop it was.
+    /// The fields of a log line about the outcome, without those of the session.
     ///
     /// - Parameters:
     ///   - duration: from the drop to the outcome.
-    ///   - cancelsSent: where more were sent than is known here.
+    ///   - cancelsSent: the number of cancels, where it is larger than the one here.
     func logMetadata(_ outcome: Outcome, after duration: Duration, cancelsSent: Int? = nil) -> Logger.Metadata {
         [
             "drop": "\(kind.rawValue)",

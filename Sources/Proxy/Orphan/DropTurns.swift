@@ -1,12 +1,12 @@
-// Spreads the work of clients that go in one instant, as when their host dies, over several turns of the loop, so that
-// those that stay are served between.
+// The distribution of work when many clients leave at once, as when their host dies: it is spread over several turns of
+// the loop, so that other clients are served in between.
 
 import CancelPolicy
 import Reactor
 
-/// The clients of one worker that are gone and have not been seen to.
+/// The clients of one worker that are gone and not handled yet.
 final class DropTurns {
-    /// In one turn of the loop. To see to one takes some 100 µs.
+    /// The number of clients that are handled in one turn of the loop. One takes about 100 µs.
     static let mostPerTurn = 8
 
     private let loop: any EventLoop
@@ -21,10 +21,10 @@ final class DropTurns {
     deinit { turn?.cancel() }
 
     /// - Parameter drop: called for each client that waits; the session may have ended meanwhile.
-    /// - Returns: whether the client may be seen to now; otherwise `drop` will be called.
+    /// - Returns: whether the client may be handled now; otherwise `drop` will be called.
     func enter(_ session: SessionID, _ kind: DropKind, drop: @escaping (SessionID, DropKind) -> Void) -> Bool {
         if turn == nil { turn = loop.schedule(after: .zero) { [unowned self] in nextTurn(drop) } }
-        // As long as others wait, this turn is full.
+        // The turn is full while others wait.
         guard handledCount < Self.mostPerTurn else {
             waiting.append((session, kind))
             return false

@@ -1,5 +1,5 @@
-// The stage after a drop: the client is gone and its socket closed; what it left running is cancelled until the server
-// owes nothing.
+// The stage after a drop: the client's socket is closed, and its statement is cancelled until the server has answered
+// all requests.
 
 import CancelPolicy
 import Logging
@@ -15,11 +15,11 @@ final class Orphan: Stage {
     private let cancelRoute: CancelRoute?
     private var filter: LoginFilter?
     private let droppedAt: MonotonicTime
-    /// For how long the query had run when the client left.
+    /// The age of the query at the drop.
     private let queryAge: Duration
     private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
-    /// `BackendCloseQueue` closes its connection.
+    /// `BackendCloseQueue` closes the connection.
     private var hasLeftServer = false
 
     init(
@@ -41,7 +41,7 @@ final class Orphan: Stage {
         updateInterest()
     }
 
-    /// - Parameter action: the first.
+    /// - Parameter action: the first action of the reaper.
     func begin(_ action: Reaper.Action) { perform(action) }
 
     override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
@@ -71,7 +71,7 @@ final class Orphan: Stage {
     override func stopWaiting() { timer.cancel() }
 
     override func close() {
-        // One that is written goes on; nobody waits for it any more.
+        // A CancelRequest that was written continues without this stage.
         _ = cancelOrder?.withdraw()
         if !hasLeftServer { server.close() }
         conversation.toServer.discard()
@@ -87,7 +87,7 @@ final class Orphan: Stage {
 
     private var dropKind: DropKind { conversation.state.dropKind ?? .serverLost }
 
-    /// The answers must be read: a backend that is blocked in a write serves no cancel.
+    /// The replies must be read: a backend that is blocked in a write does not handle a cancel.
     private func updateInterest() {
         server.interest = conversation.toServer.isStalled ? [.read, .write] : .read
     }
@@ -108,7 +108,8 @@ extension Orphan {
         perform(action)
     }
 
-    /// What a cancel has done that the client's own would have done, too, but that somebody may have to know.
+    /// Logs an effect of a cancel that the client's own cancel would have had, too, but that the operator may need to
+    /// know.
     private func logWarning() {
         guard let warning = conversation.state.takeWarning() else { return }
         let metadata = logMetadata(["sqlstate": "\(warning.sqlState)", "reason": "\(warning.text)"])
@@ -120,7 +121,7 @@ extension Orphan {
         case .none, .end: break
         case .reap(let action): perform(action)
         case .lose(let loss):
-            // The connection broke before the server had answered: what is left to do needs none.
+            // The connection broke before the server had replied: the remaining cancels need no connection.
             endCounts()
             cancelUnseen(settledDrop(), loss, cancelRoute)
             end(.reaped)
@@ -151,7 +152,7 @@ extension Orphan {
         case .nothing: break
         case .endStream: server.shutdownSending()
         case .send(let bytes):
-            // A connection that is broken tells so when it is read.
+            // A broken connection is reported by the next receive.
             _ = conversation.toServer.deliver(bytes.span, to: server)
             updateInterest()
         }
@@ -175,7 +176,7 @@ extension Orphan {
         }
     }
 
-    /// The drop with the number of cancels that were sent, the last one of which nobody waits for any more.
+    /// The drop with the number of sent cancels. The result of the last one is not awaited.
     private func settledDrop() -> Drop {
         let cancelsSent = (conversation.state.reaper?.cancelsSent ?? 0) + (cancelOrder?.settle() ?? 0)
         return Drop(dropKind, at: droppedAt, afterQueryOf: queryAge, cancelsSent: cancelsSent)
@@ -200,8 +201,8 @@ extension Orphan {
         if let address = cancelRoute?.address.address { worker.closeQueue.orphanEnded(at: address) }
     }
 
-    /// Gives the server's connection to those that are closed when there is time for it. Where its backend holds a
-    /// transaction, others may wait for the end of it.
+    /// Hands the server connection to `BackendCloseQueue`. A backend in a transaction is closed at once, as other
+    /// sessions may wait for its locks.
     private func leaveServer() {
         guard conversation.state.tracker.isAtRest, !conversation.state.tracker.isInTransaction, let cancelRoute
         else { return }
@@ -214,7 +215,7 @@ extension Orphan {
     private func log(_ outcome: Outcome, after duration: Duration) {
         let metadata = logMetadata(settledDrop().logMetadata(outcome, after: duration))
         worker.environment.orphanHistory.add(metadata)
-        // A client that has not logged in can be anybody.
+        // A client that has not logged in is not authenticated.
         if conversation.state.tracker.outstanding.isStartingUp {
             worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         } else {

@@ -1,19 +1,19 @@
-// The last orphans, for the report.
+// The history of the last orphans, for the report.
 
 import Logging
 import Reactor
 import Telemetry
 
-/// What became of the last orphans of all workers.
+/// The outcomes of the last orphans of all workers.
 package final class OrphanHistory: Sendable {
-    /// Orphans that the report shows.
+    /// The number of orphans in the report.
     static let capacity = 50
 
     private let records = Locked([OrphanRecord]())
 
     package init() {}
 
-    /// - Parameter metadata: as in the log line about it.
+    /// - Parameter metadata: that of the log line about the orphan.
     func add(_ metadata: Logger.Metadata) {
         let record = OrphanRecord(time: "\(WallTime.now)", fields: LogField.fields(of: metadata))
         records.withLock { records in
@@ -22,6 +22,6 @@ package final class OrphanHistory: Sendable {
         }
     }
 
-    /// The newest first.
+    /// All records, the newest first.
     var all: [OrphanRecord] { records.withLock { $0.reversed() } }
 }

@@ -1,5 +1,6 @@
-// What may run on where the connection to the server broke: by a reset, by the end of its host or of what stands
-// between. The key is still there, so cancels go by connections of their own; but no answer will show what they did.
+// The cancels after the connection to the server broke: by a reset, or by the end of its host or of a system in
+// between. The statement may continue. The key is known, so cancels are sent over their own connections, but no reply
+// shows their effect.
 
 import CancelPolicy
 import Logging
@@ -7,9 +8,9 @@ import PostgresProtocol
 import Reactor
 import Upstream
 
-/// One request that nobody will see the end of.
+/// A request whose reply is lost.
 final class UnseenOrphan {
-    /// Whose it is, and what is known of it.
+    /// The session and the drop of the request.
     struct Origin {
         let key: CancelKey
         let route: CancelRoute
@@ -17,9 +18,9 @@ final class UnseenOrphan {
         let metadata: Logger.Metadata
     }
 
-    /// A cancel that comes while its statement has not begun, or is caught, is lost; the second may not be. From then
-    /// on each comes four times as late: one that finds no process any more costs the server a fork and a line of its
-    /// log.
+    /// A cancel that arrives before its statement has begun, or that is caught, is lost; the second one may not be.
+    /// After that each pause is four times as long: a cancel that finds no process costs the server a fork and a line
+    /// of its log.
     private static let firstPause = Duration.milliseconds(100)
     private static let growth = 4
 
@@ -40,11 +41,11 @@ final class UnseenOrphan {
         cancelsSent = origin.drop.cancelsSent
     }
 
-    /// Ends by telling `worker`, perhaps before this returns.
+    /// Starts the cancels. At their end it calls `worker`, possibly before this returns.
     func start() {
         worker.counters.orphansActive.add()
         guard let delay = loss.delay else { return finish() }
-        // One that was sent before may have done it.
+        // A cancel that was sent before may have had its effect.
         if cancelsSent > 0 { waitLonger(delay) } else { wait(delay) }
     }
 
@@ -56,21 +57,21 @@ final class UnseenOrphan {
         waitLonger()
     }
 
-    /// pgleash stops: one cancel is enough.
+    /// pgleash shuts down: one cancel is enough.
     func shutDown() {
         isShuttingDown = true
         guard order == nil else { return }
         if cancelsSent > origin.drop.cancelsSent { finish() } else { cancel() }
     }
 
-    /// Waits longer than last time.
+    /// Waits longer than the last time.
     private func waitLonger(_ delay: Duration = .zero) {
         let pause = pause
         self.pause *= Self.growth
         wait(max(delay, pause))
     }
 
-    /// Where the next cancel would come too late there is none.
+    /// No cancel is sent after the deadline.
     private func wait(_ delay: Duration) {
         guard worker.now.advanced(by: delay) < deadline else { return finish() }
         if delay == .zero { return cancel() }
@@ -98,9 +99,9 @@ final class UnseenOrphan {
 }
 
 extension Stage {
-    /// Cancels go on without the connection to the server.
+    /// Continues the cancels without the connection to the server.
     ///
-    /// - Parameter drop: when the client left, or lost its server.
+    /// - Parameter drop: the time at which the client left, or lost its server.
     final func cancelUnseen(_ drop: Drop, _ loss: SessionState.Loss, _ route: CancelRoute?) {
         guard let cancelKey = backend.cancelKey, let route else { return }
         let origin = UnseenOrphan.Origin(key: cancelKey, route: route, drop: drop, metadata: logMetadata)

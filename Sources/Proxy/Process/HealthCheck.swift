@@ -1,21 +1,21 @@
-// `pgleash --ping` and `pgleash --ping-self`.
+// The health checks `pgleash --ping` and `pgleash --ping-self`.
 
 import Reactor
 import Settings
 import Upstream
 
-/// What `--ping` and `--ping-self` ask; the exit codes are those of pg_isready.
+/// The checks of `--ping` and `--ping-self`. The exit codes are those of pg_isready.
 package struct HealthCheck: Sendable {
-    /// What is known at the end, or when the time is over.
+    /// The results at the end, or when the time is over.
     private struct Findings {
         var listener: ProbeResult?
-        /// The best of the servers.
+        /// The best result of the servers.
         var server: (endpoint: Endpoint, result: ProbeResult)?
         var isComplete = false
     }
 
     private static let accepting: Int32 = 0
-    /// pgleash is there, its server is not.
+    /// pgleash accepts connections, its server does not.
     private static let rejecting: Int32 = 1
     private static let noResponse: Int32 = 2
 
@@ -23,22 +23,22 @@ package struct HealthCheck: Sendable {
     private let servers: [Endpoint]
     private let security: ServerSecurity
 
-    /// - Parameter security: nil where the servers are not to be asked.
+    /// - Parameter security: nil where the servers are not checked.
     package init(_ configuration: Configuration, _ security: ServerSecurity?) {
         listener = configuration.listen.connectable
         servers = security == nil ? [] : configuration.server.endpoints
         self.security = security ?? .none
     }
 
-    /// Asks the first address that pgleash listens on, then its servers, of which any will do.
+    /// Checks the first listen address of pgleash, then its servers until one accepts connections.
     ///
-    /// - Returns: what was found, in one line, and the exit code for it.
+    /// - Returns: the result in one line, and its exit code.
     package func run(within limit: Duration) -> (line: String, exitCode: Int32) {
         // OpenSSL writes without MSG_NOSIGNAL.
         SignalWatch.ignoreBrokenPipes()
         let findings = Awaited(Findings())
         do throws(SystemError) {
-            // On a thread of its own, as nothing bounds the time in which a name is resolved.
+            // A separate thread, as the time for a name resolution has no limit.
             try startThread(named: "ping") {
                 ask(findings)
                 findings.change { $0.isComplete = true }
@@ -73,7 +73,7 @@ package struct HealthCheck: Sendable {
 }
 
 extension Configuration.Listen {
-    /// The first address, where one that stands for all of the machine's is its loopback address.
+    /// The first address; for a wildcard address the loopback address.
     fileprivate var connectable: Endpoint {
         let first = endpoints.joined().first ?? Endpoint(host: "127.0.0.1", port: port)
         switch first.host {

@@ -1,30 +1,30 @@
-// The way of log lines to standard error: a thread of its own writes them, so that a reader that doesn't read stops
-// neither a session nor a cancel.
+// The output of log lines to standard error: a separate thread writes them, so that a slow reader delays neither a
+// session nor a cancel.
 
 import Logging
 import Reactor
 import Settings
 import Telemetry
 
-/// Where the process logs to.
+/// The destination of the process's log.
 package final class LogOutput: Sendable {
     private struct State {
         var buffer = LogBuffer()
-        /// Lines are taken, and not yet written.
+        /// Lines were taken from the buffer and are not written yet.
         var isWriting = false
     }
 
-    /// Bytes written in one call, most often.
+    /// The size of most writes, in bytes.
     private static let writeSize = 64 * 1024
 
     private static let flushTimeout = Duration.milliseconds(500)
 
     private let layout: LogLayout
     private let state = Awaited(State())
-    /// Keeps lines and reports from getting into one another.
+    /// Prevents lines and reports from being mixed.
     private let descriptor = Locked(())
 
-    /// - Throws: `StartError` where the thread can't be started.
+    /// - Throws: `StartError` where the thread cannot be started.
     package init(_ format: LogFormat) throws(StartError) {
         layout = LogLayout(rawValue: format.rawValue) ?? .fitting(.kind)
         do throws(SystemError) {
@@ -41,7 +41,7 @@ package final class LogOutput: Sendable {
         LoggingSystem.bootstrap { _ in LineHandler(output: self) }
     }
 
-    /// Lines lost as they were not read in time.
+    /// The number of lines that were lost because they were not read in time.
     var droppedCount: Int64 { state.read(\.buffer.droppedCount) }
 
     func write(_ record: LogRecord) {
@@ -49,12 +49,12 @@ package final class LogOutput: Sendable {
         state.change { $0.buffer.append(line, record.level) }
     }
 
-    /// Writes text that is no log line, and waits for its reader.
+    /// Writes text that is not a log line, and waits for its reader.
     func write(report text: String) {
         descriptor.withLock { _ in writeToStandardError(text) }
     }
 
-    /// Waits until all lines are written, but not for long: the process is to end.
+    /// Waits for a limited time until all lines are written; the process is about to end.
     package func flush() {
         state.wait(within: Self.flushTimeout) { $0.buffer.isEmpty && !$0.isWriting }
     }
@@ -88,7 +88,7 @@ extension LogLayout {
     }
 }
 
-/// swift-log's way to the output.
+/// The handler between swift-log and the output.
 private struct LineHandler: LogHandler {
     let output: LogOutput
     var logLevel = Logger.Level.info

@@ -1,14 +1,14 @@
-// The beginning and the end of the process, and what it says to whoever started it.
+// The start and the end of the process, and its messages outside of the log.
 
 import Reactor
 
-/// EX_USAGE of sysexits.h: an option can't be used.
+/// EX_USAGE of sysexits.h: an option cannot be used.
 package let exUsage: Int32 = 64
 
-/// EX_CONFIG of sysexits.h: what is configured can't be used, and won't be by another start.
+/// EX_CONFIG of sysexits.h: the configuration cannot be used, and a restart will not change this.
 package let exConfig: Int32 = 78
 
-/// Comes before anything else: standard input, output and error are there, though they may lead nowhere.
+/// Called first: standard input, output and error are open afterwards, possibly on /dev/null.
 package func ensureStandardDescriptors() {
     openStandardDescriptors()
 }
@@ -18,7 +18,7 @@ package func printError(_ message: String) {
     writeToStandardError("pgleash: \(message)\n")
 }
 
-/// Ends the process at once, with a line for whoever started it where there is something to say.
+/// Ends the process at once, with a line on standard error where there is a message.
 package func quit(_ exitCode: Int32, _ message: String? = nil) -> Never {
     if let message { printError(message) }
     endProcess(exitCode)

@@ -1,11 +1,11 @@
-// Answers SIGUSR1: asks the workers for their sessions and writes the report, one at a time.
+// The reporter answers SIGUSR1: it collects the sessions of the workers and writes the report, one at a time.
 
 import Logging
 import Reactor
 import Settings
 import Telemetry
 
-/// The way from a wish for a report to the report; on the supervisor's thread, but for the writing.
+/// The steps from a request for a report to the report, on the supervisor's thread except for the writing.
 package final class Reporter {
     private let configuration: Configuration
     private let workers: WorkerPool
@@ -16,18 +16,18 @@ package final class Reporter {
     private let log: Logger
     private let startedAt = MonotonicTime.now
     private var sessions: [SessionSnapshot] = []
-    /// Workers that have not answered.
+    /// The number of workers that have not replied.
     private var missing = 0
-    /// Another was asked for while one was under way.
+    /// Another report was requested while one was under way.
     private var isWantedAgain = false
 
     /// A report is under way.
     private(set) var isBusy = false
 
     /// - Parameters:
-    ///   - counters: the supervisor's own.
-    ///   - output: where the report goes when there is no file for it.
-    ///   - events: where the workers' answers go, and the word that a report is written.
+    ///   - counters: those of the supervisor.
+    ///   - output: the destination of the report where no file is configured.
+    ///   - events: receives the workers' replies, and an event when a report is written.
     init(
         _ configuration: Configuration,
         _ workers: WorkerPool,
@@ -45,15 +45,15 @@ package final class Reporter {
         self.log = log
     }
 
-    /// Somebody wants a report.
+    /// Begins a report.
     func begin() {
-        // One that is under way may have looked before this was asked for.
+        // The report under way may have been collected before this request.
         guard !isBusy else { return isWantedAgain = true }
         (isBusy, sessions, missing) = (true, [], workers.count)
         workers.post(.report { [events] in events.post(.sessions($0)) })
     }
 
-    /// A worker has answered.
+    /// A worker has replied.
     func collect(_ sessions: [SessionSnapshot]) {
         self.sessions += sessions
         missing -= 1
@@ -70,7 +70,7 @@ package final class Reporter {
         )
         let (sessions, orphans) = (sessions, orphans.all)
         let (file, output, log, events) = (configuration.metricsFile, output, log, events)
-        // On a thread of its own, as it takes a while with many sessions, and a file may be slow.
+        // A separate thread, as many sessions take a while, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
                 do throws(ReplacementError) {
@@ -95,7 +95,7 @@ package final class Reporter {
         log.error("could not write the report", metadata: ["file": "\(file ?? "")", "reason": "\(reason)"])
     }
 
-    /// The report is written, or can't be.
+    /// The report is written, or could not be.
     func ended() {
         (isBusy, sessions) = (false, [])
         guard isWantedAgain else { return }

@@ -1,13 +1,13 @@
-// The certificates, keys and authorities that the configuration names, read.
+// The configured certificates, keys and authorities, loaded.
 
 import Logging
 import Settings
 import TLS
 import Upstream
 
-/// What encryption needs beside the configuration, on either side.
+/// The TLS state of both sides beside the configuration.
 package struct Security: Sendable {
-    /// All connections are plain ones.
+    /// No connection is encrypted.
     package static let none = Security(client: .none, server: .none, Configuration())
 
     let client: ClientSecurity
@@ -21,7 +21,7 @@ package struct Security: Sendable {
         self.configuration = configuration
     }
 
-    /// - Throws: `SecurityError` when a file or setting can't be used.
+    /// - Throws: `SecurityError` when a file or setting cannot be used.
     package init(_ configuration: Configuration) throws(SecurityError) {
         self.configuration = configuration
         do throws(TLSError) {
@@ -32,7 +32,7 @@ package struct Security: Sendable {
         server = try Self.server(configuration)
     }
 
-    /// What the way to the server needs alone.
+    /// The part that connections to the server need.
     ///
     /// - Throws: as `init`.
     package static func server(_ configuration: Configuration) throws(SecurityError) -> ServerSecurity {
@@ -43,14 +43,14 @@ package struct Security: Sendable {
         }
     }
 
-    /// What is probably not as it was meant to be.
+    /// Warnings about settings that are probably mistakes.
     package var warnings: [ConfigurationWarning] {
         configuration.warnings + (client.hasExpired ? [configuration.expired] : [])
     }
 
-    /// Reads the files again, for the connections to come. What can't be used stays as it was, and the log says so.
+    /// Reads the files again, for new connections. Files that cannot be used change nothing, and the log reports them.
     ///
-    /// - Returns: whether all could be used.
+    /// - Returns: whether all files could be used.
     func reload(_ log: Logger) -> Bool {
         guard client.readsFiles || server.readsFiles else {
             log.notice("nothing to reload: no certificates configured (configuration changes need a restart)")

@@ -1,12 +1,12 @@
-// Why encryption could not be set up, with the key of the configuration that it is about.
+// The reason why TLS could not be set up, with the configuration key that it is about.
 
 import Settings
 import TLS
 
-/// For the person who wrote the configuration.
+/// An error for the author of the configuration.
 package struct SecurityError: Error, CustomStringConvertible {
     package let description: String
-    /// The configuration itself is wrong. A file that can't be used may be another one by the next start.
+    /// The configuration itself is wrong. A file that cannot be used may be replaced before the next start.
     package let isConfigurationError: Bool
 
     init(_ error: TLSError, in section: String, of configuration: Configuration) {
@@ -23,7 +23,7 @@ package struct SecurityError: Error, CustomStringConvertible {
     }
 }
 
-/// The keys of each section by what of TLS they set.
+/// The keys of each section by the part of TLS that they set.
 private let keys: [String: [TLSError.Part: String]] = [
     "listen": [
         .certificate: "ssl_cert_file", .key: "ssl_key_file", .authorities: "ssl_ca_file",

@@ -1,4 +1,5 @@
-// The whole program: opens the listeners, starts the workers, hands clients out, answers signals, ends.
+// The supervisor of the process: it opens the listeners, starts the workers, distributes clients, handles signals and
+// ends the process.
 
 import Logging
 import Reactor
@@ -6,18 +7,18 @@ import Settings
 import Telemetry
 import Upstream
 
-/// Why pgleash could not start, in one line.
+/// The reason why pgleash could not start, in one line.
 package struct StartError: Error, CustomStringConvertible {
     package let description: String
     /// The configuration is wrong.
     package var isConfigurationError = false
 }
 
-/// Runs on the main thread, with the cancel dispatcher and the first of the workers beside it.
+/// Runs on the main thread, together with the cancel dispatcher and the first worker.
 package final class Supervisor {
-    /// Within which SIGTERM ends the process; a second less than what is promised.
+    /// The time after SIGTERM in which the process ends; a second less than documented.
     private static let drainTimeout = Duration.seconds(4)
-    /// How long the listeners rest when there are no descriptors left.
+    /// The pause of the listeners when there are no descriptors left.
     private static let exhaustedPause = Duration.milliseconds(100)
 
     private let configuration: Configuration
@@ -37,11 +38,11 @@ package final class Supervisor {
     private var reporter: Reporter?
     private var undrained = 0
     private var isDraining = false
-    /// The last client could not be accepted; the log has said so.
+    /// The last client could not be accepted, and the log has reported it.
     private var isExhausted = false
     private var exitCode: Int32 = 0
 
-    /// - Parameter output: where `log` goes, and a report.
+    /// - Parameter output: the destination of `log` and of a report.
     package init(_ configuration: Configuration, _ security: Security, log: Logger, to output: LogOutput) {
         self.configuration = configuration
         self.security = security
@@ -56,7 +57,7 @@ package final class Supervisor {
     /// Serves until a signal ends it.
     ///
     /// - Returns: the exit code.
-    /// - Throws: `StartError` when an address can't be listened on or a thread can't be started.
+    /// - Throws: `StartError` when an address cannot be bound or a thread cannot be started.
     package func run() throws -> Int32 {
         SignalWatch.ignoreBrokenPipes()
         checkDescriptorLimit()
@@ -64,7 +65,7 @@ package final class Supervisor {
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
         listeners = try openListeners()
         let own = OwnAddresses(listeners.map(\.address))
-        // The names that are listened on are resolved by now.
+        // The names of the listen addresses are resolved at this point.
         if configuration.isServer(among: own) {
             throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
@@ -97,19 +98,19 @@ package final class Supervisor {
         }
     }
 
-    /// All sessions have ended, and a report that was asked for before is written.
+    /// Ends the process when all sessions have ended and a requested report is written.
     private func stopOnceDone() {
         if isDraining, undrained == 0, reporter?.isBusy != true { loop.stop() }
     }
 }
 
-/// What other threads tell the supervisor.
+/// Events from other threads to the supervisor.
 enum SupervisorEvent: Sendable {
     case sessions([SessionSnapshot])
     case reported
     case drained
     case workerFailed(SystemError)
-    /// The server's name stands for an address that pgleash listens on.
+    /// The server's name resolves to an address that pgleash listens on.
     case serverIsOurselves
 }
 
@@ -137,7 +138,7 @@ extension Supervisor {
         return try listening.hosts.flatMap { try openListeners($0) }
     }
 
-    /// Of the addresses one host stands for, a family the machine lacks may be missing.
+    /// Of the addresses of one host, those of a family that the machine lacks may be missing.
     private func openListeners(_ host: ListenAddresses.Host) throws(StartError) -> [Listener] {
         var opened: [Listener] = []
         for address in host.addresses {
@@ -214,7 +215,7 @@ extension Supervisor {
         )
     }
 
-    /// Says in the log whether the server is there. It is no condition: clients are told when they come.
+    /// Logs whether the server accepts connections. pgleash starts in any case: clients get an error when they connect.
     private func probeServers(_ own: OwnAddresses) {
         let (configuration, security, events, log) = (configuration, security.server, events, log)
         try? startThread(named: "probe") {
@@ -242,7 +243,7 @@ extension Supervisor {
             isExhausted = false
             handOut(client)
         case .failure(let error):
-            // Who is not accepted waits in the kernel's queue.
+            // A client that is not accepted waits in the kernel's queue.
             if !isExhausted { log.error("could not accept clients", metadata: ["reason": "\(error)"]) }
             isExhausted = true
             listeners.forEach { $0.pause() }
@@ -250,8 +251,9 @@ extension Supervisor {
         }
     }
 
-    /// Clients above the limit are told so by their session, once they have said what they want (a CancelRequest is
-    /// always welcome). There may be as many of those again, as with PostgreSQL's postmaster; then the door is shut.
+    /// A session above the limit gets an error after its startup packet, as a CancelRequest is always accepted. The
+    /// number of such connections has the same limit again, as in PostgreSQL's postmaster; further connections are
+    /// closed.
     private func handOut(_ client: AcceptedSocket) {
         guard let workers, workers.sessionCount < 2 * configuration.listen.maxSessions else {
             counters.clientsRejected.add()
@@ -264,8 +266,8 @@ extension Supervisor {
 // MARK: - Signals
 
 extension Supervisor {
-    /// Stops accepting, lets the workers end their sessions and cancel what is running, and ends; at once when told
-    /// a second time.
+    /// Stops accepting, lets the workers end their sessions and cancel running statements, and ends the process; at
+    /// once at the second call.
     private func drain(_ signal: String) {
         guard !isDraining else { return loop.stop() }
         isDraining = true

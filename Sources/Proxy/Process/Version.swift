@@ -1,4 +1,4 @@
 // The version of pgleash.
 
-/// Following Semantic Versioning; the first entry of CHANGELOG.md has the same.
+/// The version according to Semantic Versioning. The first entry of CHANGELOG.md has the same.
 package let pgleashVersion = "0.2.0"

@@ -1,24 +1,24 @@
-// Has the kernel make an attempt to reach a silent host when the timeout with it ends. Left alone, the kernel doubles
-// its pauses up to 2 minutes, and keepalive ends a connection without asking once more.
+// The pacing of the kernel's attempts to reach a silent host, so that one is made when the timeout ends. By default the
+// kernel doubles its pauses up to 2 minutes, and keepalive ends a connection without another probe.
 
 import Reactor
 
-/// The pace of the kernel's attempts at one socket, and what was asked of the kernel for it.
+/// The pace of the kernel's attempts at one socket, and the socket options set for it.
 ///
-/// Since Linux 6.15 a socket's pauses can be bounded. Older kernels have one thing to the same effect: no pause reaches
-/// over the end of TCP_USER_TIMEOUT (retransmissions since Linux 4.19, window probes since 5.11). At that end the
-/// kernel would end the connection. So the option is set just before an attempt, for the pause after it, and taken back
-/// when that attempt was made.
+/// Since Linux 6.15 the pauses of a socket can be limited. Older kernels have one option with the same effect: no pause
+/// extends beyond the end of TCP_USER_TIMEOUT (retransmissions since Linux 4.19, window probes since 5.11). At that end
+/// the kernel would end the connection. So the option is set just before an attempt, for the pause after it, and reset
+/// after that attempt.
 struct AttemptPacing {
-    /// Where a peer says nothing or reads nothing, and answers: as long as from look to look, so that the beginning of
-    /// a silence is known. Of a closed window a kernel then makes 15 probes in 15 s before it gives up, where this
-    /// process is stopped that long at the same time.
+    /// The pause where a peer sends or reads nothing but responds: as long as the check interval, so that the beginning
+    /// of a silence is known. With a closed window a kernel then makes 15 probes in 15 s before it gives up, if this
+    /// process is stopped during the same time.
     static let answeredPause = Duration.seconds(1)
-    /// An attempt that comes before the next look, or soon after it.
+    /// The time until an attempt that is due before the next check, or soon after it.
     static let soon = Duration.milliseconds(1200)
-    /// Time to take a user timeout back in.
+    /// The time to reset a user timeout.
     static let margin = Duration.seconds(3)
-    /// What keeps the kernel from ending a connection by itself, where its pauses are shortened at the end.
+    /// A user timeout that prevents the kernel from ending a connection itself, where its last pauses are shortened.
     static let never = Duration.milliseconds(Int64(Int32.max))
 
     private let keepalive: Keepalive
@@ -26,13 +26,13 @@ struct AttemptPacing {
     private var userTimeout: Duration
     /// Keepalive's probes are those of a busy session.
     private var probesOften = false
-    /// The kernel takes shorter pauses; nil before it was asked.
+    /// The kernel supports shorter pauses; nil before this is known.
     private var takesPauses: Bool?
-    /// The last look at which the kernel's count of the time without progress stood at zero.
+    /// The last check at which the kernel's time without progress was zero.
     private var steadyAt: MonotonicTime?
-    /// The last attempt was made no earlier.
+    /// The earliest time of the last attempt.
     private var attemptAt: MonotonicTime?
-    /// From the last attempt to the next, and from that one on, where a user timeout says it.
+    /// The time from the last attempt to the next, and the one after that, where a user timeout determines them.
     private var pullsIn: (now: Duration?, next: Duration?)
     private var probedAt: MonotonicTime?
 
@@ -45,9 +45,9 @@ struct AttemptPacing {
         (attemptAt, probedAt, pullsIn) = (nil, nil, (nil, nil))
     }
 
-    /// A new attempt was seen at `now`, and not at `previous`.
+    /// A new attempt was found at `now`, and not at `previous`.
     ///
-    /// - Returns: when it was made.
+    /// - Returns: the time at which it was made.
     mutating func noteAttempt(
         _ attempts: Attempts, after previous: MonotonicTime, at now: MonotonicTime
     ) -> ClosedRange<MonotonicTime> {
@@ -82,8 +82,8 @@ struct AttemptPacing {
         if takesPauses == false, attempts.count > 0 { pullIn(socket, attempts, to: left, at: now) }
     }
 
-    /// The kernel's time without progress begins with the first probe of a closed window. As the pauses double, all
-    /// before the last one were as long as this one; a timer may be late by an eighth.
+    /// The kernel's time without progress begins with the first probe of a closed window. As the pauses double, the sum
+    /// of those before the last one equals the last one; a timer may be late by an eighth.
     private mutating func noteSteadiness(_ attempts: Attempts, at now: MonotonicTime) {
         if attempts.isSteady {
             steadyAt = now
@@ -92,7 +92,7 @@ struct AttemptPacing {
         }
     }
 
-    /// Every pace is as the socket got it at its beginning.
+    /// Resets the pace to the socket's initial one.
     mutating func restore(_ socket: any StreamSocket) {
         set(socket, longestPause: keepalive.longestPause)
         guard probesOften else { return }
@@ -100,8 +100,8 @@ struct AttemptPacing {
         _ = socket.setPace(.probes(idle: keepalive.idle, count: keepalive.kernelCount))
     }
 
-    /// A kernel that takes shorter pauses would take them for a sign to give up: it computes from them how long it
-    /// tries. A user timeout says it instead.
+    /// The kernel computes from shorter pauses how long it tries, and would give up earlier. A user timeout prevents
+    /// this.
     private mutating func hasten(_ socket: any StreamSocket, within left: Duration, isEndless: Bool = false) {
         let pause = min(keepalive.longestPause, max(left, Self.answeredPause))
         let isOurs = isEndless && keepalive.userTimeout == .zero && takesPauses != false
@@ -124,21 +124,21 @@ struct AttemptPacing {
         _ = socket.setPace(.userTimeout(timeout))
     }
 
-    /// Has keepalive ask after each second of silence, and go on asking for the whole timeout and a bit.
+    /// Makes keepalive probe after each second of silence, and continue for longer than the timeout.
     private mutating func probeOften(_ socket: any StreamSocket) {
         guard !probesOften, let probes = keepalive.probesWithinTimeout else { return }
         probesOften = true
         _ = socket.setPace(.probes(idle: Self.answeredPause, count: probes))
     }
 
-    /// The kernel sends a probe that is overdue as soon as it is told when it is due.
+    /// The kernel sends an overdue probe as soon as the option is set.
     private mutating func probe(_ socket: any StreamSocket, at now: MonotonicTime) {
         guard probedAt == nil, let probes = keepalive.probesWithinTimeout else { return }
         probedAt = now
         _ = socket.setPace(.probes(idle: Self.answeredPause, count: probes))
     }
 
-    /// Shortens the pause after the attempt that is about to come, on a kernel that has no other way.
+    /// Shortens the pause after the next attempt, on a kernel without another way.
     private mutating func pullIn(
         _ socket: any StreamSocket, _ attempts: Attempts, to left: Duration, at now: MonotonicTime
     ) {
@@ -146,8 +146,8 @@ struct AttemptPacing {
         let due = attemptAt.advanced(by: pullsIn.now ?? attempts.pause).since(now)
         let natural = due + min(attempts.pause * 2, Attempts.longestPause)
         guard due <= Self.soon, natural > left - Self.margin else { return }
-        // One that would come by itself shortly before would be no late one, and leave too little time for another.
-        // Where the time is up, or nearly, one more is wanted soon.
+        // An attempt that comes shortly before that time by itself would not be a late one, and would leave too little
+        // time for another. At the end of the timeout, or shortly before it, one more attempt is needed soon.
         let wanted = natural >= left ? left : due + (left - due) / 2
         let end = max(wanted, due + Self.margin + Self.answeredPause)
         guard end < natural else { return }

@@ -1,4 +1,4 @@
-// Bytes that a destination has not taken yet, in order.
+// The bytes that a destination has not taken yet, in order.
 
 /// A queue of bytes in chunks, so that a long one grows and shrinks without being copied as a whole.
 ///
@@ -8,17 +8,17 @@
 ///              start
 /// ```
 struct Backlog {
-    /// Bytes of a chunk that is appended to; what is added makes no more than one such chunk of room that is empty.
+    /// The size of a chunk to which bytes are appended. At most one such chunk has unused space.
     static let chunkSize = 64 * 1024
 
     private var chunks: [[UInt8]] = []
-    /// How much of the first chunk has gone.
+    /// The number of bytes of the first chunk that are gone.
     private var start = 0
     private(set) var count = 0
 
     var isEmpty: Bool { count == 0 }
 
-    /// Adds what a short send left over, or what was received while something was still left.
+    /// Adds the bytes that a short send left, or that arrived while others were left.
     mutating func append(_ bytes: Span<UInt8>) {
         count += bytes.count
         guard let last = chunks.indices.last else { return chunks.append(bytes.copied()) }
@@ -30,13 +30,13 @@ struct Backlog {
         if fitting < bytes.count { chunks.append(bytes.extracting(fitting..<bytes.count).copied()) }
     }
 
-    /// Lends the bytes that go next: not all, but some where there are any.
+    /// Lends the next bytes to send: not all, but at least one if there are any.
     func withFirst<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
         guard let first = chunks.first else { return body(Span()) }
         return body(first.span.extracting(start..<first.count))
     }
 
-    /// The first `taken` bytes have gone; no more than `withFirst` has lent.
+    /// The first `taken` bytes are sent; no more than `withFirst` has lent.
     ///
     /// - Returns: these bytes.
     @discardableResult mutating func removeFirst(_ taken: Int) -> ArraySlice<UInt8> {
@@ -46,7 +46,7 @@ struct Backlog {
         count -= taken
         guard start == first.count else { return gone }
         start = 0
-        // An empty backlog gives its storage back: an idle session holds nothing.
+        // An empty backlog frees its storage: an idle session holds nothing.
         if chunks.count == 1 { chunks = [] } else { chunks.removeFirst() }
         return gone
     }

@@ -1,4 +1,4 @@
-// What the two sides of a session say to each other: what one says is followed, and goes to the other.
+// The conversation of a session: the messages of each side are scanned and passed on to the other one.
 
 import CancelPolicy
 import PostgresProtocol
@@ -6,33 +6,33 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// Both directions of a session, and what is known from what passed. One value, so that what a wake-up does to it is
-/// one access of the session's.
+/// Both directions of a session, and the state that follows from the messages. It is one value, so that a wake-up
+/// changes it in one access.
 struct Conversation {
-    /// What decides which sockets are read and written; nearly always as it was.
+    /// The state that determines which sockets are read and written; nearly always unchanged.
     struct Flow: Equatable {
-        /// The client's further bytes have to wait: for the server to take those before them, or for room in the
-        /// record of what is owed.
+        /// Further bytes of the client must wait: for the server to take those before them, or for room in the record
+        /// of outstanding requests.
         let clientHasToWait: Bool
-        /// The server is to take what is left over, and there is room in the record for it.
+        /// The server should take the remaining bytes, and the record has room for their requests.
         let toServerWantsRoom: Bool
         let toClientIsStalled: Bool
-        /// The client is read although its bytes have to wait.
+        /// The client is read although its bytes must wait.
         var isReadAhead = false
     }
 
-    /// What came of bytes that one side sent.
+    /// The result of bytes that one side sent.
     struct Step {
         let isBusy: Bool
         let flow: Flow
-        /// The other side's connection is broken.
+        /// The connection of the other side is broken.
         let failure: SystemError?
-        /// So many bytes more are kept for the session.
+        /// The number of additional bytes that are kept for the session.
         let growth: Int
     }
 
     var state: SessionState
-    /// The server may yet tell its cancel key.
+    /// The server may still send its cancel key.
     private var isKeyAwaited = true
     var end = StreamEnd()
     var toServer = Pipe(.frontend)
@@ -40,7 +40,7 @@ struct Conversation {
 
     init(_ state: SessionState = SessionState(isReplication: false)) { self.state = state }
 
-    /// In the words of `pg_stat_activity.state` where it has one.
+    /// The state in the words of `pg_stat_activity.state`, where it has one.
     var stateName: String {
         if state.tracker.outstanding.isStartingUp { return "authenticating" }
         if state.tracker.isBusy { return "active" }
@@ -54,7 +54,7 @@ struct Conversation {
         )
     }
 
-    /// Somebody waits for what one of the hosts does next.
+    /// A client or other sessions wait for what one of the hosts does next.
     var isWaitedFor: Bool { state.tracker.isBusy || state.tracker.isInTransaction || toServer.isStalled }
 
     var flow: Flow { flow(state.tracker.load) }
@@ -67,17 +67,17 @@ struct Conversation {
         )
     }
 
-    /// - Parameter kept: what was kept before; nil where nothing more can be.
+    /// - Parameter kept: the number of bytes that were kept before; nil where no more can be.
     private func step(_ failure: SystemError?, keptBefore kept: Int? = nil) -> Step {
         let load = state.tracker.load
         let growth = kept.map { toServer.keptCount + load.byteCount - $0 } ?? 0
         return Step(isBusy: load.isBusy, flow: flow(load), failure: failure, growth: growth)
     }
 
-    /// Sends the start-up packet, the first bytes for a new server.
+    /// Sends the startup packet, the first bytes for a new server.
     mutating func open(with packet: [UInt8], to server: any StreamSocket, _ traffic: Counters.Traffic) -> Flow {
         toServer.expectPrelude(packet.count)
-        // It has no message that could be malformed.
+        // The packet contains no message that could be malformed.
         _ = try? pass(packet.span, to: server, traffic)
         return flow
     }
@@ -94,14 +94,14 @@ struct Conversation {
         return step(failure, keptBefore: kept)
     }
 
-    /// What the server has got is followed, and nothing else: it is what the server will answer.
+    /// Only bytes that the server has received are scanned, as it replies to those only.
     @inline(__always) mutating func pass(
         _ bytes: Span<UInt8>, to server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
         try toServer.pass(bytes, to: server, traffic, &state.tracker)
     }
 
-    /// The server may take more of what is left over.
+    /// The server may take more of the remaining bytes.
     mutating func serverHasRoom(
         _ server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> Step {
@@ -110,7 +110,7 @@ struct Conversation {
         return step(failure)
     }
 
-    /// - Parameter opened: called once, when the login is through: before the client has the key, if there is one, and
+    /// - Parameter opened: called once, when the login is complete: before the client has the key, if there is one, and
     ///   could use it.
     mutating func serverSent(
         _ bytes: Span<UInt8>,
@@ -118,7 +118,7 @@ struct Conversation {
         _ traffic: Counters.Traffic,
         opened: (CancelKey?) -> Void
     ) throws(MalformedMessage) -> Step {
-        // The state comes first: the client may act on a ReadyForQuery before `send` returns.
+        // The state changes first: the client may act on a ReadyForQuery before `send` returns.
         try serverSent(bytes, traffic)
         if isKeyAwaited {
             isKeyAwaited = state.tracker.cancelKey == nil && state.tracker.outstanding.isStartingUp
@@ -128,7 +128,7 @@ struct Conversation {
         return step(failure)
     }
 
-    /// Follows what the server sent; nobody has it yet, or there is nobody left to take it.
+    /// Scans the bytes that the server sent. They are not sent to the client here.
     mutating func serverSent(_ bytes: Span<UInt8>, _ traffic: Counters.Traffic) throws(MalformedMessage) {
         traffic.bytes.add(Int64(bytes.count))
         try toClient.follow(bytes, traffic, &state.tracker)

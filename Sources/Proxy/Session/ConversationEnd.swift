@@ -1,31 +1,31 @@
-// The client's Terminate. To PostgreSQL it makes no difference when it comes: it is read after all that stands before
-// it is answered. A pooler forgets the session as soon as it reads it, cancel key and all, and what runs, runs on. So
-// while something runs it is held back, and goes on after the last answer.
+// The client's Terminate. PostgreSQL reads it after it has answered all messages before it, so its time does not
+// matter. A pooler ends the session as soon as it reads it and discards the cancel key, and a running statement
+// continues. So pgleash holds a Terminate while a statement runs, and sends it after the last reply.
 
 import PostgresProtocol
 import Reactor
 import Telemetry
 
-/// What is known of the end of a client's stream.
+/// The state of the end of a client's stream.
 struct StreamEnd: Equatable, Sendable {
     private enum State: UInt8 {
         case open
-        /// The last bytes look like a Terminate or the beginning of one. Whether they are is known when all before them
-        /// has gone, and the rest has come.
+        /// The last bytes look like a Terminate or its beginning. This is decided when all bytes before them are sent,
+        /// and the rest has arrived.
         case undecided
-        /// A Terminate is held back.
+        /// A Terminate is held.
         case held
-        /// The same, and it was so when sessions were looked at.
+        /// The same, and it was so at the last check of the sessions.
         case seenHeld
-        /// The Terminate that was held back has gone.
+        /// The Terminate that was held has been sent.
         case over
     }
 
     private var state = State.open
-    /// So many bytes of a Terminate are kept back.
+    /// The number of bytes of a Terminate that are kept.
     fileprivate private(set) var keptCount = 0
 
-    /// What the client sends is looked at for a Terminate, and passed on otherwise.
+    /// The client's bytes are checked for a Terminate, and passed on otherwise.
     var isOpen: Bool { state == .open }
     var isUndecided: Bool { state == .undecided }
     var isHeld: Bool { state == .held || state == .seenHeld }
@@ -42,7 +42,7 @@ struct StreamEnd: Equatable, Sendable {
         keptCount = 0
     }
 
-    /// - Returns: whether the Terminate has been held back for a while: from one look to the next.
+    /// - Returns: whether the Terminate was held at the last check already.
     fileprivate mutating func isHeldSinceLastCheck() -> Bool {
         guard state == .held else { return state == .seenHeld }
         state = .seenHeld
@@ -51,8 +51,8 @@ struct StreamEnd: Equatable, Sendable {
 }
 
 extension Conversation {
-    /// The last bytes may be a Terminate or the beginning of one. Nearly always two of them tell that they are not: the
-    /// end of a Query is a zero behind its text, that of a Sync its length.
+    /// The last bytes may be a Terminate or its beginning. Nearly always two of them show that they are not: a Query
+    /// ends with a zero byte after its text, a Sync with its length.
     @inline(__always) static func mayEndInTerminate(_ bytes: Span<UInt8>) -> Bool {
         let count = bytes.count
         guard count > 0 else { return false }
@@ -63,11 +63,11 @@ extension Conversation {
         }
     }
 
-    /// Passes on what may be the end of the client's stream, or follows it.
+    /// Passes on bytes that may be the end of the client's stream, or keeps the end.
     @inline(never) mutating func passEnd(
         _ bytes: Span<UInt8>, to server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
-        // After a Terminate the server reads nothing.
+        // The server reads nothing after a Terminate.
         guard end.isOpen || end.isUndecided else { return nil }
         if end.isUndecided {
             if Self.isTerminate(bytes, from: end.keptCount) {
@@ -84,7 +84,7 @@ extension Conversation {
         return try decideEnd(server, traffic)
     }
 
-    /// So many of the last bytes are a Terminate or the beginning of one, if a message begins with them.
+    /// The number of the last bytes that are a Terminate or its beginning, if a message begins with them.
     private static func terminateCount(atEndOf bytes: Span<UInt8>) -> Int {
         for count in stride(from: min(bytes.count, LastMessages.terminate.count), to: 0, by: -1)
         where isTerminate(bytes.extracting(bytes.count - count..<bytes.count), from: 0) {
@@ -93,7 +93,7 @@ extension Conversation {
         return 0
     }
 
-    /// The bytes are those of a Terminate from `start` on, or some of them.
+    /// The bytes are those of a Terminate from `start` on, or the first of them.
     private static func isTerminate(_ bytes: Span<UInt8>, from start: Int) -> Bool {
         let terminate = LastMessages.terminate
         guard bytes.count <= terminate.count - start else { return false }
@@ -101,7 +101,7 @@ extension Conversation {
         return true
     }
 
-    /// All that stands before the bytes that look like a Terminate may have gone.
+    /// All bytes before those that look like a Terminate may have been sent.
     mutating func decideEnd(
         _ server: any StreamSocket, _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> SystemError? {
@@ -125,7 +125,7 @@ extension Conversation {
         return try pass(bytes.span, to: server, traffic)
     }
 
-    /// Lets a Terminate that is held back go when nothing runs any more.
+    /// Sends a held Terminate when no statement runs any more.
     mutating func releaseTerminate(to server: any StreamSocket) {
         guard end.isHeld, !state.mustHoldTerminate else { return }
         end.release()
@@ -134,8 +134,8 @@ extension Conversation {
         _ = toServer.deliver(bytes.span, to: server)
     }
 
-    /// Asked at each look at the sessions: the Terminate has been held back for a while, and all that is owed is a
-    /// batch that a client which has said goodbye won't end.
+    /// Called at each check of the sessions: the Terminate was held at the last one, too, and the only outstanding
+    /// request is a batch that the client will not complete after its Terminate.
     mutating func isTerminateOverdue() -> Bool {
         end.isHeld && end.isHeldSinceLastCheck() && state.tracker.outstanding.isAtOpenBatch
     }

@@ -1,35 +1,36 @@
-// When the host of a peer counts as lost: attempts to reach it are counted, never the time between two of them.
+// The monitor of a peer's host. It counts attempts to reach the host and never relies on the time between two of them.
 
 import Reactor
 
-/// What is known of one peer's host since somebody began to look, every `PeerLiveness.checkInterval`.
+/// The state of one peer's host since the first check, one every `PeerLiveness.checkInterval`.
 ///
-/// A host is lost when some attempts went without an answer, one of them was made at the end of the timeout, and a
-/// second has passed since that one. So a network that is whole again within the timeout ends nothing, however long
-/// the kernel's pauses are.
+/// A host is lost when several attempts had no response, one of them was made at the end of the timeout, and a second
+/// has passed since that one. So an interruption of the network shorter than the timeout ends no connection, however
+/// long the kernel's pauses are.
 struct HostMonitor {
-    /// Between two looks of a process that runs. When it was stopped for longer, or waited for something, an attempt
-    /// that is seen for the first time may have been made at the end of that time.
+    /// The longest time between two checks of a running process. When it was stopped for longer, or waited, an attempt
+    /// that is found for the first time may have been made at the end of that time.
     static let longestPause = Duration.seconds(3)
-    /// From an attempt to the look that takes it for unanswered; a bit less than between two looks.
+    /// The time from an attempt to the check that takes it for unanswered; slightly less than the check interval.
     static let answerTime = Duration.milliseconds(900)
-    /// How long before the end of the timeout an attempt is late: what two looks after it are not too late for.
+    /// The time before the end of the timeout in which an attempt counts as late, so that two checks after it are in
+    /// time.
     static let lateWindow = Duration.milliseconds(800)
-    /// Attempts that must have gone unanswered, where keepalive's count asks for no fewer. As retransmissions come at
-    /// doubling pauses there may not be many more within the timeout.
+    /// The number of unanswered attempts that is needed, where keepalive's count is not smaller. As the pauses between
+    /// retransmissions double, there may not be many more within the timeout.
     static let mostNeeded = 3
 
     private let keepalive: Keepalive
     private var lastCheck: MonotonicTime
-    /// The last time at which every attempt known of had its answer.
+    /// The last time at which every known attempt was answered.
     private var answeredAt: MonotonicTime
-    /// Unanswered attempts at the last look.
+    /// The number of unanswered attempts at the last check.
     private var count = 0
-    /// When a late attempt had been made for certain.
+    /// The time by which a late attempt had certainly been made.
     private var lateAttemptBy: MonotonicTime?
     private var pacing: AttemptPacing
 
-    /// - Parameter now: when the first look is due; as if there had been one before, with all answered.
+    /// - Parameter now: the time of the first check; the state is as after a previous check with all attempts answered.
     init(_ keepalive: Keepalive, at now: MonotonicTime) {
         self.keepalive = keepalive
         pacing = AttemptPacing(keepalive)
@@ -37,7 +38,7 @@ struct HostMonitor {
         (lastCheck, answeredAt) = (before, before)
     }
 
-    /// Looks at `socket`, and sees to it that an attempt is made at the end of the timeout.
+    /// Checks `socket`, and ensures that an attempt is made at the end of the timeout.
     ///
     /// - Returns: whether the peer's host is lost.
     mutating func check(_ socket: any StreamSocket, at now: MonotonicTime) -> Bool {
@@ -51,7 +52,7 @@ struct HostMonitor {
         return false
     }
 
-    /// The socket is as if nobody had looked.
+    /// Resets the options of the socket.
     mutating func end(_ socket: any StreamSocket) { pacing.restore(socket) }
 
     private var needed: Int {
@@ -59,7 +60,7 @@ struct HostMonitor {
     }
 
     private mutating func note(_ attempts: Attempts, after previous: MonotonicTime, at now: MonotonicTime) {
-        // A count may outlive the answer: retransmissions count until something new is acknowledged.
+        // The count can remain after a response: retransmissions count until new data is acknowledged.
         let isAnswered = attempts.count == 0 || attempts.silence < now.since(previous)
         if isAnswered {
             answeredAt = attempts.count == 0 ? now : now.earlier(by: attempts.silence)
@@ -73,8 +74,8 @@ struct HostMonitor {
         if !isAnswered, sent.lowerBound >= lateFrom(attempts) { lateAttemptBy = lateAttemptBy ?? sent.upperBound }
     }
 
-    /// From when on an attempt is late. The timeout begins when the last attempt known of was answered; the last
-    /// packet may be older by a pause of the kernel, in which the host can't be missed.
+    /// The time from which on an attempt is late. The timeout begins when the last known attempt was answered. The last
+    /// packet may be older by a pause of the kernel, in which the host could not be noticed missing.
     private func lateFrom(_ attempts: Attempts) -> MonotonicTime {
         let since = max(answeredAt, lastCheck.earlier(by: attempts.silence))
         return since.advanced(by: max(.zero, keepalive.timeout - Self.lateWindow))

@@ -1,15 +1,15 @@
-// What TLS on the way to the server does to a login with SCRAM, which would like to bind itself to the connection.
+// The effect of TLS to the server on a login with SCRAM, which can be bound to the TLS connection.
 
 import PostgresProtocol
 import Reactor
 
-/// Edits or watches what a server sends during the login. Few sessions have one for long, so the others have no room
-/// for it.
+/// Edits or watches the server's messages during the login. Few sessions have a filter for long, so others have no
+/// storage for it.
 final class LoginFilter {
     private enum Step {
         /// The client has no TLS connection to bind to, and would refuse a server that offers it.
         case remove(ChannelBindingRemoval)
-        /// The client has one, but it is not the server's.
+        /// The client has a TLS connection, but not the server's.
         case watch(ChannelBindingWatch)
         case done
     }
@@ -27,9 +27,9 @@ final class LoginFilter {
 
     var isDone: Bool { if case .done = step { true } else { false } }
 
-    /// Lends to `body` what goes to the client of what the server sent: most often the very same.
+    /// Lends `body` the bytes for the client: most often those that the server sent.
     ///
-    /// - Parameter refused: the server refused a login that was bound to pgleash's certificate.
+    /// - Parameter refused: called when the server refused a login that was bound to pgleash's certificate.
     func edit(_ bytes: Span<UInt8>, refused: () -> Void, _ body: (Span<UInt8>) -> Void) {
         switch step {
         case .done: body(bytes)
@@ -47,7 +47,7 @@ final class LoginFilter {
 }
 
 extension Stage {
-    /// Once: it is the same for all clients of a pgleash.
+    /// Logs the warning once, as it applies to all clients.
     final func warnAboutChannelBinding() {
         guard worker.environment.security.server.shouldWarn() else { return }
         worker.environment.log.warning(

@@ -1,15 +1,15 @@
-// Peers whose hosts are gone while a session is busy: the kernel notices late, or ends a connection too early.
+// The detection of lost hosts while a session is busy: the kernel notices them late, or ends a connection too early.
 
 import Reactor
 import Settings
 import Telemetry
 
-/// What is known of the hosts of both peers of a busy session.
+/// The state of both peers' hosts of a busy session.
 struct PeerLiveness {
-    /// How often sessions are looked at: often enough that a host is noticed about a second after its time.
+    /// The interval between checks of the sessions: a lost host is noticed about a second after its timeout.
     static let checkInterval = Duration.seconds(1)
 
-    /// Kept apart, as an idle session has none and shall be small.
+    /// A separate allocation, as an idle session has none and should be small.
     private final class Watches {
         var client: HostMonitor?
         var server: HostMonitor?
@@ -17,7 +17,7 @@ struct PeerLiveness {
 
     private var watches: Watches?
 
-    /// - Returns: which of the hosts is gone, if one is.
+    /// - Returns: the side whose host is lost, if there is one.
     mutating func lostSide(
         _ client: any StreamSocket, _ server: any StreamSocket, _ environment: WorkerEnvironment, at now: MonotonicTime
     ) -> Side? {
@@ -35,7 +35,7 @@ struct PeerLiveness {
         return monitor.check(socket, at: now)
     }
 
-    /// What was seen before is no part of the next silence, however long nobody looks.
+    /// Ends the monitoring. Earlier results have no effect on the next silence, however long no check takes place.
     mutating func end(_ client: any StreamSocket, _ server: any StreamSocket) {
         watches?.client?.end(client)
         watches?.server?.end(server)

@@ -1,13 +1,14 @@
-// One direction of a session: what one side sent is followed, and passed on to the other. The same code serves both.
+// One direction of a session: the messages of one side are scanned and passed on to the other one. Both directions use
+// the same code.
 
 import PostgresProtocol
 import Reactor
 import Telemetry
 
-/// Bytes on their way from one side to the other.
+/// The bytes on their way from one side to the other.
 ///
-/// Most often all that was received is sent at once and nothing is kept. What a short send leaves over is kept, and
-/// the session receives nothing more from the source until it has gone, unless it reads ahead.
+/// Most often all received bytes are sent at once and none are kept. The bytes that a short send leaves are kept, and
+/// the session receives nothing more from the source until they are sent, unless it reads ahead.
 struct Pipe {
     private var scanner: MessageScanner
     private(set) var buffer = SendBuffer()
@@ -16,19 +17,19 @@ struct Pipe {
         scanner = MessageScanner(direction)
     }
 
-    /// Something is left over to be sent.
+    /// Bytes remain to be sent.
     var isStalled: Bool { buffer.isStalled }
 
-    /// Bytes that are left over.
+    /// The number of remaining bytes.
     var keptCount: Int { buffer.count }
 
-    /// What was followed ends within a message.
+    /// The scanned bytes end within a message.
     var isCut: Bool { !scanner.isAtBoundary }
 
-    /// The first `count` bytes to come are no message of those that have a type.
+    /// The first `count` bytes are not a message with a type byte.
     mutating func expectPrelude(_ count: Int) { scanner.expectPrelude(UInt32(count)) }
 
-    /// Follows the messages in `bytes` and counts them.
+    /// Scans the messages in `bytes` and counts them.
     mutating func follow(
         _ bytes: Span<UInt8>, _ traffic: Counters.Traffic, _ tracker: inout ProtocolTracker
     ) throws(MalformedMessage) {
@@ -37,19 +38,19 @@ struct Pipe {
         try tracker.follow(bytes, by: &scanner)
     }
 
-    /// Sends `bytes` after what is left over, and keeps what doesn't go out.
+    /// Sends `bytes` after the remaining ones, and keeps those that are not sent.
     ///
-    /// - Returns: why the destination takes nothing any more, when it just broke.
+    /// - Returns: the reason why the destination takes nothing any more, when it has just failed.
     mutating func deliver(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> SystemError? {
         if case .failed(let error) = buffer.send(bytes, to: destination) { error } else { nil }
     }
 
-    /// Says something of our own, where no message of the source's is under way.
+    /// Sends a message of pgleash, unless one of the source is incomplete.
     mutating func interject(_ error: FatalError, to destination: any StreamSocket) {
         if !buffer.isStalled, scanner.isAtBoundary { _ = deliver(error.bytes.span, to: destination) }
     }
 
-    /// As `deliver`, and follows what goes out.
+    /// As `deliver`, and scans the bytes that are sent.
     @inline(__always) mutating func pass(
         _ bytes: Span<UInt8>,
         to destination: any StreamSocket,
@@ -64,12 +65,12 @@ struct Pipe {
         }
     }
 
-    /// Sends more of what is left over.
+    /// Sends more of the remaining bytes.
     ///
     /// - Returns: as for `deliver`.
     mutating func flush(to destination: any StreamSocket) -> SystemError? { buffer.flush(to: destination) }
 
-    /// Does the same, and follows what goes out.
+    /// The same, and scans the bytes that are sent.
     mutating func passMore(
         to destination: any StreamSocket, _ traffic: Counters.Traffic, _ tracker: inout ProtocolTracker
     ) throws(MalformedMessage) -> SystemError? {
@@ -79,6 +80,6 @@ struct Pipe {
         return nil
     }
 
-    /// Forgets what is left over.
+    /// Discards the remaining bytes.
     mutating func discard() { buffer.discard() }
 }

@@ -1,28 +1,29 @@
-// A client that has sent more than its server reads, or more requests than are answered: its end stands after those
-// bytes, in its own kernel even, and would not be seen. So when nothing moves for a while it is read on, within bounds.
+// Reading ahead of a server. A client that has sent more bytes than its server reads, or more requests than are
+// answered, has the end of its stream after these bytes, possibly in its own kernel, where it cannot be seen. So after
+// a while without progress pgleash reads more from the client, up to a limit.
 
 import Reactor
 
-/// What a session knows of a client whose bytes have had to wait; most sessions never have one.
+/// The state of a client whose bytes had to wait; most sessions never have one.
 final class ReadAhead {
-    /// How long a server may take nothing before the client is read ahead. A server that is busy with a bulk load takes
-    /// nothing for moments all the time, and no memory need be spent on that.
+    /// The time without progress before the client is read ahead. A server that is busy with a bulk load pauses all the
+    /// time, and no memory should be spent on that.
     static let delay = Duration.milliseconds(50)
-    /// When there was no room, it is looked for again.
+    /// The time between checks of the quota when it is exhausted.
     static let pause = Duration.milliseconds(100)
 
     private let quota: Quota
     private let loop: any EventLoop
     private let begun: () -> Void
-    /// What was taken of the limit that all sessions have.
+    /// The acquired part of the quota of all sessions.
     private var taken = 0
-    /// Since when nothing has moved; nil while nothing has to wait.
+    /// The time of the last progress; nil while no bytes wait.
     private var since: MonotonicTime?
-    /// The client is read although its bytes have to wait.
+    /// The client is read although its bytes must wait.
     private(set) var isOn = false
     private var timer: (any ScheduledTimer)?
 
-    /// - Parameter begun: called when the client is to be read ahead from now on.
+    /// - Parameter begun: called when reading ahead begins.
     init(_ quota: Quota, _ loop: any EventLoop, begun: @escaping () -> Void) {
         (self.quota, self.loop, self.begun) = (quota, loop, begun)
     }
@@ -31,15 +32,15 @@ final class ReadAhead {
 
     var isWaiting: Bool { since != nil }
 
-    /// The client's bytes have to wait; or something has moved, and they have to wait further.
+    /// The client's bytes must wait; or there was progress, and they must wait further.
     func wait() {
         since = loop.now
         isOn = false
-        // A timer that is running looks at the time when it comes; waits are often too short to make one each.
+        // A timer that is running checks the time when it fires; most waits are too short for a timer of their own.
         if timer == nil { lookAgain(after: Self.delay) }
     }
 
-    /// So many bytes more are kept for a client that is read ahead.
+    /// Acquires `count` more bytes for a client that is read ahead.
     func charge(_ count: Int) {
         quota.acquire(count)
         taken += count
@@ -48,7 +49,7 @@ final class ReadAhead {
         lookAgain(after: Self.pause)
     }
 
-    /// Nothing has to wait any more, or nobody waits for it.
+    /// No bytes wait any more, or they are no longer needed.
     func end() {
         guard isWaiting else { return }
         quota.release(taken)
@@ -69,7 +70,7 @@ final class ReadAhead {
         if isOn { begun() } else { lookAgain(after: Self.pause) }
     }
 
-    /// One session may take all there is: a client whose end must not be missed is worth it, and there is no telling
-    /// whether others will come.
+    /// One session may acquire the whole quota: it is worth it to see the end of a client, and it is not known whether
+    /// others will need it.
     private var hasRoom: Bool { quota.hasRoom(for: loop.receiveBuffer.size) }
 }

@@ -1,22 +1,23 @@
-// The way to a destination that may take less than it is sent.
+// The send buffer for a destination that may take fewer bytes than it is sent.
 
 import Reactor
 
-/// Sends to one destination, and keeps in order what that does not take at once: nearly always nothing.
+/// Sends to one destination, and keeps the bytes that it does not take at once, in order: nearly always none.
 struct SendBuffer {
     private var backlog = Backlog()
-    /// The destination's connection is broken; bytes for it go nowhere.
+    /// The connection of the destination is broken; bytes for it are discarded.
     private var isBroken = false
 
-    /// Something is left over to be sent.
+    /// Bytes remain to be sent.
     var isStalled: Bool { !backlog.isEmpty }
 
-    /// Bytes that are left over.
+    /// The number of remaining bytes.
     var count: Int { backlog.count }
 
-    /// Sends `bytes` after what is left over, and keeps what doesn't go out.
+    /// Sends `bytes` after the remaining ones, and keeps those that are not sent.
     ///
-    /// - Returns: how many went out, or why the destination takes nothing any more, when it just broke.
+    /// - Returns: the number of bytes sent, or the reason why the destination takes nothing any more, when it has just
+    ///   failed.
     @inline(__always) mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
         guard !isStalled else {
             backlog.append(bytes)
@@ -32,10 +33,10 @@ struct SendBuffer {
         return sent
     }
 
-    /// Sends more of what is left over.
+    /// Sends more of the remaining bytes.
     ///
-    /// - Returns: what went out.
-    /// - Throws: why the destination takes nothing any more.
+    /// - Returns: the bytes that were sent.
+    /// - Throws: the reason why the destination takes nothing any more.
     mutating func sendMore(to destination: any StreamSocket) throws(SystemError) -> ArraySlice<UInt8> {
         guard isStalled else { return [] }
         switch backlog.withFirst({ destination.send($0) }) {
@@ -47,9 +48,9 @@ struct SendBuffer {
         }
     }
 
-    /// The same where nobody has to know what went out.
+    /// The same without the bytes that were sent.
     ///
-    /// - Returns: why the destination takes nothing any more, when it just broke.
+    /// - Returns: the reason why the destination takes nothing any more, when it has just failed.
     mutating func flush(to destination: any StreamSocket) -> SystemError? {
         do throws(SystemError) {
             _ = try sendMore(to: destination)
@@ -57,7 +58,7 @@ struct SendBuffer {
         } catch { return error }
     }
 
-    /// Forgets what is left over.
+    /// Discards the remaining bytes.
     mutating func discard() {
         backlog.removeAll()
     }

@@ -1,4 +1,4 @@
-// The stage of a client with a server: what one side sends is followed and passed to the other, until one of them goes.
+// The stage of a client with a server: the messages of each side are scanned and passed on, until one of them leaves.
 
 import CancelPolicy
 import Logging
@@ -12,16 +12,17 @@ final class Session: Stage {
     private let client: any StreamSocket
     private let server: any StreamSocket
     private var conversation: Conversation
-    /// Until the login is through, where the server offers channel binding.
+    /// Present until the login is complete, where the server offers channel binding.
     private var filter: LoginFilter?
-    /// The way of the session's connection to the server, which its cancels take, too.
+    /// The route of the session's connection to the server, and of its cancels.
     private let cancelRoute: CancelRoute?
     private var liveness = PeerLiveness()
-    /// From the first wait on.
+    /// Present from the first wait on.
     private var readAhead: ReadAhead?
-    /// By what the interests were set last. The small fields stand together, as there may be very many sessions.
+    /// The flow for which the interests were set last. The small fields are adjacent, as there may be very many
+    /// sessions.
     private var flow: Conversation.Flow?
-    /// The client is gone, and waits until others that went with it are seen to.
+    /// The client is gone, and the session waits until others that left with it are handled.
     private var hasClientLeft = false
 
     init(
@@ -40,12 +41,12 @@ final class Session: Stage {
         noteBusy(true)
     }
 
-    /// Sends the client's start-up packet, the first bytes for a new server.
+    /// Sends the client's startup packet, the first bytes for a new server.
     func begin(with packet: [UInt8]) {
         updateInterests(conversation.open(with: packet, to: server, worker.counters.client))
     }
 
-    /// At most one receive for each side.
+    /// Performs at most one receive for each side.
     override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         let isClient = socket === client
         if readiness.contains(.writable) {
@@ -55,7 +56,7 @@ final class Session: Stage {
         if readiness.contains(.readable) {
             isClient ? relayFromClient() : relayFromServer()
         } else if readiness.contains(.closed) {
-            // Only the client is watched for its end alone, while it has to wait.
+            // Only a client that must wait is watched for its end alone.
             clientLeft(DropKind(client.takeError()))
         }
     }
@@ -91,7 +92,7 @@ extension Session {
 
     private func passOnToServer(_ bytes: Span<UInt8>) {
         do throws(MalformedMessage) {
-            // If the server takes no more, these go nowhere, and what it said before it left still goes to the client.
+            // If the server takes no more, these bytes are discarded, and its last messages still go to the client.
             follow(try conversation.clientSent(bytes, to: server, worker.counters.client))
         } catch {
             abort(.client, malformed: error)
@@ -150,9 +151,8 @@ extension Session {
         updateInterests(conversation.flow)
     }
 
-    /// A side is read while what it said before has gone on to the other side, and the client while the record of what
-    /// it is owed has room; or while it is read ahead. When it is not read, it is watched for its end, unless what it
-    /// sent before is to run whatever becomes of it.
+    /// A side is read while its earlier bytes have been passed on and, for the client, the record has room, or while it
+    /// is read ahead. Otherwise the client is watched for its end, unless its requests are to run in any case.
     private func updateInterests(_ flow: Conversation.Flow) {
         followWait(flow.clientHasToWait)
         var flow = flow
@@ -165,7 +165,7 @@ extension Session {
         server.interest = (flow.toClientIsStalled ? [] : Interest.read).union(flow.toServerWantsRoom ? .write : [])
     }
 
-    /// Asked after whatever can begin or end a wait of the client's bytes.
+    /// Called after each event that can begin or end a wait of the client's bytes.
     private func followWait(_ clientHasToWait: Bool) {
         guard clientHasToWait else { return readAhead?.end() ?? () }
         guard readAhead?.isWaiting != true, conversation.state.canBeReaped else { return }
@@ -181,10 +181,10 @@ extension Session {
 // MARK: - The end of the client
 
 extension Session {
-    /// The client is gone; where it leaves something behind it may have to wait until that is seen to.
+    /// The client is gone. Where it leaves a running statement it may have to wait for its turn.
     func clientLeft(_ kind: DropKind) {
         guard !isBusy || worker.mayDrop(self, kind) else {
-            // The server's end must not be seen before the client's.
+            // The server's end must not be handled before the client's.
             hasClientLeft = true
             server.interest = []
             return client.interest = []
@@ -195,7 +195,7 @@ extension Session {
     /// The client is gone, or pgleash ends its session.
     func clientDropped(_ kind: DropKind) {
         let limits = worker.environment.configuration.cancel
-        // A message that can't be right has no end, and when pgleash stops nobody is there to cancel after a grace.
+        // A malformed message has no end, and after a shutdown no cancel can follow a grace.
         let isCut = kind == .protocolError || conversation.toServer.isCut
         let grace = kind == .shutdown ? .zero : limits.grace
         switch conversation.state.clientDropped(kind, isCut: isCut, timeout: limits.timeout, grace: grace) {
@@ -210,7 +210,7 @@ extension Session {
         }
     }
 
-    /// Ends the server's side; the client gets what is left for it.
+    /// Closes the server's side. The client gets its remaining bytes.
     private func linger(_ reason: EndReason) {
         if reason == .serverClosed, !conversation.state.tracker.outstanding.isStartingUp { worker.serverClosed(self) }
         closeServer()
@@ -222,7 +222,7 @@ extension Session {
         server.close()
     }
 
-    /// Nothing of the client's waits any more for the server, and the kernel's pace is as it was.
+    /// Discards the client's bytes for the server, and resets the kernel's pace.
     private func leaveRelay() {
         liveness.end(client, server)
         conversation.toServer.discard()
@@ -230,7 +230,7 @@ extension Session {
         readAhead = nil
     }
 
-    /// A message can't be right: from here on nobody knows where the next one begins.
+    /// A message is malformed: the position of the next one is unknown.
     private func abort(_ side: Side, malformed error: MalformedMessage) {
         worker.counters.protocolErrors[side].add()
         let metadata = logMetadata(["from": "\(side)", "length": "\(error.length)"])
@@ -243,7 +243,7 @@ extension Session {
 // MARK: - The end of the server
 
 extension Session {
-    /// Of what is wrong with our certificate a server speaks only when the handshake is over for us (TLS 1.3).
+    /// With TLS 1.3 a server reports an error of pgleash's certificate only after the handshake.
     private func serverEnded() {
         guard let failure = server.encryptionFailure else { return serverIsGone(.serverClosed) }
         let address = server.peerAddress.map { " at \($0)" } ?? ""
@@ -256,8 +256,8 @@ extension Session {
         serverIsGone(.serverClosed)
     }
 
-    /// The server ended the session; what it said last goes to the client first. What runs there without anybody to see
-    /// its answer is cancelled, and the client told.
+    /// The server ended the session. Its last messages go to the client first. A statement whose reply is lost is
+    /// cancelled, and the client gets an error.
     private func serverIsGone(_ reason: EndReason) {
         switch conversation.state.serverClosed(at: .zero) {
         case .none, .reap: break
@@ -274,10 +274,10 @@ extension Session {
 // MARK: - Periodic checks
 
 extension Session {
-    /// Checks every `PeerLiveness.checkInterval` whether one of the hosts is gone. An idle session holds nothing that
+    /// Checks every `PeerLiveness.checkInterval` whether one of the hosts is lost. An idle session holds nothing that
     /// others wait for, and the kernel's own detection is enough for it.
     ///
-    /// - Returns: which side it is.
+    /// - Returns: the side of the lost host.
     func lostSide(at now: MonotonicTime) -> Side? {
         if conversation.isWaitedFor { return liveness.lostSide(client, server, worker.environment, at: now) }
         liveness.end(client, server)
@@ -290,8 +290,8 @@ extension Session {
         serverIsGone(.serverClosed)
     }
 
-    /// The client has sent Terminate and what it left doesn't end; or it is gone, and that could not be seen, as the
-    /// bytes before its end are not read. Asked every `PeerLiveness.checkInterval`.
+    /// The client has sent Terminate and its batch does not end; or the client is gone, and this could not be seen, as
+    /// the bytes before its end are not read. Called every `PeerLiveness.checkInterval`.
     func isClientGoneUnseen() -> Bool {
         if conversation.isTerminateOverdue() { return true }
         guard let readAhead, readAhead.isWaiting, !readAhead.isOn else { return false }

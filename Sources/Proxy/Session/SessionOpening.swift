@@ -1,4 +1,4 @@
-// A session whose client has said who it is, and whose server is being connected to.
+// The stage of a session whose client has sent its StartupMessage, and whose server is being connected.
 
 import CancelPolicy
 import PostgresProtocol
@@ -53,7 +53,7 @@ final class SessionOpening: Stage {
         case .failure(let error): refuseUnconnected(client, "\(error)")
         case .success(let server):
             if let reason = connector?.reasonForPlainText {
-                // Under sslmode = prefer, and nobody would know.
+                // This happens with sslmode = prefer, and nothing else would show it.
                 worker.logThrottled(.warning, "connection to server is not encrypted", ["reason": "\(reason)"])
             }
             var route: CancelRoute?
@@ -64,7 +64,7 @@ final class SessionOpening: Stage {
         }
     }
 
-    /// The client went away before it had a server.
+    /// The client left before it had a server.
     override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
         end(DropKind(client.takeError()).idleEnd)
     }
@@ -85,9 +85,9 @@ final class SessionOpening: Stage {
 }
 
 extension Stage {
-    /// The connection to the server could not be made, or was not what it has to be.
+    /// Refuses a client whose connection to the server failed or was not as required.
     ///
-    /// - Parameter buffer: what the client gets before that.
+    /// - Parameter buffer: bytes that the client gets before that.
     final func refuseUnconnected(
         _ client: any StreamSocket, _ reason: String, after buffer: SendBuffer = SendBuffer()
     ) {
@@ -99,16 +99,16 @@ extension Stage {
 
 // MARK: - Addresses
 
-/// Where the server's name leads.
+/// The result of the server's name resolution.
 enum Dialable {
     case addresses([HostAddress])
-    /// Why nothing can be dialled.
+    /// There is no address to dial, for this reason.
     case nowhere(reason: String)
 }
 
 extension Stage {
-    /// What can be dialled of the addresses the server's name stands for now: those that are not pgleash's own. One may
-    /// have become so, by a change of a name or of the machine's addresses, or pgleash would not have started.
+    /// The addresses of the server without those of pgleash itself. An address can have become pgleash's own by a
+    /// change of a name or of the machine's addresses; otherwise pgleash would not have started.
     final func dialable(_ answer: NameResolver.Answer) -> Dialable {
         switch answer {
         case .failure(let error): return .nowhere(reason: "\(error)")

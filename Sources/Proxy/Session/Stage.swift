@@ -1,4 +1,4 @@
-// What all stages of a client's connection have in common, and how one follows another.
+// The common part of all stages of a client's connection, and the transition from one to the next.
 
 import CancelPolicy
 import Logging
@@ -7,11 +7,11 @@ import Reactor
 import Telemetry
 import Upstream
 
-/// Tells the clients of one worker apart, also from those that are no more.
+/// Identifies a client of one worker. Identifiers are not reused.
 package typealias SessionID = UInt64
 
-/// A client's connection at one stage of its life. A stage owns its sockets and ends them, or hands them to the stage
-/// that takes over; it is not used any more after either.
+/// A client's connection at one stage. A stage owns its sockets and closes them, or hands them to the next stage; it is
+/// not used any more after either.
 ///
 /// ```
 ///     ClientHandshake ─┬─ CancelRelay
@@ -27,17 +27,17 @@ class Stage: SocketOwner {
     final let clientAddress: SocketAddress
     private final let openedAt: MonotonicTime
     private final var identity: (user: String, database: String)?
-    // What was counted and taken, and is given back once, by the stage at which the connection ends.
-    /// Since when the server owes something, which the gauge of busy sessions counts.
+    // The fields below are counters and acquired resources, which the stage at which the connection ends releases once.
+    /// The time since which requests are outstanding, counted by the gauge of busy sessions.
     private final var busySince: MonotonicTime?
-    /// Clients' own cancels find the way to this session's server by `cancelKey`.
+    /// The key is in the directory, so that clients' own cancels find the session.
     private final var isRegistered = false
-    /// A place within `max_sessions` is taken.
+    /// A part of the quota `max_sessions` is acquired.
     private final var hasPlace = false
-    /// It has ended, or another stage has taken over, and with it all that is to be given back.
+    /// The connection has ended, or another stage has taken over together with the resources.
     private(set) final var isOver = false
 
-    /// The first stage.
+    /// Creates the first stage.
     init(_ id: SessionID, _ worker: Worker, clientAddress: SocketAddress) {
         self.id = id
         self.worker = worker
@@ -70,35 +70,35 @@ class Stage: SocketOwner {
 
     func socket(_ socket: any StreamSocket, became readiness: Readiness) {}
 
-    /// Closes what the stage owns. It is over, and `stopWaiting` has been called.
+    /// Closes the sockets of the stage. It is over, and `stopWaiting` has been called.
     func close() {}
 
-    /// Waits for nothing any more.
+    /// Cancels timers and other waits.
     func stopWaiting() {}
 
-    /// pgleash stops: idle sessions end, running queries are cancelled without a grace, reaping goes on.
+    /// pgleash shuts down: idle sessions end, running statements are cancelled without a grace, reaping continues.
     func shutDown() {}
 
-    /// The addresses the server's name stands for now.
+    /// The server's name is resolved.
     func serverResolved(_ answer: NameResolver.Answer) {}
 
-    /// The dispatcher is through with a cancel that this stage asked for.
+    /// The dispatcher has concluded a cancel of this stage.
     func cancelConcluded(_ result: Reaper.CancelResult) {}
 
     /// The stage in the words of `pg_stat_activity.state`, where it has one.
     var name: String { "" }
 
-    /// What is known of the session's backend.
+    /// The session's backend.
     var backend: Backend { Backend() }
 
     var encryption: SessionSnapshot.Encryption { .none }
 
-    /// This, where client and server are both there.
+    /// The stage itself, where both client and server are connected.
     var relaying: Session? { nil }
 
     // MARK: The end
 
-    /// Ends the client's connection: the only way it does.
+    /// Ends the client's connection. There is no other way to end it.
     final func end(_ reason: EndReason) {
         guard !isOver else { return }
         isOver = true
@@ -116,22 +116,22 @@ class Stage: SocketOwner {
 extension Stage {
     final func identify(_ message: StartupMessage) { identity = (message.user, message.database) }
 
-    /// - Returns: whether there was a place left within `max_sessions`.
+    /// - Returns: whether `max_sessions` allows another session.
     final func acquirePlace() -> Bool {
         hasPlace = worker.environment.sessionQuota.tryAcquire()
         return hasPlace
     }
 
-    /// Lets clients' own cancels find the session.
+    /// Adds the session to the directory for clients' own cancels.
     final func register(_ key: CancelKey, _ route: CancelRoute) {
         worker.environment.keys.enter(key, route)
         isRegistered = true
     }
 
-    /// As noted last.
+    /// The last state of `noteBusy`.
     final var isBusy: Bool { busySince != nil }
 
-    /// Keeps the gauge and the start of the running query in step with what is owed.
+    /// Updates the gauge and the start time of the running query.
     @inline(__always) final func noteBusy(_ isBusy: Bool) {
         if isBusy != self.isBusy { setBusy(isBusy) }
     }
@@ -152,7 +152,7 @@ extension Stage {
 // MARK: - Log and report
 
 extension Stage {
-    /// Who this is, as every log line about a session has it, and `more`.
+    /// The metadata of the session, which every log line about it has, and `more`.
     final func logMetadata(_ more: Logger.Metadata) -> Logger.Metadata { logMetadata.merging(more) { $1 } }
 
     final var logMetadata: Logger.Metadata {
@@ -174,14 +174,14 @@ extension Stage {
         return Drop(kind, at: now, afterQueryOf: queryAge(at: now) ?? .zero)
     }
 
-    /// The login is through.
+    /// Logs the end of the login.
     final func logOpened() {
         guard worker.environment.configuration.logsConnections else { return }
         let metadata = logMetadata(["ssl": "\(encryption.rawValue)"])
         worker.environment.log.info("connection authorized", metadata: metadata)
     }
 
-    /// For how long the server has owed an answer; nil when it owes none.
+    /// The time since which requests are outstanding; nil when there are none.
     final func queryAge(at now: MonotonicTime) -> Duration? { busySince.map { now.since($0) } }
 
     private final func logEnd(_ reason: EndReason) {
@@ -210,7 +210,7 @@ extension Stage {
 }
 
 extension DropKind {
-    /// How a connection ended that the kernel holds this error for, or none.
+    /// The way in which a connection ended for which the kernel holds this error, or none.
     init(_ error: SystemError?) {
         self = error.map { $0.isTimeout ? .timeout : .reset } ?? .fin
     }
@@ -222,19 +222,19 @@ extension SessionSnapshot.Encryption {
     }
 }
 
-/// What is known of the server's process that serves a session.
+/// The server process of a session.
 struct Backend {
     var cancelKey: CancelKey?
     var address: SocketAddress?
-    /// As the server reported it last, or else as the client gave it.
+    /// The name that the server reported last, or else the client's.
     var applicationName = ""
 }
 
-/// The one thing that a stage waits for in time.
+/// The one timer of a stage.
 struct StageTimer {
     private var timer: (any ScheduledTimer)?
 
-    /// Arms it, in place of what was waited for.
+    /// Arms the timer, in place of an earlier one.
     mutating func set(_ loop: any EventLoop, after delay: Duration, _ body: @escaping () -> Void) {
         timer?.cancel()
         timer = loop.schedule(after: delay, body)

@@ -1,24 +1,24 @@
-// Sessions that the server ended, which a restart of it makes many: they leave one line in the log.
+// Sessions that the server ended. A restart of the server ends many, and they are logged in one line.
 
 import Logging
 import Reactor
 import Telemetry
 
-/// What all workers have seen since the last line about it.
+/// The sessions of all workers since the last line.
 final class ServerClosings: Sendable {
     private struct Seen {
         var count = 0
-        /// Of the first.
+        /// The metadata of the first one.
         var metadata: Logger.Metadata = [:]
     }
 
-    /// From the first to the line about all.
+    /// The time from the first one to the line about all.
     static let pause = Duration.seconds(1)
 
     private let seen = Locked(Seen())
 
-    /// - Parameter metadata: says whose session it was.
-    /// - Returns: whether it is the first, whose worker is to tell.
+    /// - Parameter metadata: that of the session.
+    /// - Returns: whether it is the first, whose worker logs the line.
     func note(_ metadata: Logger.Metadata) -> Bool {
         seen.withLock { seen in
             if seen.count == 0 { seen.metadata = metadata }
@@ -27,7 +27,7 @@ final class ServerClosings: Sendable {
         }
     }
 
-    /// What the log is to say; nil where there were none since the last call.
+    /// The log line; nil where there were none since the last call.
     func take() -> (message: Logger.Message, metadata: Logger.Metadata)? {
         let seen = seen.withLock { seen in
             defer { seen = Seen() }

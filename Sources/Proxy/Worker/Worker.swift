@@ -1,4 +1,4 @@
-// One thread's share of the sessions. Nothing of it is touched by another thread, but for its mailbox and counters.
+// The sessions of one thread. Other threads access only a worker's mailbox and counters.
 
 import CancelPolicy
 import Logging
@@ -8,7 +8,7 @@ import Settings
 import Telemetry
 import Upstream
 
-/// What other threads tell a worker.
+/// Messages of other threads to a worker.
 package enum WorkerMessage: Sendable {
     case client(AcceptedSocket)
     case serverResolved(SessionID, NameResolver.Answer)
@@ -19,7 +19,7 @@ package enum WorkerMessage: Sendable {
     case drain(@Sendable () -> Void)
 }
 
-/// What a worker shares with others.
+/// The objects that all workers share.
 package struct WorkerEnvironment: Sendable {
     package let configuration: Configuration
     package let upstream: Upstream
@@ -53,7 +53,7 @@ package struct WorkerEnvironment: Sendable {
     }
 }
 
-/// Serves the sessions it is given on its event loop.
+/// Serves its sessions on its event loop.
 package final class Worker {
     let loop: any EventLoop
     let receiveBuffer: ReceiveBuffer
@@ -65,10 +65,10 @@ package final class Worker {
     private let dropTurns: DropTurns
 
     private let load: Quota
-    /// Of each client the stage that it is at.
+    /// The current stage of each client.
     private var stages: [SessionID: Stage] = [:]
     private var unseenOrphans: [SessionID: UnseenOrphan] = [:]
-    /// Of the newest session: most often the next one takes the same, and need not have its own.
+    /// The route of the newest session. Most often the next one has the same and shares it.
     private var newestRoute: CancelRoute?
     /// Runs while there are sessions.
     private var ticker: (any Ticker)?
@@ -77,8 +77,8 @@ package final class Worker {
     private var drained: (@Sendable () -> Void)?
     private var closingsTimer: (any ScheduledTimer)?
 
-    /// - Parameter load: counts the sessions given to the worker; it takes those off that ended.
-    /// - Throws: `SystemError` where the loop can make no ticker, as there are no descriptors left.
+    /// - Parameter load: counts the sessions of the worker, which releases those that have ended.
+    /// - Throws: `SystemError` where the loop cannot make a ticker, as there are no descriptors left.
     package init(
         loop: any EventLoop,
         mailbox: Mailbox<WorkerMessage>,
@@ -112,8 +112,8 @@ package final class Worker {
         }
     }
 
-    /// Receives what `socket` has, and lends it to `body`. Here, as who borrows the buffer from its owner need not
-    /// retain it.
+    /// Receives from `socket`, and lends `body` the bytes. The function is here because the owner of the buffer lends
+    /// it without a retain.
     func receive(from socket: any StreamSocket, _ body: (Span<UInt8>) -> Void) -> Received {
         let received = socket.receive(into: receiveBuffer, limit: receiveBuffer.size)
         if case .bytes(let count) = received { receiveBuffer.withReceived(count, body) }
@@ -123,7 +123,7 @@ package final class Worker {
     /// Here for the same reason.
     var now: MonotonicTime { loop.now }
 
-    /// - Returns: false where many clients have gone in one instant; then `session` is called when it is its turn.
+    /// - Returns: false where many clients leave at once; then the session's turn comes later.
     func mayDrop(_ session: Session, _ kind: DropKind) -> Bool {
         dropTurns.enter(session.id, kind) { [unowned self] id, kind in
             stages[id]?.relaying?.clientDropped(kind)
@@ -142,13 +142,13 @@ package final class Worker {
         let now = loop.now
         let lost = sessions { session in session.lostSide(at: now).map { (session, $0) } }
         for (session, side) in lost { session.peerLost(side) }
-        // What is left of a batch may still run, and a Terminate would have a pooler forget it.
+        // The rest of a batch may still run, and a pooler would let it continue after a Terminate.
         for session in sessions({ $0.isClientGoneUnseen() ? $0 : nil }) { session.clientLeft(.fin) }
         if stages.isEmpty { ticker?.stop() }
     }
 
-    /// What `select` makes of the sessions that relay, in the order they came, as a simulation from a seed must be the
-    /// same each time.
+    /// The results of `select` for the sessions that relay, ordered by identifier, as a simulation with a seed must be
+    /// reproducible.
     private func sessions<Selected>(_ select: (Session) -> Selected?) -> [Selected] {
         let selected = stages.values.compactMap { stage -> (SessionID, Selected)? in
             stage.relaying.flatMap(select).map { (stage.id, $0) }
@@ -156,7 +156,7 @@ package final class Worker {
         return selected.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
-    /// Tells `stage` where the server is, at once where no name has to be resolved.
+    /// Calls `stage` with the server's addresses, at once where no name must be resolved.
     func findServer(for stage: Stage) {
         switch environment.upstream {
         case .addresses(let addresses): stage.serverResolved(.success(addresses))
@@ -166,10 +166,10 @@ package final class Worker {
         }
     }
 
-    /// A connection to `server` would be one to pgleash.
+    /// Whether a connection to `server` would be one to pgleash.
     func isOwn(_ server: HostAddress) -> Bool { environment.ownAddresses.contains(server.address) }
 
-    /// The way that cancels go for a session whose server was dialled at `address`.
+    /// The route of the cancels of a session whose server was dialled at `address`.
     func cancelRoute(to address: HostAddress, _ protection: Protection) -> CancelRoute {
         if let newestRoute, newestRoute.protection == protection, newestRoute.address == address { return newestRoute }
         let route = CancelRoute(to: address, protection)
@@ -177,7 +177,7 @@ package final class Worker {
         return route
     }
 
-    /// A session's connection to its server broke while something ran.
+    /// A session's connection to its server broke while a statement ran.
     func cancelUnseen(_ origin: UnseenOrphan.Origin, _ loss: SessionState.Loss) {
         nextID += 1
         let orphan = UnseenOrphan(nextID, worker: self, origin, loss)
@@ -186,10 +186,10 @@ package final class Worker {
         if drained != nil { unseenOrphans[orphan.id]?.shutDown() }
     }
 
-    /// The server ended a session that did not end it.
+    /// The server ended a session without a Terminate of the client.
     func serverClosed(_ session: Session) {
         guard environment.serverClosings.note(session.logMetadata) else { return }
-        // Once for all workers: a restart of the server ends many sessions in one moment.
+        // One line for all workers: a restart of the server ends many sessions at once.
         closingsTimer = loop.schedule(after: ServerClosings.pause) { [unowned self] in logServerClosings() }
     }
 
@@ -199,15 +199,15 @@ package final class Worker {
         environment.log.notice(message, metadata: metadata)
     }
 
-    /// It has ended.
+    /// The orphan has ended.
     func forget(unseen id: SessionID) {
-        // Still running its own code: it must outlive this call.
+        // The orphan's own code is running: it must outlive this call.
         let orphan = unseenOrphans.removeValue(forKey: id)
         withExtendedLifetime(orphan) { finishDraining() }
     }
 
-    /// Asks the dispatcher for a cancel; `cancelConcluded` of who has this identifier follows, unless the order is
-    /// withdrawn or answered.
+    /// Sends the dispatcher an order for a cancel. `cancelConcluded` of the stage with this identifier follows, unless
+    /// the order is withdrawn or answered.
     func orderCancel(
         _ purpose: CancelOrder.Purpose,
         for id: SessionID,
@@ -222,14 +222,14 @@ package final class Worker {
         return order
     }
 
-    /// Logs what any client can cause, as often as it likes.
+    /// Logs a line that any client can cause in any number.
     func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
         throttledLog.log(level, message, metadata)
     }
 
-    /// The client of `previous` is at another stage.
+    /// The client of `previous` is at its next stage.
     func replace(_ previous: Stage, by next: Stage) {
-        // Who calls holds `previous`, which still runs its own code.
+        // The caller holds `previous`, whose own code is running.
         stages[next.id] = next
     }
 

@@ -1,15 +1,15 @@
-// The workers: the first is on the main thread's loop, each further one on a thread of its own.
+// The workers: the first runs on the main thread's loop, each other one on its own thread.
 
 import Reactor
 import Settings
 import Telemetry
 
-/// Starts the workers and deals with them together.
+/// Starts the workers and distributes clients.
 ///
-/// The main thread has little to do of its own, and a client that it accepts for itself costs no wake-up of another
-/// thread, which takes longer than all else that pgleash does for a new session.
+/// The main thread has little other work, and a client that it accepts for its own worker needs no wake-up of another
+/// thread, which takes longer than everything else that pgleash does for a new session.
 final class WorkerPool {
-    /// A worker, as other threads see it.
+    /// The part of a worker that other threads access.
     private struct Handle: Sendable {
         let mailbox = Mailbox<WorkerMessage>()
         let counters = Counters()
@@ -28,9 +28,9 @@ final class WorkerPool {
     private let handles: [Handle]
 
     /// - Parameters:
-    ///   - count: how many workers, at least 1.
-    ///   - loop: the first one's.
-    ///   - failed: told when another could not begin; on its thread.
+    ///   - count: the number of workers, at least 1.
+    ///   - loop: the loop of the first worker.
+    ///   - failed: called when another worker could not start, on its thread.
     init(
         count: Int,
         loop: LibeventLoop,
@@ -56,7 +56,7 @@ final class WorkerPool {
 
     var counters: [Counters] { handles.map(\.counters) }
 
-    /// Sessions of all workers.
+    /// The number of sessions of all workers.
     var sessionCount: Int { handles.reduce(0) { $0 + $1.load.used } }
 
     /// Hands `client` to the worker with the fewest sessions.
@@ -73,7 +73,7 @@ final class WorkerPool {
         }
     }
 
-    /// Tells all workers the same.
+    /// Sends `message` to all workers.
     func post(_ message: WorkerMessage) {
         for handle in handles { handle.mailbox.post(message) }
     }

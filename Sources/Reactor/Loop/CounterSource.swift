@@ -1,4 +1,4 @@
-// A counter of the kernel's that the loop reads: an eventfd, a timerfd.
+// A kernel counter that the loop reads: an eventfd or a timerfd.
 
 import CLibevent
 import Glibc
@@ -8,7 +8,7 @@ class CounterSource: EventSource {
     let descriptor: Int32
     private let body: () -> Void
 
-    /// Takes over a descriptor that was just made, non-blocking; a negative one throws what errno says.
+    /// Takes over a new, non-blocking descriptor; a negative one throws the error in errno.
     init(loop: LibeventLoop, descriptor: Int32, _ body: @escaping () -> Void) throws(SystemError) {
         guard descriptor >= 0 else { throw .last }
         self.descriptor = descriptor
@@ -24,7 +24,7 @@ class CounterSource: EventSource {
 
     override func fire(_ events: Int16) {
         var count: UInt64 = 0
-        // Nothing is there when a timer was stopped after the wait had ended.
+        // The counter is zero when a timer was stopped after the wait had ended.
         guard unsafe read(descriptor, &count, MemoryLayout.size(ofValue: count)) > 0 else { return }
         body()
     }

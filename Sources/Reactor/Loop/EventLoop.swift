@@ -1,49 +1,50 @@
-// What the rest of the program may ask of an event loop. LibeventLoop is the real one; a simulation brings its own.
+// The interface of an event loop. LibeventLoop implements it; a simulation has its own implementation.
 
-/// Waits for sockets, timers and wake-ups, and calls whom they concern, one after the other, on one thread.
+/// Waits for sockets, timers and wake-ups, and calls their owners, one after the other, on one thread.
 package protocol EventLoop: AnyObject {
     var now: MonotonicTime { get }
 
-    /// Where the loop's sockets receive.
+    /// The buffer for receives of the loop's sockets.
     var receiveBuffer: ReceiveBuffer { get }
 
     /// Takes over an accepted socket. It has no owner and no interest yet.
     func adopt(_ accepted: AcceptedSocket) -> any StreamSocket
 
-    /// Begins to connect. The socket has no owner and no interest yet; once writable, `takeError` tells how it went.
+    /// Begins to connect. The socket has no owner and no interest yet; once it is writable, `takeError` returns the
+    /// result.
     func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket
 
     /// Calls `body` once after `delay`, unless the timer is cancelled or released before.
     func schedule(after delay: Duration, _ body: @escaping () -> Void) -> any ScheduledTimer
 
-    /// Makes what calls `body` again and again, from its `start` on.
+    /// Makes a ticker that calls `body` regularly after its `start`.
     func makeTicker(_ body: @escaping () -> Void) throws(SystemError) -> any Ticker
 
-    /// Calls `body` on the loop's thread after each `wake`; several in a row may become one call.
+    /// Calls `body` on the loop's thread after each `wake`; several wakes in a row can become one call.
     func makeWakeup(_ body: @escaping () -> Void) throws(SystemError) -> any Wakeup
 }
 
-/// A call to come. Releasing it cancels it.
+/// A call in the future. Releasing the object cancels it.
 package protocol ScheduledTimer: AnyObject {
     func cancel()
 }
 
-/// Calls at a regular pace. Unlike a timer that is pending it makes the loop's waits no dearer: for a wait that has an
-/// end the kernel arms a clock and disarms it again. Releasing it stops it.
+/// A regular call. Unlike a pending timer it does not make the loop's waits more expensive: for a wait with an end the
+/// kernel arms and disarms a clock. Releasing the object stops the calls.
 package protocol Ticker: AnyObject {
-    /// Calls every `interval` from now on; does nothing while it runs.
+    /// Calls every `interval` from now on; does nothing if it is running.
     func start(every interval: Duration)
     func stop()
 }
 
-/// The one way into a loop from another thread.
+/// The only access to a loop from another thread.
 package protocol Wakeup: AnyObject, Sendable {
     func wake()
 }
 
-/// A client that a listener accepted, on its way to the loop that will serve it.
+/// A client that a listener has accepted, before a loop adopts it.
 package struct AcceptedSocket: Sendable {
-    /// The descriptor; whoever holds this value is bound to close it or to hand it on.
+    /// The descriptor. The owner of this value must close it or hand it on.
     package let descriptor: Int32
     package let peer: SocketAddress
 

@@ -1,17 +1,17 @@
-// The owner of one libevent `struct event`, and the one place where C calls back into Swift.
+// The owner of one libevent `struct event`, and the only place where C calls Swift.
 
 import CLibevent
 
-/// Something a loop watches; a subclass says what for, and does what is to be done in `fire`.
+/// An object that a loop watches. A subclass defines the events and handles them in `fire`.
 ///
-/// The event holds an unretained reference to this object. That is sound because the event dies first: `deinit`
-/// frees it, and a callback under way keeps the object alive until it returns.
+/// The event holds an unretained reference to this object. That is sound because the event is freed first: `deinit`
+/// frees it, and a running callback keeps the object alive until it returns.
 @safe package class EventSource {
-    /// Kept, as the event must be freed before its loop.
+    /// A reference, as the event must be freed before its loop.
     let loop: LibeventLoop
     private var event: OpaquePointer?
 
-    /// - Parameter descriptor: what is watched: a descriptor, a signal's number, or -1 for a timer.
+    /// - Parameter descriptor: a descriptor, the number of a signal, or -1 for a timer.
     init(loop: LibeventLoop, descriptor: Int32, events: Int16) {
         self.loop = loop
         unsafe event = nil
@@ -24,12 +24,12 @@ import CLibevent
         freeEvent()
     }
 
-    /// What the event is for has come; the flags are libevent's EV_READ and so on.
+    /// Handles the event; the flags are libevent's EV_READ and so on.
     func fire(_ events: Int16) {
         preconditionFailure("a subclass does this")
     }
 
-    /// Starts watching, for `delay` at most where one is given.
+    /// Starts watching, for at most `delay` where it is given.
     func add(delay: Duration? = nil) {
         guard let event = unsafe event else { return }
         guard let delay else {
@@ -47,7 +47,7 @@ import CLibevent
         unsafe event_del(event)
     }
 
-    /// Watches `descriptor` for `events` from now on; for nothing when there are none.
+    /// Watches `descriptor` for `events` from now on; stops watching if there are none.
     func change(descriptor: Int32, events: Int16) {
         guard let event = unsafe event else { return }
         unsafe event_del(event)
@@ -57,7 +57,7 @@ import CLibevent
         unsafe event_add(event, nil)
     }
 
-    /// Frees the event before the object goes; nothing fires from then on.
+    /// Frees the event before the object is released; it does not fire after this.
     func freeEvent() {
         guard let event = unsafe event else { return }
         unsafe event_free(event)

@@ -3,9 +3,9 @@
 import CLibevent
 import Glibc
 
-/// The real Wakeup.
+/// The Wakeup of LibeventLoop.
 ///
-/// Unchecked, because the event of the superclass belongs to the loop's thread; `wake` touches the descriptor alone,
+/// Unchecked, because the event of the superclass belongs to the loop's thread; `wake` accesses only the descriptor,
 /// which lives as long as this object.
 final class EventfdWakeup: CounterSource, Wakeup, @unchecked Sendable {
     init(loop: LibeventLoop, _ body: @escaping () -> Void) throws(SystemError) {
@@ -13,7 +13,7 @@ final class EventfdWakeup: CounterSource, Wakeup, @unchecked Sendable {
     }
 
     func wake() {
-        // It fails only when the counter is full, and then the loop has been told.
+        // This fails only when the counter is full, and then the loop has a wake-up pending.
         _ = eventfd_write(descriptor, 1)
     }
 }

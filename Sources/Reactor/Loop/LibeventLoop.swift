@@ -1,27 +1,27 @@
-// An event loop of libevent's, for one thread and without locks.
+// A libevent event loop for one thread, without locks.
 
 import CLibevent
 import Glibc
 
-/// The real EventLoop.
+/// The EventLoop of the program.
 @safe package final class LibeventLoop: EventLoop {
     let base: OpaquePointer
     package let receiveBuffer: ReceiveBuffer
-    /// What it knows of the peers of the loop's sockets.
+    /// The kernel's information about the peers of the loop's sockets.
     let diagnosis = SocketDiagnosis()
     private let keepalive: Keepalive
 
     /// - Parameters:
-    ///   - receiveBufferSize: bytes taken from a socket at a time; this bounds the work of one wake-up.
-    ///   - keepalive: of the connections it makes.
+    ///   - receiveBufferSize: the number of bytes of one receive, which limits the work of one wake-up.
+    ///   - keepalive: the keepalive settings of connections that the loop makes.
     package init(receiveBufferSize: Int, keepalive: Keepalive = .system) {
         let configuration = unsafe event_config_new()
-        // The base is used on one thread; others reach it through a Wakeup.
+        // The base is used on one thread. Other threads use a Wakeup.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NOLOCK.rawValue))
-        // EVENT_EPOLL_USE_CHANGELIST in somebody's environment would leave sockets unread for ever: with it, a watch
-        // that was edge-triggered remains so.
+        // With EVENT_EPOLL_USE_CHANGELIST in the environment an edge-triggered watch would remain so, and sockets would
+        // not be read.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_IGNORE_ENV.rawValue))
-        // Else the clock is read behind each wait. Few events have a time, and those can read it themselves.
+        // Otherwise the clock is read after each wait. Few events need the time, and those read it themselves.
         unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_NO_CACHE_TIME.rawValue))
         let newBase = unsafe event_base_new_with_config(configuration)
         unsafe event_config_free(configuration)
@@ -35,19 +35,19 @@ import Glibc
         unsafe event_base_free(base)
     }
 
-    /// `epoll`, and what else libevent may have chosen.
+    /// The kernel interface that libevent chose, such as `epoll`.
     package var method: String { unsafe String(cString: event_base_get_method(base)) }
 
     package static var libeventVersion: String { unsafe String(cString: event_get_version()) }
 
     package var now: MonotonicTime { .now }
 
-    /// Waits and calls until `stop`.
+    /// Waits for events and calls their handlers until `stop`.
     package func run() {
         unsafe event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY)
     }
 
-    /// Lets `run` return once the callback under way has; on the loop's thread.
+    /// Makes `run` return after the current callback. Called on the loop's thread.
     package func stop() {
         unsafe event_base_loopbreak(base)
     }

@@ -2,7 +2,7 @@
 
 import CLibevent
 
-/// The real ScheduledTimer.
+/// The ScheduledTimer of LibeventLoop.
 final class LibeventTimer: EventSource, ScheduledTimer {
     private let body: () -> Void
 

@@ -1,9 +1,9 @@
-// Signals as events of a loop, so that what they ask for is done in ordinary code.
+// Signals as events of a loop, so that ordinary code handles them.
 
 import CLibevent
 import Glibc
 
-/// The signals that are watched for.
+/// The handled signals.
 package enum Signal: Sendable {
     case terminate
     case interrupt
@@ -20,7 +20,7 @@ package enum Signal: Sendable {
     }
 }
 
-/// A watch for one signal, in force for as long as this object is.
+/// A watch for one signal, for as long as the object exists.
 package final class SignalWatch: EventSource {
     private let body: () -> Void
 
@@ -34,7 +34,7 @@ package final class SignalWatch: EventSource {
         body()
     }
 
-    /// Lets a write to a closed socket or pipe fail instead of ending the process.
+    /// Makes a write to a closed socket or pipe fail instead of ending the process.
     package static func ignoreBrokenPipes() {
         signal(SIGPIPE, SIG_IGN)
     }

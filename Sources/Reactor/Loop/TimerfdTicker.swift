@@ -3,7 +3,7 @@
 import CLibevent
 import Glibc
 
-/// The real Ticker.
+/// The Ticker of LibeventLoop.
 final class TimerfdTicker: CounterSource, Ticker {
     private var isRunning = false
 
@@ -23,7 +23,7 @@ final class TimerfdTicker: CounterSource, Ticker {
         set(.zero)
     }
 
-    /// With zero it stands still.
+    /// Zero stops the timer.
     private func set(_ interval: Duration) {
         let (seconds, attoseconds) = interval.components
         let pause = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))

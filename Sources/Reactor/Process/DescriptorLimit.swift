@@ -1,8 +1,8 @@
-// How many descriptors the process may have.
+// The limit of open descriptors of the process.
 
 import Glibc
 
-/// Raises the soft limit of open descriptors to the hard one.
+/// Raises the soft limit of open descriptors to the hard limit.
 ///
 /// - Returns: the limit in force.
 package func raiseDescriptorLimit() -> UInt64 {

@@ -1,12 +1,12 @@
-// The beginning and the end of the process.
+// The start and the end of the process.
 
 import Glibc
 
-/// Opens /dev/null for those of standard input, output and error that are closed. Otherwise the next files to be opened
-/// would get their numbers, and what is written to standard error would go there, such as into a client's connection.
+/// Opens /dev/null as standard input, output or error where these are closed. Otherwise the next opened files would get
+/// their numbers, and output to standard error would go to a client's connection, for example.
 package func openStandardDescriptors() {
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-        // The lowest number that is free is this one's. Without /dev, any file that can't be written does.
+        // The lowest free number is this one. Without /dev, any file that cannot be written will do.
         if unsafe open("/dev/null", O_RDWR) < 0 { _ = unsafe open("/", O_RDONLY) }
     }
 }

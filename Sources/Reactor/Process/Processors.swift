@@ -1,8 +1,8 @@
-// How many processors there are to run on.
+// The number of processors.
 
 import Glibc
 
-/// The processors that are online, at least 1.
+/// The number of processors that are online, at least 1.
 package func processorCount() -> Int {
     max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 }

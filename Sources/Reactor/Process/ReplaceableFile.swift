@@ -1,10 +1,10 @@
-// A regular file that is replaced in one step for its readers, and keeps its mode and owner.
+// A regular file that is replaced atomically for its readers, and keeps its mode and owner.
 
 import Glibc
 
-/// Why a file can't be replaced.
+/// The reason why a file cannot be replaced.
 package enum ReplacementError: Error, Equatable, CustomStringConvertible {
-    /// A device, a folder, a socket or a pipe.
+    /// The file is a device, a directory, a socket or a pipe.
     case notRegular
     case system(SystemError)
 
@@ -16,13 +16,13 @@ package enum ReplacementError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// A file that is there, or may be made.
+/// An existing file, or one that can be created.
 package struct ReplaceableFile {
     private let path: String
-    /// Of the file that is there.
+    /// The status of an existing file.
     private let status: stat?
 
-    /// - Parameter path: symbolic links are followed; it is not the link that is replaced.
+    /// - Parameter path: the path of the file. If it is a symbolic link, the target is replaced.
     package init(at path: String) throws(ReplacementError) {
         var status = stat()
         if unsafe stat(path, &status) == 0 {
@@ -39,13 +39,13 @@ package struct ReplaceableFile {
         }
     }
 
-    /// The file is there, or may be made: its directory exists, as far as may be seen.
+    /// Whether the directory of the file exists, or this cannot be determined.
     package var hasDirectory: Bool {
         var status = stat()
         return unsafe stat(String(Self.folder(of: path)), &status) == 0 || SystemError.last.code != ENOENT
     }
 
-    /// Replaces the file, or makes one of mode 0644 without what the umask takes away. Nothing waits for the disk:
+    /// Replaces the file, or creates one with mode 0644 reduced by the umask. The data is not flushed to the disk:
     /// after a crash of the machine the file may be empty.
     package func replace(with text: String) throws(ReplacementError) {
         let temporary = "\(Self.folder(of: path))/.pgleash-\(String(UInt64.random(in: 0 ... .max), radix: 36))"
@@ -59,7 +59,7 @@ package struct ReplaceableFile {
     }
 
     private func write(_ text: String, to temporary: String) throws(SystemError) {
-        // Nobody else reads it before it has its owner.
+        // Other users cannot read the file before it has its owner.
         let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, status == nil ? 0o644 : 0o600)
         guard descriptor >= 0 else { throw .last }
         defer { closeDescriptor(descriptor) }
@@ -67,20 +67,21 @@ package struct ReplaceableFile {
         try writeAll(Array(text.utf8), to: descriptor)
     }
 
-    /// Without the privilege to give a file away it stays ours, but nobody may read it who could not before.
+    /// Without the privilege to change the owner it stays that of the process, but users who could not read the file
+    /// before must not be able to read it now.
     private static func pass(_ status: stat, to descriptor: Int32) throws(SystemError) {
         var mode = status.st_mode & 0o7777
         if fchown(descriptor, status.st_uid, status.st_gid) != 0, fchown(descriptor, .max, status.st_gid) != 0 {
-            // Another group gets what others get.
+            // The group is another one and gets the permissions of others.
             mode = mode & ~0o070 | (mode & 0o007) << 3
         }
         guard fchmod(descriptor, mode) == 0 else { throw .last }
     }
 
-    /// Where `path` leads; that need not exist.
+    /// The target of `path`, which need not exist.
     private static func followingLinks(_ path: String) throws(SystemError) -> String {
         var path = path
-        // As many as Linux follows.
+        // The number of links that Linux follows.
         for _ in 0..<40 {
             guard let target = target(ofLink: path) else { return path }
             path = target.hasPrefix("/") ? target : "\(folder(of: path))/\(target)"
@@ -88,7 +89,7 @@ package struct ReplaceableFile {
         throw SystemError(ELOOP)
     }
 
-    /// What the symbolic link at `path` holds; nil where there is no link.
+    /// The target of the symbolic link at `path`; nil where there is no link.
     private static func target(ofLink path: String) -> String? {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = unsafe readlink(path, &bytes, bytes.count)

@@ -1,15 +1,15 @@
-// Standard error: where it leads, and writing to it.
+// Standard error: its kind, and output to it.
 
 import Glibc
 
-/// Where standard error leads, as far as it decides the format of the log.
+/// The kind of standard error, as far as the format of the log depends on it.
 package enum StandardError {
     case terminal
-    /// systemd's journal; systemd names it in JOURNAL_STREAM (systemd.exec(5)).
+    /// systemd's journal, which systemd names in JOURNAL_STREAM (systemd.exec(5)).
     case journal
     case other
 
-    /// Of this process.
+    /// The kind for this process.
     package static var kind: StandardError {
         if isatty(STDERR_FILENO) == 1 { return .terminal }
         var status = stat()
@@ -20,14 +20,14 @@ package enum StandardError {
     }
 }
 
-/// Writes all of `text` to standard error, and waits where its reader is slow; what can't be written is lost.
+/// Writes all of `text` to standard error, and waits for a slow reader. Text that cannot be written is lost.
 package func writeToStandardError(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
         do throws(SystemError) {
             try writeSome(of: &rest, to: STDERR_FILENO)
         } catch {
-            // Whoever gave it to us may have made it one that doesn't block.
+            // The parent process may have set the descriptor to non-blocking.
             guard error.isTryAgain else { return }
             var descriptor = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
             unsafe poll(&descriptor, 1, -1)

@@ -2,13 +2,13 @@
 
 import Glibc
 
-/// Why a text file can't be read.
+/// The reason why a text file cannot be read.
 package enum TextFileError: Error, Equatable {
     case system(SystemError)
     case notUTF8
 }
 
-/// - Returns: what the file at `path` holds, without a byte order mark.
+/// - Returns: the contents of the file at `path`, without a byte order mark.
 package func readText(at path: String) throws(TextFileError) -> String {
     let bytes: [UInt8]
     do throws(SystemError) { bytes = try readBytes(at: path) } catch { throw .system(error) }

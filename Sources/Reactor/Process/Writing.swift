@@ -2,13 +2,13 @@
 
 import Glibc
 
-/// Writes all of `bytes`, however often that has to be tried.
+/// Writes all of `bytes`, in as many calls as necessary.
 func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
     var rest = bytes[...]
     while !rest.isEmpty { try writeSome(of: &rest, to: descriptor) }
 }
 
-/// Writes a part of `bytes`, which has the rest then.
+/// Writes a part of `bytes`, and removes it from them.
 func writeSome(of bytes: inout ArraySlice<UInt8>, to descriptor: Int32) throws(SystemError) {
     let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
     if count > 0 {

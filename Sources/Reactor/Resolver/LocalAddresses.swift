@@ -1,13 +1,13 @@
-// Which addresses lead to this machine.
+// The addresses of this machine.
 
 import Glibc
 
-/// The addresses that the machine's interfaces had when it was asked.
+/// The addresses that the machine's interfaces had at one time.
 package struct LocalAddresses: Sendable {
-    /// With port 0.
+    /// The addresses with port 0.
     private let addresses: [SocketAddress]
 
-    /// Asks the system.
+    /// The current addresses.
     package static func current() -> LocalAddresses {
         var list: UnsafeMutablePointer<ifaddrs>?
         guard unsafe getifaddrs(&list) == 0 else { return LocalAddresses(addresses: []) }
@@ -23,14 +23,14 @@ package struct LocalAddresses: Sendable {
         return LocalAddresses(addresses: addresses)
     }
 
-    /// Whether what is sent to `address`, whatever its port, stays on this machine.
+    /// Whether packets to `address`, regardless of its port, stay on this machine.
     package func contains(_ address: SocketAddress) -> Bool {
         address.isLoopback || addresses.contains { $0.hasSameHost(as: address) }
     }
 }
 
 extension SocketAddress {
-    /// - Returns: nil when the family is none of those with ports.
+    /// - Returns: nil for a family without ports.
     fileprivate init?(_ system: UnsafeMutablePointer<sockaddr>) {
         let family = unsafe Int32(system.pointee.sa_family)
         guard family == AF_INET || family == AF_INET6 else { return nil }
@@ -45,7 +45,7 @@ extension SocketAddress {
     fileprivate func hasSameHost(as other: SocketAddress) -> Bool {
         switch (self, other) {
         case (.ipv4(let address, _), .ipv4(let otherAddress, _)): address == otherAddress
-        // A link-local address may be given without the interface that it is an address of.
+        // A link-local address can be given without its interface.
         case (.ipv6(let high, let low, _, _), .ipv6(let otherHigh, let otherLow, _, _)):
             high == otherHigh && low == otherLow
         default: false

@@ -1,19 +1,19 @@
-// From a host and a port to addresses, as libpq reads them: a name, a numeric address, or a socket directory. It
-// may block for as long as the system's resolver does; NameResolver does it on a thread of its own.
+// Name resolution, from a host and a port to addresses, as in libpq: a name, a numeric address, or a socket directory.
+// It can block for as long as the system's resolver does; NameResolver calls it on a separate thread.
 
 import CLibevent
 import Glibc
 
-/// A host that can't be turned into an address.
+/// A host that cannot be resolved.
 package struct ResolutionError: Error, Equatable, Sendable, CustomStringConvertible {
     package let host: String
-    /// What the system's resolver says, as in gai_strerror(3).
+    /// The error of the system's resolver, as in gai_strerror(3).
     package let reason: String
 
     package var description: String { "could not translate host name \"\(host)\" to address: \(reason)" }
 }
 
-/// An address, and the host it was found by, which is what a server there has to prove to be.
+/// An address and the host that resolved to it, which the certificate of a server must match.
 package struct HostAddress: Hashable, Sendable {
     package let address: SocketAddress
     package let host: String
@@ -24,7 +24,7 @@ package struct HostAddress: Hashable, Sendable {
     }
 }
 
-/// One of the hosts of a `host` list with the port that goes with it.
+/// One host of a `host` list with its port.
 package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     package let host: String
     package let port: UInt16
@@ -37,13 +37,13 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// A host that begins with a slash is a socket directory.
     package var isSocketDirectory: Bool { host.hasPrefix("/") }
 
-    /// The addresses of the host, in the resolver's order, or nil when finding them would ask for a name.
+    /// The addresses of the host, in the resolver's order; nil when a name must be resolved.
     package func numericAddresses() -> [SocketAddress]? {
         try? addresses(flags: AI_NUMERICHOST)
     }
 
-    /// The addresses of a host that are known without asking a name server: numeric ones, those of a socket directory,
-    /// and those of `localhost` (RFC 6761, 6.3); else none.
+    /// The addresses of a host that are known without a name server: numeric ones, those of a socket directory, and
+    /// those of `localhost` (RFC 6761, 6.3); otherwise none.
     package var addressesOnHand: [SocketAddress] {
         if let addresses = numericAddresses() { return addresses }
         return host.lowercased() == "localhost" ? (try? resolve()) ?? [] : []
@@ -57,7 +57,7 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     /// `host:port`, with brackets around an IPv6 address.
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    /// The same with the host each was found by.
+    /// The addresses, each with the host.
     package func resolveWithHost() throws(ResolutionError) -> [HostAddress] {
         try resolve().map { HostAddress($0, foundBy: host) }
     }

@@ -1,6 +1,6 @@
-// Resolves names on a thread of its own, so that a slow name server never holds up a loop.
+// The resolution of names on a separate thread, so that a slow name server does not block a loop.
 
-/// Resolves one list of endpoints, again for each time it is asked, as an address may move.
+/// Resolves one list of endpoints, again at each request, as an address can change.
 package final class NameResolver: Sendable {
     package typealias Answer = Result<[HostAddress], ResolutionError>
     private typealias Asker = @Sendable (Answer) -> Void
@@ -17,9 +17,9 @@ package final class NameResolver: Sendable {
         self.endpoints = endpoints
     }
 
-    /// Calls `answer`, on another thread, with the addresses of all endpoints in their order, those that can't be
-    /// resolved left out; with the first failure when none can. Who asks while a look-up is under way waits for the
-    /// next one, together with all the others who do.
+    /// Calls `answer`, on another thread, with the addresses of all endpoints in their order, without those that cannot
+    /// be resolved; with the first failure when none can. A request during a look-up waits for the next one, together
+    /// with all other such requests.
     package func resolve(_ answer: @escaping @Sendable (Answer) -> Void) {
         let mustStart = state.withLock { state in
             state.askers.append(answer)
@@ -42,7 +42,7 @@ package final class NameResolver: Sendable {
         }
     }
 
-    /// The askers of the next round, or nil, which ends the work, when there are none.
+    /// The requests of the next round, or nil, which ends the thread, when there are none.
     private func finishRound() -> [Asker]? {
         state.withLock { state in
             let askers = state.askers

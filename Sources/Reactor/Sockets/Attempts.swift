@@ -1,33 +1,33 @@
-// The kernel's attempts to reach a TCP peer's host: how many go without an answer, and how soon it makes the next.
+// The kernel's attempts to reach the host of a TCP peer: the number without a response, and the time of the next.
 
 import CLibevent
 import Glibc
 
-/// What the kernel knows at one moment of its attempts to reach a peer.
+/// The kernel's state of the attempts to reach a peer at one time.
 package struct Attempts: Equatable, Sendable {
-    /// What the kernel would send next, were there no answer.
+    /// The packet that the kernel would send next without a response.
     package enum Kind: Sendable {
-        /// Keepalive's probes: nothing is under way.
+        /// A keepalive probe: no data is unacknowledged.
         case keepalive
-        /// Sent bytes once more.
+        /// A retransmission.
         case retransmission
-        /// Whether the peer has room: bytes wait, and its window is closed.
+        /// A window probe: data waits, and the peer's window is closed.
         case windowProbe
-        /// Sent bytes once more, to a peer that has taken its window back. The kernel ends such a connection when it
-        /// has heard nothing for twice its longest pause (tcp_rtx_probe0_timed_out).
+        /// A retransmission to a peer that has closed its window again. The kernel ends such a connection when it has
+        /// received nothing for twice its longest pause (tcp_rtx_probe0_timed_out).
         case retransmissionIntoClosedWindow
     }
 
     package var kind: Kind
-    /// Those without an answer.
+    /// The number of attempts without a response.
     package var count: Int
-    /// Since the last packet that came.
+    /// The time since the last received packet.
     package var silence: Duration
-    /// Since bytes were last sent, for the first or another time. Probes have none.
+    /// The time since data was last sent, for the first time or again. Probes contain no data.
     package var sinceSent: Duration
-    /// From the last attempt to the next, as far as no option shortens it; for keepalive it has no meaning.
+    /// The time from the last attempt to the next, if no option shortens it; without meaning for keepalive.
     package var pause: Duration
-    /// Nothing is lost, held up or repeated, so that the kernel's count of the time without progress is at zero.
+    /// Nothing is lost, delayed or retransmitted, so the kernel's count of the time without progress is zero.
     package var isSteady: Bool
 
     package init(
@@ -42,17 +42,17 @@ package struct Attempts: Equatable, Sendable {
         self.isSteady = isSteady
     }
 
-    /// The longest pause of a kernel that was told no other: TCP_RTO_MAX of Linux.
+    /// The longest pause of the kernel by default: TCP_RTO_MAX of Linux.
     package static let longestPause = Duration.seconds(120)
 }
 
-/// A change of the pace of the kernel's attempts.
+/// A change to the pace of the kernel's attempts.
 package enum AttemptPace: Equatable, Sendable {
-    /// No pause is longer, from the next attempt on: TCP_RTO_MAX_MS, 1 second to `Attempts.longestPause`.
+    /// The longest pause, from the next attempt on: TCP_RTO_MAX_MS, 1 second to `Attempts.longestPause`.
     case pauses(atMost: Duration)
     /// TCP_USER_TIMEOUT; zero for none.
     case userTimeout(Duration)
-    /// TCP_KEEPIDLE, whole seconds, and TCP_KEEPCNT. A probe that is due after as long a silence goes at once.
+    /// TCP_KEEPIDLE, in whole seconds, and TCP_KEEPCNT. A probe that is due after this silence is sent at once.
     case probes(idle: Duration, count: Int32)
 }
 
@@ -79,8 +79,8 @@ extension KernelSocket {
 }
 
 extension Attempts {
-    /// Of tcp_get_info in Linux's net/ipv4/tcp.c. An acknowledgement sets `tcpi_probes` to zero in any case,
-    /// `tcpi_retransmits` only where it acknowledges something new.
+    /// The values are those of tcp_get_info in Linux's net/ipv4/tcp.c. Each acknowledgement resets `tcpi_probes`; only
+    /// one of new data resets `tcpi_retransmits`.
     init(_ info: attempt_info, knowsWindow: Bool) {
         let base = info.base
         let waits = base.tcpi_unacked > 0
@@ -91,7 +91,7 @@ extension Attempts {
         silence = .milliseconds(min(base.tcpi_last_ack_recv, base.tcpi_last_data_recv))
         sinceSent = .milliseconds(base.tcpi_last_data_sent)
         let timeout = Duration.microseconds(base.tcpi_rto)
-        // Of the pauses between retransmissions the timeout is the next one, between probes the first.
+        // For retransmissions the timeout is the next pause, for probes the first one.
         let doublings = probesWindow ? min(Int(base.tcpi_backoff), 10) : 0
         pause = min(timeout * (1 << doublings), Self.longestPause)
         isSteady = count == 0 && base.tcpi_backoff == 0 && base.tcpi_ca_state == 0

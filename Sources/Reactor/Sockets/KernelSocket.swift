@@ -3,9 +3,9 @@
 import CLibevent
 import Glibc
 
-/// The real StreamSocket: one descriptor and one event.
+/// The StreamSocket of LibeventLoop: one descriptor and one event.
 @safe package final class KernelSocket: EventSource, StreamSocket {
-    /// Kept from other modules, as what they can see is checked for overlapping accesses, at each of them.
+    /// Private to this module, as each access to a visible property is checked for overlaps.
     private var openDescriptor: Int32
     private var watchedFor: Interest = []
     /// On the same machine no host can be lost without the kernel's knowledge.
@@ -37,8 +37,8 @@ import Glibc
         }
     }
 
-    /// Watching for the end alone asks for edge-triggered reads too: libevent reports a reset as a read, never as
-    /// EV_CLOSED, so a level-triggered watch for EV_CLOSED would neither be told of it nor stop waking up.
+    /// A watch for the end alone requests edge-triggered reads, too: libevent reports a reset as a read, never as
+    /// EV_CLOSED, so a level-triggered watch for EV_CLOSED would neither report it nor stop waking up.
     private static func events(for interest: Interest) -> Int16 {
         var events = Int16(EV_PERSIST)
         if interest.contains(.read) { events |= Int16(EV_READ) }
@@ -58,12 +58,12 @@ import Glibc
             readiness.insert(.closed)
         }
         guard !readiness.isEmpty else { return }
-        // The owner may end with this very call.
+        // The owner may be released during this call.
         let owner = owner
         withExtendedLifetime(owner) { owner?.socket(self, became: readiness) }
     }
 
-    /// Whether the connection is broken; asks without taking the error, which `takeError` shall still find.
+    /// Whether the connection is broken. The error is not taken, so that `takeError` returns it.
     private var hasFailed: Bool {
         var query = pollfd(fd: openDescriptor, events: 0, revents: 0)
         unsafe poll(&query, 1, 0)
@@ -121,7 +121,7 @@ import Glibc
 
     package func close() {
         guard openDescriptor >= 0 else { return }
-        // The event goes first: the number of a closed descriptor is soon somebody else's.
+        // The event is freed first: the number of a closed descriptor is soon that of another one.
         freeEvent()
         _ = Glibc.close(openDescriptor)
         openDescriptor = -1

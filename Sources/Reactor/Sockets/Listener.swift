@@ -1,29 +1,30 @@
-// A listening socket: it accepts clients and hands them on.
+// A listening socket, which accepts clients and hands them on.
 
 import CLibevent
 import Glibc
 
-/// Accepts on one address for as long as it lives. A Unix socket's file goes with it, if it is still the same.
+/// Accepts on one address for as long as the object exists. At its end a Unix socket's file is removed, if it is still
+/// the same.
 package final class Listener: EventSource {
-    /// The bound address, with the port the system chose where 0 was asked for.
+    /// The bound address, with the port the system chose for port 0.
     package let address: SocketAddress
 
     private let descriptor: Int32
-    /// Of a Unix socket.
+    /// The file of a Unix socket.
     private let file: FileIdentity?
     private let handler: (Result<AcceptedSocket, SystemError>) -> Void
 
     /// `pause` was called while clients are being accepted.
     private var isPaused = false
 
-    /// Clients accepted in one wake-up, so that a storm of them leaves time for the rest.
+    /// The number of clients that are accepted in one wake-up, so that other events have their turn.
     private static let batch = 16
 
-    /// Binds and listens; accepting begins with `resume`.
+    /// Binds and listens; `resume` begins to accept.
     ///
     /// - Parameters:
-    ///   - keepalive: of the clients' connections.
-    ///   - handler: takes each client, or why one couldn't be accepted. It may call `pause`.
+    ///   - keepalive: the settings for the clients' connections.
+    ///   - handler: receives each client, or the reason why one could not be accepted. It may call `pause`.
     package init(
         loop: LibeventLoop,
         address: SocketAddress,
@@ -40,8 +41,8 @@ package final class Listener: EventSource {
 
     deinit {
         freeEvent()
-        // Others may have removed the file, and another process may listen on the path by now. While the socket is
-        // open, no other file has its inode.
+        // The file may have been removed, and another process may listen on the path now. While the socket is open, no
+        // other file has its inode.
         if case .unix(let path) = address, let file, file == FileIdentity(ofFileAt: path) { unsafe unlink(path) }
         closeDescriptor(descriptor)
     }
@@ -50,7 +51,7 @@ package final class Listener: EventSource {
         add()
     }
 
-    /// Leaves new clients waiting in the kernel's queue.
+    /// Leaves new clients in the kernel's queue.
     package func pause() {
         remove()
         isPaused = true
@@ -68,16 +69,17 @@ package final class Listener: EventSource {
                 }
             }
             if client >= 0 {
-                // A client on a Unix socket may have bound its own to any path; of no use, and it could hold anything.
+                // A client on a Unix socket can have bound its own to any path, which is of no use and could contain
+                // anything.
                 let peer = address.isUnix ? nil : SocketAddress(storage, length: length)
-                // What listens on all addresses is probed by what it hands down.
+                // A wildcard listener passes SO_KEEPALIVE to loopback clients, too, which are not probed.
                 if !address.isLoopback, peer?.isLoopback == true { setOption(client, SOL_SOCKET, SO_KEEPALIVE, 0) }
                 handler(.success(AcceptedSocket(descriptor: client, peer: peer ?? .unix(path: ""))))
                 continue
             }
             let error = SystemError.last
             if error.isTryAgain { return }
-            // The client left while it waited; the next one may be there.
+            // The client left while it waited; there may be another one.
             if error.code == ECONNABORTED || error.code == EINTR { continue }
             handler(.failure(error))
             return
@@ -86,7 +88,7 @@ package final class Listener: EventSource {
 
     private static func bindAndListen(_ address: SocketAddress, _ keepalive: Keepalive) throws(SystemError) -> Int32 {
         let descriptor = try makeStreamSocket(for: address, keepalive: keepalive)
-        // A server may come back to its port at once; and each family has a listener of its own.
+        // A restarted server can bind its port at once, and each family has a listener of its own.
         setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if case .ipv6 = address { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
         if case .unix(let path) = address { removeStaleSocket(path, address) }
@@ -97,13 +99,13 @@ package final class Listener: EventSource {
             closeDescriptor(descriptor)
             throw error
         }
-        // As PostgreSQL's unix_socket_permissions does by default: who may connect is the server's to say.
+        // As PostgreSQL's default of unix_socket_permissions: the server decides which clients may connect.
         if case .unix(let path) = address { unsafe chmod(path, 0o777) }
         return descriptor
     }
 
-    /// Removes the socket file of a process that is no more: one that refuses connections, as a file that is no socket
-    /// does too.
+    /// Removes the socket file of a process that has ended: one that refuses connections, as a file that is not a
+    /// socket does, too.
     private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
@@ -114,12 +116,12 @@ package final class Listener: EventSource {
     }
 }
 
-/// Tells a file from others that come to stand at its path.
+/// Identifies a file among others with the same path.
 private struct FileIdentity: Equatable {
     let device: dev_t
     let inode: ino_t
 
-    /// Of the file itself, be it a symbolic link; nil where there is none.
+    /// The identity of the file itself, also of a symbolic link; nil where there is none.
     init?(ofFileAt path: String) {
         var status = stat()
         guard unsafe lstat(path, &status) == 0 else { return nil }

@@ -1,10 +1,10 @@
-// Where the bytes of a loop's sockets arrive. Public, like all that is inlined into other modules.
+// The receive buffer of a loop's sockets. It is public, as everything that is inlined into other modules.
 
-/// The bytes every receive of a loop goes into; one for all its sockets, as each is dealt with before the next.
+/// The buffer for each receive of a loop. One serves all sockets, as each is handled before the next.
 @safe public final class ReceiveBuffer {
     @usableFromInline let storage: UnsafeMutableBufferPointer<UInt8>
 
-    /// - Parameter size: in bytes, more than 0.
+    /// - Parameter size: the size in bytes, more than 0.
     package init(size: Int) {
         precondition(size > 0)
         unsafe storage = .allocate(capacity: size)
@@ -15,10 +15,10 @@
         unsafe storage.deallocate()
     }
 
-    /// In bytes.
+    /// The size in bytes.
     @inlinable public var size: Int { unsafe storage.count }
 
-    /// Lends the first `count` bytes, those that were just received. Nothing may be received meanwhile.
+    /// Lends the first `count` bytes, which were just received. No receive may take place meanwhile.
     @inlinable
     public func withReceived<Result, Failure: Error>(
         _ count: Int,
@@ -27,7 +27,7 @@
         try body(unsafe Span(_unsafeElements: storage).extracting(0..<count))
     }
 
-    /// Lets `fill` write to the storage, as a receive does.
+    /// Lends the storage to `fill`, which writes to it as a receive does.
     @inlinable
     public func fill<Result>(_ fill: (inout MutableSpan<UInt8>) -> Result) -> Result {
         var span = unsafe MutableSpan(_unsafeElements: storage)

@@ -1,18 +1,18 @@
-// Where a socket is or goes: an IPv4 or IPv6 address with a port, or a Unix socket's path. Resolving names, which
-// may wait for the network, is left to NameResolution.
+// The address of a socket: an IPv4 or IPv6 address with a port, or the path of a Unix socket. NameResolution resolves
+// names, which can take time.
 
 import Glibc
 
-/// An address of one of the three kinds PostgreSQL listens on.
+/// An address of one of the three kinds that PostgreSQL listens on.
 package enum SocketAddress: Hashable, Sendable {
     /// The address in host byte order.
     case ipv4(UInt32, port: UInt16)
-    /// The two halves of the address in host byte order; the scope is that of a link-local address, else 0.
+    /// The two halves of the address in host byte order; the scope is that of a link-local address, otherwise 0.
     case ipv6(high: UInt64, low: UInt64, port: UInt16, scope: UInt32)
-    /// The path of a Unix socket; empty for a client, which has no name of its own.
+    /// The path of a Unix socket; empty for a client, which has none.
     case unix(path: String)
 
-    /// Paths of Unix sockets may have so many bytes (sockaddr_un has 108, the last one is a zero).
+    /// The longest path of a Unix socket in bytes (sockaddr_un has 108, the last one is a zero).
     package static let longestPath = 107
 
     /// The file `.s.PGSQL.port` in a socket directory, libpq's way of naming Unix sockets.
@@ -26,7 +26,7 @@ package enum SocketAddress: Hashable, Sendable {
 
     package var isUnix: Bool { if case .unix = self { true } else { false } }
 
-    /// The other end is on this machine, as 127.0.0.0/8 and ::1 say; ::ffff:127.0.0.1 too.
+    /// The peer is on this machine: 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104.
     package var isLoopback: Bool {
         switch self {
         case .ipv4(let address, _): address >> 24 == 127
@@ -35,7 +35,7 @@ package enum SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// All addresses of a family, when it is listened on.
+    /// All addresses of a family, in a listener.
     package var isWildcard: Bool {
         switch self {
         case .ipv4(let address, _): address == 0
@@ -52,13 +52,13 @@ package enum SocketAddress: Hashable, Sendable {
         }
     }
 
-    /// Nothing more can be bound to `other` while this is bound: it is the same, or one of those of a wildcard.
+    /// Whether `other` cannot be bound while this address is: it is the same, or this is a wildcard that includes it.
     package func covers(_ other: SocketAddress) -> Bool {
         self == other || isWildcard && family == other.family && port == other.port
     }
 
-    /// The address that a connection to this one goes to: to `0.0.0.0` and `::` goes to the loopback address,
-    /// `::ffff:127.0.0.1` to that of IPv4, and paths lead through symbolic links.
+    /// The address that a connection to this one reaches: for `0.0.0.0` and `::` the loopback address, for
+    /// `::ffff:127.0.0.1` that of IPv4, and for paths that of the symbolic link's target.
     package var destination: SocketAddress {
         switch self {
         case .ipv4(0, let port): .ipv4(0x7f00_0001, port: port)
@@ -109,10 +109,10 @@ extension SocketAddress: CustomStringConvertible {
     }
 }
 
-// MARK: - To and from the system's form
+// MARK: - Conversion to and from the system's form
 
 extension SocketAddress {
-    /// - Returns: nil when the family is none of the three.
+    /// - Returns: nil for another family.
     init?(_ storage: sockaddr_storage, length: socklen_t) {
         var storage = storage
         switch Int32(storage.ss_family) {
@@ -139,9 +139,9 @@ extension SocketAddress {
         }
     }
 
-    /// The address that a system call such as getpeername fills in.
+    /// The address that a system call such as getpeername returns.
     ///
-    /// - Returns: nil when it fails, as shown by anything but 0, or the family is none of the three.
+    /// - Returns: nil when the call does not return 0, or for another family.
     init?(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -152,7 +152,7 @@ extension SocketAddress {
         self.init(storage, length: length)
     }
 
-    /// Calls `body` with the address as the system calls want it.
+    /// Calls `body` with the address in the form of the system calls.
     func withSystemAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         switch self {
         case .ipv4(let address, let port):

@@ -1,13 +1,13 @@
-// What the kernel knows of a TCP socket of this machine, whoever holds it: NETLINK_SOCK_DIAG, as in sock_diag(7) and
-// linux/inet_diag.h. A process that dies leaves what it has not sent to its kernel, and the end of its stream behind
-// that; where its kernel is ours, it can be asked.
+// The kernel's information about a TCP socket of this machine, whichever process owns it: NETLINK_SOCK_DIAG, as in
+// sock_diag(7) and linux/inet_diag.h. A process that dies leaves its unsent data to the kernel, and the end of its
+// stream comes after that. Where its kernel is that of pgleash, pgleash can query it.
 
 import CLibevent
 import Glibc
 
-/// What the kernel says of a socket.
+/// The kernel's report about a socket.
 struct SocketReport: Equatable {
-    /// Of linux/tcp_states.h.
+    /// The states of linux/tcp_states.h.
     enum State {
         static let established: UInt8 = 1
         static let finWait1: UInt8 = 4
@@ -19,21 +19,21 @@ struct SocketReport: Equatable {
     }
 
     let state: UInt8
-    /// 0 for a socket that no process has any more.
+    /// 0 for a socket that no process owns any more.
     let inode: UInt32
 
-    /// It has been closed, or its sending half has.
+    /// The socket has been closed, or its sending half has.
     var hasEnded: Bool {
         switch state {
         case State.finWait1, State.finWait2, State.closing, State.lastAck, State.timeWait: true
         case State.established, State.closeWait: inode == 0
-        // One that listens or connects is not what was asked about.
+        // A socket that listens or connects is not the queried one.
         default: false
         }
     }
 }
 
-/// A question about one end of a TCP connection: an `inet_diag_req_v2`, which finds that socket alone.
+/// A query for one end of a TCP connection: an `inet_diag_req_v2`, which matches that socket only.
 struct SocketQuestion {
     private let source: ConnectionEnd
     private let destination: ConnectionEnd
@@ -41,14 +41,14 @@ struct SocketQuestion {
     private let number: UInt32
 
     /// - Parameters:
-    ///   - source: the address of the end that is asked about.
-    ///   - destination: the address of the other one.
-    ///   - number: tells its answer from others.
+    ///   - source: the address of the queried end.
+    ///   - destination: the address of the other end.
+    ///   - number: identifies the answer.
     /// - Returns: nil for Unix sockets.
     init?(about source: SocketAddress, to destination: SocketAddress, number: UInt32) {
         guard let sourceEnd = ConnectionEnd(source), let destinationEnd = ConnectionEnd(destination) else { return nil }
         (self.source, self.destination, self.number) = (sourceEnd, destinationEnd, number)
-        // An address of a link means nothing without its interface.
+        // A link-local address is ambiguous without its interface.
         scope = if case .ipv6(_, _, _, let scope) = source { scope } else { 0 }
     }
 
@@ -58,18 +58,18 @@ struct SocketQuestion {
         let family = UInt8(isIPv4 ? AF_INET : AF_INET6)
         var bytes = Self.native(Self.requestSize) + Self.native(Self.byFamily) + Self.native(Self.isRequest)
         bytes += Self.native(number) + Self.native(UInt32(0))
-        // In any state; nothing beside what always comes.
+        // In any state, without optional attributes.
         bytes += [family, UInt8(IPPROTO_TCP), 0, 0] + Self.native(UInt32.max)
         bytes += Self.bigEndian(source.port) + Self.bigEndian(destination.port)
         bytes += source.bytes(isIPv4) + destination.bytes(isIPv4)
-        // INET_DIAG_NOCOOKIE: whichever socket it is.
+        // INET_DIAG_NOCOOKIE: any socket with these addresses.
         return bytes + Self.native(scope) + [UInt8](repeating: 0xff, count: 8)
     }
 
     /// Reads `nlmsghdr` and `inet_diag_msg`.
     ///
-    /// - Returns: nil where the answer is none to this question, is about another socket (the kernel looks for one that
-    ///   listens where there is no connection), or says that there is none.
+    /// - Returns: nil where the message is not an answer to this query, is about another socket (the kernel reports a
+    ///   listening one where there is no connection), or is an error.
     func report(in answer: some Collection<UInt8>) -> SocketReport? {
         let answer = Array(answer)
         guard answer.count >= Self.answerSize, Self.native(at: 0, 4, answer) >= Self.answerSize,
@@ -86,7 +86,7 @@ struct SocketQuestion {
 
     /// SOCK_DIAG_BY_FAMILY.
     private static let byFamily: UInt16 = 20
-    /// NLM_F_REQUEST; without NLM_F_DUMP it is about one socket.
+    /// NLM_F_REQUEST; without NLM_F_DUMP the query is for one socket.
     private static let isRequest: UInt16 = 1
     private static let requestSize: UInt32 = 16 + 56
     private static let answerSize = 16 + 72
@@ -105,8 +105,8 @@ struct SocketQuestion {
     }
 }
 
-/// An address and a port; an address of IPv4 as IPv6 has it. A client may come to the one by way of the other, and what
-/// the kernel says of its socket is in the client's words.
+/// An address and a port; an IPv4 address is stored as IPv6 maps it. A client can connect to the one through the other,
+/// and the kernel reports its socket as the client's family.
 private struct ConnectionEnd: Equatable {
     private let high: UInt64
     private let low: UInt64
@@ -122,7 +122,7 @@ private struct ConnectionEnd: Equatable {
     }
 
     /// - Parameters:
-    ///   - bytes: 16, of which IPv4 takes the first 4.
+    ///   - bytes: 16 bytes, of which IPv4 uses the first 4.
     ///   - port: 2 bytes.
     init(_ isIPv4: Bool, _ bytes: ArraySlice<UInt8>, _ port: ArraySlice<UInt8>) {
         func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
@@ -142,39 +142,39 @@ private struct ConnectionEnd: Equatable {
     }
 }
 
-/// Asks the kernel about sockets of the network namespace it was first used in; of others, and of other machines, it
-/// knows nothing. No privilege is needed.
+/// Queries the kernel about sockets of the network namespace in which it was first used; it has no information about
+/// other namespaces and other machines. No privilege is needed.
 final class SocketDiagnosis {
-    /// Opened by the first question, as most processes never have one. Kept, as more will follow: each takes but two
-    /// system calls then, and what was learnt of the kernel is good for the next.
+    /// Opened by the first query, as most processes have none. It stays open for further queries: each then takes two
+    /// system calls, and the result of the trust check stays valid.
     private var descriptor: Int32 = -1
     private var number: UInt32 = 0
     private var trust = Trust.tried(0)
 
     private enum Trust {
-        /// So many questions were in vain whose answer was known.
+        /// The number of failed queries whose answer was known.
         case tried(Int)
         case earned
     }
 
-    /// A connection may end under the question about it; not so often.
+    /// The limit for this: a connection can end during its query, but not so often.
     private static let mostTries = 3
-    /// More than the kernel ever says where it wasn't asked for more.
+    /// More than the kernel's longest answer without optional attributes.
     private static let answerSize = 1024
-    /// Answers to questions that were given up before would be passed over; there should be none.
+    /// Answers to earlier queries are skipped; there should be none.
     private static let mostAnswers = 8
 
     deinit {
         if descriptor >= 0 { closeDescriptor(descriptor) }
     }
 
-    /// What the kernel says of the other end of a connection whose own end is at `own`; nil where it says nothing.
+    /// The kernel's report about the other end of a connection whose own end is at `own`; nil where there is none.
     func report(of peer: SocketAddress, connectedTo own: SocketAddress) -> SocketReport? {
         isTrusted(own, peer) ? ask(about: peer, to: own) : nil
     }
 
-    /// Whether the kernel answers at all, as shown by what it says of our own end. One that lacks the module for it
-    /// would run modprobe for each question.
+    /// Whether the kernel answers at all, as shown by its report about pgleash's own end. A kernel without the module
+    /// would run modprobe for each query.
     private func isTrusted(_ own: SocketAddress, _ peer: SocketAddress) -> Bool {
         guard case .tried(let count) = trust else { return true }
         guard count < Self.mostTries, open() else { return false }
@@ -183,7 +183,7 @@ final class SocketDiagnosis {
         return false
     }
 
-    /// The kernel answers within the send, so that nothing here waits.
+    /// The kernel answers within the send, so this does not wait.
     private func ask(about source: SocketAddress, to destination: SocketAddress) -> SocketReport? {
         number &+= 1
         guard let question = SocketQuestion(about: source, to: destination, number: number), open() else { return nil }
@@ -200,13 +200,13 @@ final class SocketDiagnosis {
         return nil
     }
 
-    /// - Returns: false where there is no such thing, or no descriptor left.
+    /// - Returns: false where the kernel does not support it, or no descriptor is left.
     private func open() -> Bool {
         if descriptor >= 0 { return true }
         let type = Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
         let opened = socket(AF_NETLINK, type, NETLINK_SOCK_DIAG)
         guard opened >= 0 else { return false }
-        // To the kernel: nobody else is heard.
+        // Connected to the kernel: messages of other processes are not received.
         var kernel = sockaddr_nl()
         kernel.nl_family = sa_family_t(AF_NETLINK)
         let result = unsafe withUnsafePointer(to: &kernel) { pointer in
@@ -228,7 +228,7 @@ extension KernelSocket {
         guard let peer = peerAddress, !peer.isUnix,
             let own = unsafe SocketAddress({ unsafe getsockname(descriptor, $0, $1) })
         else { return false }
-        // Our end is still there, so no other socket can have the peer's addresses.
+        // pgleash's end exists, so no other socket can have the peer's addresses.
         return loop.diagnosis.report(of: peer, connectedTo: own)?.hasEnded ?? false
     }
 }

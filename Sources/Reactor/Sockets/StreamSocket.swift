@@ -1,10 +1,10 @@
-// What the rest of the program may ask of a connected socket. KernelSocket is the real one; a simulation brings
-// its own. What every byte passes is inlinable, so that the borders of modules cost it nothing; and public, as the
-// compiler inlines nothing that is `package` there.
+// The interface of a connected socket. KernelSocket implements it; a simulation has its own implementation. Functions
+// on the path of every byte are inlinable, so that module boundaries cost nothing; and public, as the compiler inlines
+// nothing `package` into other modules.
 
-/// What a receive brought.
+/// The result of a receive.
 package enum Received: Equatable, Sendable {
-    /// So many bytes, at least 1, stand at the start of the buffer.
+    /// The number of bytes at the start of the buffer, at least 1.
     case bytes(Int)
     case wouldBlock
     /// The peer sends no more.
@@ -12,14 +12,15 @@ package enum Received: Equatable, Sendable {
     case failed(SystemError)
 }
 
-/// What became of a send.
+/// The result of a send.
 package enum Sent: Equatable, Sendable {
-    /// So many bytes were taken, perhaps fewer than offered, perhaps 0: the rest can go when the socket is writable.
+    /// The number of bytes that were taken, possibly fewer than offered, possibly 0: the rest can be sent when the
+    /// socket is writable.
     case bytes(Int)
     case failed(SystemError)
 }
 
-/// What a socket is watched for.
+/// The events that a socket is watched for.
 public struct Interest: OptionSet, Sendable {
     /// One bit each.
     public let rawValue: UInt8
@@ -27,18 +28,18 @@ public struct Interest: OptionSet, Sendable {
     /// Any combination of the bits.
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// OptionSet's own is a call by way of a witness table in other modules.
+    /// OptionSet's own implementation is a call through a witness table in other modules.
     @inlinable public func contains(_ other: Interest) -> Bool { rawValue & other.rawValue == other.rawValue }
 
     /// Bytes to be received, and the end of the peer's stream.
     @inlinable public static var read: Interest { Interest(rawValue: 1) }
-    /// Room for bytes to be sent.
+    /// Space for bytes to be sent.
     @inlinable public static var write: Interest { Interest(rawValue: 2) }
-    /// The end of the peer's stream, or a reset, also while unread bytes stand before it. Implied by `.read`.
+    /// The end of the peer's stream, or a reset, also while unread bytes precede it. Implied by `.read`.
     @inlinable public static var close: Interest { Interest(rawValue: 4) }
 }
 
-/// What a socket has become.
+/// The events of a socket.
 public struct Readiness: OptionSet, Sendable {
     /// One bit each.
     public let rawValue: UInt8
@@ -49,38 +50,38 @@ public struct Readiness: OptionSet, Sendable {
     /// As for Interest.
     @inlinable public func contains(_ other: Readiness) -> Bool { rawValue & other.rawValue == other.rawValue }
 
-    /// A receive brings something, if only the end.
+    /// A receive returns bytes or the end.
     @inlinable public static var readable: Readiness { Readiness(rawValue: 1) }
-    /// A send takes something, or tells of an error.
+    /// A send takes bytes or returns an error.
     @inlinable public static var writable: Readiness { Readiness(rawValue: 2) }
-    /// Told only under `Interest.close`; whether it was an orderly end tells `takeError`.
+    /// Reported only for `Interest.close`; `takeError` tells whether the end was orderly.
     @inlinable public static var closed: Readiness { Readiness(rawValue: 4) }
 }
 
 /// A non-blocking stream socket on an event loop; used on the loop's thread alone.
 package protocol StreamSocket: AnyObject {
-    /// Who is told what becomes of the socket. Not retained: it closes the socket before it goes.
+    /// The receiver of the socket's events. It is not retained and closes the socket before it is released.
     var owner: (any SocketOwner)? { get set }
 
-    /// What the owner is told of. A change costs a system call.
+    /// The events for the owner. A change costs a system call.
     var interest: Interest { get set }
 
-    /// Whom the socket is connected to, or nil when it isn't.
+    /// The address of the peer, or nil when the socket is not connected.
     var peerAddress: SocketAddress? { get }
 
-    /// The connection stands, as it may as soon as `connect` returns: on the same machine there is nobody to wait for.
+    /// The socket is connected. This can be so as soon as `connect` returns: a peer on the same machine needs no wait.
     var isConnected: Bool { get }
 
-    /// The kernel's number for the socket, for a library that reads and writes by itself; -1 where there is none.
+    /// The kernel's number of the socket, for a library that reads and writes itself; -1 where there is none.
     var descriptor: Int32 { get }
 
-    /// The name the peer was found by, where all that passes is encrypted; otherwise nil.
+    /// The host name of the peer, where the connection is encrypted; otherwise nil.
     var encryptedPeerName: String? { get }
 
-    /// What was wrong where the peer's stream ended because it could not be decrypted, or its TLS said so.
+    /// The error where the peer's stream ended because it could not be decrypted, or because of a TLS alert.
     var encryptionFailure: String? { get }
 
-    /// The kernel's attempts to reach the peer's host; nil where there is nothing to be known of them.
+    /// The kernel's attempts to reach the peer's host; nil where they are unknown.
     var attempts: Attempts? { get }
 
     /// Changes the pace of these attempts.
@@ -88,14 +89,14 @@ package protocol StreamSocket: AnyObject {
     /// - Returns: whether the kernel can do that.
     func setPace(_ pace: AttemptPace) -> Bool
 
-    /// The peer has ended its stream or is gone, as far as its kernel can be asked; also where bytes before that end
-    /// have no room here, so that nothing else tells of it. Costs some system calls.
+    /// Whether the peer has ended its stream or is gone, as far as its kernel can be queried; also where bytes before
+    /// that end have no space here, so that no event reports it. Costs several system calls.
     var hasPeerEnded: Bool { get }
 
-    /// Takes the error the kernel holds for the socket: how a connection attempt failed, or what ended the stream.
+    /// Takes the error that the kernel holds for the socket: that of a connection attempt, or of the end of the stream.
     func takeError() -> SystemError?
 
-    /// The first byte that was not received yet, which stays where it is; nil when there is none.
+    /// The first byte that was not received yet, which is not removed; nil when there is none.
     func peek() -> UInt8?
 
     /// Receives into the start of `buffer`, at most `limit` bytes.
@@ -103,10 +104,10 @@ package protocol StreamSocket: AnyObject {
 
     func send(_ bytes: Span<UInt8>) -> Sent
 
-    /// Ends our half of the stream; the peer's goes on.
+    /// Ends pgleash's half of the stream; the peer's continues.
     func shutdownSending()
 
-    /// Gives the descriptor back. The socket tells its owner nothing from then on; closing twice does nothing.
+    /// Closes the descriptor. The owner gets no events after this; a second call does nothing.
     func close()
 }
 
@@ -137,7 +138,7 @@ extension StreamSocket {
     }
 }
 
-/// Who is told what becomes of a socket.
+/// The receiver of a socket's events.
 package protocol SocketOwner: AnyObject {
     func socket(_ socket: any StreamSocket, became readiness: Readiness)
 }

@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// What `errno` said after a system call failed.
+/// The value of `errno` after a failed system call.
 package struct SystemError: Error, Equatable, Sendable {
     /// The error number, as in errno(3).
     package let code: Int32
@@ -11,22 +11,22 @@ package struct SystemError: Error, Equatable, Sendable {
         self.code = code
     }
 
-    /// The error of the system call that has just failed on this thread.
+    /// The error of the system call that just failed on this thread.
     package static var last: SystemError { SystemError(errno) }
 
-    /// What an attempt ends with that took too long.
+    /// The error of an attempt that took too long.
     package static let timedOut = SystemError(ETIMEDOUT)
 
-    /// What a socket that is closed answers with.
+    /// The error of a closed socket.
     package static let badDescriptor = SystemError(EBADF)
 
-    /// What the peer sends is not what was agreed on.
+    /// The error for a peer that violates the protocol.
     package static let protocolError = SystemError(EPROTO)
 
-    /// No descriptor is to be had, for this process or for the whole system.
+    /// There is no free descriptor, for this process or for the whole system.
     package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
 
-    /// The machine has no such address, or not this kind of address.
+    /// The machine lacks this address or this kind of address.
     package var isAddressUnavailable: Bool { code == EADDRNOTAVAIL || code == EAFNOSUPPORT }
 
     /// There is no such file.
@@ -34,10 +34,10 @@ package struct SystemError: Error, Equatable, Sendable {
 
     package var isPermissionDenied: Bool { code == EACCES || code == EPERM }
 
-    /// The operation would have to wait.
+    /// The operation would block.
     package var isTryAgain: Bool { code == EAGAIN || code == EWOULDBLOCK }
 
-    /// The peer is gone without a word, or the network towards it is.
+    /// The peer does not respond, or the network to it is down.
     package var isTimeout: Bool { code == ETIMEDOUT || code == EHOSTUNREACH || code == ENETUNREACH }
 }
 

@@ -1,12 +1,12 @@
-// A value behind a lock, for changes of which threads can wait.
+// A value with a lock, for whose changes threads can wait.
 
 import Glibc
 
-/// A value that one thread at a time touches, and that others wait to be changed.
+/// A value that one thread at a time accesses, and for whose changes others wait.
 ///
-/// With a mutex and a condition of the system's, for the same reason as `Locked`.
+/// It uses a mutex and a condition of the system, for the same reason as `Locked`.
 @safe package final class Awaited<Value>: @unchecked Sendable {
-    /// The mutex sees to it that accesses exclude one another.
+    /// The mutex excludes overlapping accesses.
     @exclusivity(unchecked)
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -33,14 +33,14 @@ import Glibc
         unsafe mutex.deallocate()
     }
 
-    /// Lends the value to `body`, which must not come back here.
+    /// Lends the value to `body`, which must not call this object.
     package func read<Result>(_ body: (Value) -> Result) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
         return unsafe body(value)
     }
 
-    /// Lends the value to `body`, which must not come back here, and wakes all threads that wait.
+    /// Lends the value to `body`, which must not call this object, and wakes all waiting threads.
     package func change<Result>(_ body: (inout Value) -> Result) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }

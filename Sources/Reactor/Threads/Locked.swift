@@ -1,12 +1,12 @@
-// A value behind a lock.
+// A value with a lock.
 
 import Glibc
 
-/// A value that one thread at a time touches.
+/// A value that one thread at a time accesses.
 ///
-/// With a mutex of the system's, as the thread sanitizer knows what that orders; it knows nothing of Synchronization's.
+/// It uses a mutex of the system because the thread sanitizer supports that, but not the locks of Synchronization.
 @safe package final class Locked<Value>: @unchecked Sendable {
-    /// The mutex sees to it that accesses exclude one another.
+    /// The mutex excludes overlapping accesses.
     @exclusivity(unchecked)
     private var value: Value
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
@@ -23,7 +23,7 @@ import Glibc
         unsafe mutex.deallocate()
     }
 
-    /// Lends the value to `body`, which must not come back here.
+    /// Lends the value to `body`, which must not call this object.
     package func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }

@@ -28,7 +28,7 @@ package final class Mailbox<Message: Sendable>: Sendable {
     package func post(_ message: sending Message) {
         let wakeup = contents.withLock { contents in
             contents.messages.append(message)
-            // The others find the loop already on its way.
+            // For later messages the loop is awake already.
             return contents.messages.count == 1 ? contents.wakeup : nil
         }
         wakeup?.wake()

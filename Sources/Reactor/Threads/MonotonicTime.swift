@@ -1,4 +1,4 @@
-// A point in time on the clock that never jumps.
+// A point in time on the monotonic clock.
 
 import Glibc
 
@@ -17,7 +17,7 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
         return MonotonicTime(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
     }
 
-    /// From the clock's beginning; only differences mean anything.
+    /// The time since the clock's start; only differences mean anything.
     package var sinceBeginning: Duration { .nanoseconds(Int64(clamping: nanoseconds)) }
 
     package static func < (left: Self, right: Self) -> Bool {
@@ -29,7 +29,7 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
         .nanoseconds(Int64(clamping: nanoseconds > earlier.nanoseconds ? nanoseconds - earlier.nanoseconds : 0))
     }
 
-    /// The time so long before; the clock's beginning, when there is none.
+    /// The time that is `duration` earlier; the clock's start if there is none.
     package func earlier(by duration: Duration) -> MonotonicTime {
         let nanoseconds = UInt64(clamping: duration.wholeNanoseconds)
         return MonotonicTime(nanoseconds: self.nanoseconds > nanoseconds ? self.nanoseconds - nanoseconds : 0)
@@ -42,7 +42,7 @@ package struct MonotonicTime: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// Nanoseconds, as far as 64 bits reach (292 years).
+    /// Nanoseconds, within the range of 64 bits (292 years).
     package var wholeNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
@@ -51,7 +51,7 @@ extension Duration {
         return sum
     }
 
-    /// Milliseconds with a fraction, for people to read.
+    /// Milliseconds with a fraction, for display.
     package var milliseconds: Double { Double(wholeNanoseconds) / 1e6 }
 
     /// Seconds with a fraction, the unit of Prometheus.

@@ -4,7 +4,7 @@ import Glibc
 
 /// Starts `body` on a new thread, which ends with it.
 ///
-/// - Parameter name: what tools like top show; the system keeps 15 bytes.
+/// - Parameter name: the name in tools such as top; the system keeps 15 bytes.
 package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
     let start = unsafe Unmanaged.passRetained(ThreadStart(name: name, body: body))
     var attributes = pthread_attr_t()
@@ -30,7 +30,7 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
     }
 }
 
-/// Glibc's pthread_setname_np is not in Swift's Glibc module; the file does the same.
+/// Glibc's pthread_setname_np is not in Swift's Glibc module; writing to the file has the same effect.
 private func nameThisThread(_ name: String) {
     let file = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
     guard file >= 0 else { return }
@@ -39,7 +39,7 @@ private func nameThisThread(_ name: String) {
     closeDescriptor(file)
 }
 
-/// What a new thread is given.
+/// The argument of a new thread.
 private final class ThreadStart: Sendable {
     let name: String
     let body: @Sendable () -> Void

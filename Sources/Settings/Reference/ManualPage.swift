@@ -1,5 +1,5 @@
-// Writes the manual page pgleash.conf(5), in the language of mdoc(7), from the table of settings; `make reference`
-// updates the file. pgleash(1) is written by hand.
+// The generator of the manual page pgleash.conf(5), in the mdoc(7) language, from the table of settings; `make
+// reference` updates the file. pgleash(1) is written by hand.
 
 extension Configuration {
     /// man/pgleash.conf.5.
@@ -101,13 +101,13 @@ extension Setting {
     }
 }
 
-/// Each sentence begins a line, as mdoc wants it.
+/// Each sentence begins a line, as mdoc requires.
 private func paragraph(_ text: String) -> String {
     let sentences = text.replacing(". ", with: ".\n").split(separator: "\n")
     return sentences.flatMap { lines(of: String($0), length: 78) }.map(roff).joined(separator: "\n")
 }
 
-/// A line of text as it is, whatever it begins with.
+/// The line with escapes, so that it is shown unchanged.
 private func roff(_ line: String) -> String {
     let text = line.replacing("\\", with: "\\e").replacing(" -", with: " \\-")
     if text.hasPrefix("-") { return "\\" + text }

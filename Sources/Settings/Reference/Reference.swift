@@ -1,5 +1,5 @@
-// Writes conf/pgleash.conf and docs/configuration.md from the table of settings; `make reference` updates the files.
-// The manual page is in ManualPage.swift.
+// The generator of conf/pgleash.conf and docs/configuration.md from the table of settings; `make reference` updates the
+// files. ManualPage.swift generates the manual page.
 
 extension Configuration {
     /// conf/pgleash.conf: every key with its default.
@@ -54,10 +54,10 @@ extension Configuration {
 extension Setting {
     private var value: String? { defaultWords == nil ? text(Configuration()) : nil }
 
-    /// The default for a reader, with `mark` around a value.
+    /// The default for a reader; `mark` marks a value.
     func defaultText(_ mark: (String) -> String) -> String { value.map(mark) ?? defaultWords ?? "none" }
 
-    /// When a change takes effect.
+    /// The time at which a change takes effect.
     var effect: String { isReread ? "restart; SIGHUP for the contents of the file" : "restart" }
 
     fileprivate var fileEntry: String {
@@ -83,7 +83,7 @@ extension Setting {
 
 private func comment(_ text: String) -> String { lines(of: text).map { "# \($0)\n" }.joined() }
 
-/// The words of `text` in lines that a comment or a paragraph has room for.
+/// The words of `text` in lines of at most `length` characters.
 func lines(of text: String, length: Int = 118) -> [String] {
     text.split(separator: " ").reduce(into: [""]) { lines, word in
         let line = lines[lines.count - 1]

@@ -1,4 +1,4 @@
-// The keys of [listen]: where clients connect, and what is asked of them.
+// The keys of [listen]: addresses for clients, and TLS.
 
 extension Setting {
     static let listen: [Setting] = [

@@ -1,4 +1,4 @@
-// The keys of [server]: where PostgreSQL is, and what it has to prove.
+// The keys of [server]: addresses of PostgreSQL, and TLS.
 
 extension Setting {
     static let server: [Setting] = [

@@ -1,27 +1,28 @@
-// One key of the configuration file: what it means, what is allowed, and where its value goes. The table of all keys is
-// in the files beside this one; parsing, error messages, conf/pgleash.conf and docs/configuration.md come from it.
+// A key of the configuration file: its meaning, its allowed values, and the property that it sets. The table of all
+// keys is in the other files of this folder. Parsing, error messages, conf/pgleash.conf and docs/configuration.md use
+// it.
 
 /// One key of the configuration file. Names and units are those of libpq and postgresql.conf where these have one.
 package struct Setting: Sendable {
     let section: String
     let key: String
-    /// What is allowed, as error messages and the reference say it.
+    /// The allowed values, as in error messages and the reference.
     let allowed: String
     /// The value is a time, with a unit.
     let isTime: Bool
-    /// What the setting does, in whole sentences.
+    /// The effect of the setting, in whole sentences.
     let meaning: String
     /// The default in words, where it depends on the machine.
     let defaultWords: String?
-    /// What pgleash.conf shows, commented out, where there is no default value.
+    /// The value in pgleash.conf, commented out, where there is no default.
     let example: String?
     /// The value names a file that is read again at SIGHUP.
     let isReread: Bool
-    /// Why a value is not allowed, where there is more to say than `allowed`.
+    /// The reason why a value is not allowed, where `allowed` does not suffice.
     private let objection: @Sendable (String) -> String?
     /// Sets the value; false when it is not allowed.
     let apply: @Sendable (inout Configuration, String) -> Bool
-    /// The value as it stands in the file; nil where there is none.
+    /// The value as it is written in the file; nil where there is none.
     let text: @Sendable (Configuration) -> String?
 
     init<Value: Sendable>(
@@ -63,7 +64,7 @@ package struct Setting: Sendable {
     /// The key with its section.
     var name: String { Configuration.name(of: key, in: section) }
 
-    /// What else an error may say of a value that is not allowed; nil where `allowed` says it all.
+    /// A hint for an error about a value that is not allowed; nil where `allowed` suffices.
     func hint(for value: String) -> String? {
         if hasComment(value, marks: ["#", ";"]) { return "comments must be on their own line" }
         if value.contains(where: isQuote) { return "values must not be quoted" }
@@ -73,15 +74,15 @@ package struct Setting: Sendable {
 }
 
 extension Setting {
-    /// How values of one kind are read and written.
+    /// The parser and the text form of one kind of values.
     struct Kind<Value: Sendable>: Sendable {
         let allowed: String
         var isTime = false
-        /// Nil for what is not allowed.
+        /// Nil for a value that is not allowed.
         let parse: @Sendable (String) -> Value?
         /// Nil where there is no value.
         let text: @Sendable (Value) -> String?
-        /// Why a value is not allowed, where there is more to say than `allowed`.
+        /// The reason why a value is not allowed, where `allowed` does not suffice.
         var objection: @Sendable (String) -> String? = { _ in nil }
     }
 }

@@ -35,12 +35,12 @@ extension Setting.Kind where Value == Duration {
         )
     }
 
-    /// What the kernel counts in whole seconds.
+    /// A time that the kernel counts in whole seconds.
     static let wholeSeconds = Self(
         allowed: "0 to 32767s, whole seconds", isTime: true, parse: { seconds($0) }, text: { durationText($0) }
     )
 
-    /// What postgresql.conf counts in milliseconds.
+    /// A time that postgresql.conf counts in milliseconds.
     static let milliseconds = Self(
         allowed: "0 to 1d", isTime: true, parse: { Settings.milliseconds($0) }, text: { durationText($0) }
     )
@@ -113,7 +113,7 @@ extension Setting.Kind where Value == [String] {
 }
 
 extension Setting.Kind where Value == Set<Identifier> {
-    /// There is no default, and no way back from an identifier to its text.
+    /// There is no default, and an identifier cannot be converted back to its text.
     static let names = Self(
         allowed: "names separated by commas, without quotes", parse: { Settings.names($0) }, text: { _ in nil }
     )
@@ -135,7 +135,7 @@ private func suggestion(for word: String, among known: [String]) -> String? {
     nearestWord(to: word, among: known).map { "did you mean \"\($0)\"?" }
 }
 
-/// A time with the largest of the units d, h, s and ms that it is a whole number of.
+/// A time in the largest of the units d, h, s and ms of which it is a whole number.
 func durationText(_ duration: Duration) -> String {
     if duration == .zero { return "0" }
     let units: [(Duration, String)] = [(.seconds(86_400), "d"), (.seconds(3600), "h"), (.seconds(1), "s")]
@@ -143,7 +143,7 @@ func durationText(_ duration: Duration) -> String {
     return "\(Int((duration / unit).rounded()))\(name)"
 }
 
-/// Bytes with the largest unit that they are a whole number of.
+/// A size in the largest unit of which it is a whole number.
 func sizeText(_ bytes: Int) -> String {
     if bytes == 0 { return "0" }
     let units = [(1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")]

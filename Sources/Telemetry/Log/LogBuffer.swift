@@ -1,4 +1,5 @@
-// Lines that wait for a reader of the log. When it falls behind, the least important ones are lost first, and counted.
+// The buffer of log lines that wait for their reader. When it is full, the least severe lines are dropped first, and
+// counted.
 
 import Logging
 
@@ -30,23 +31,23 @@ package struct LogBuffer {
         }
     }
 
-    /// Bytes of all lines together: some 5,000 lines.
+    /// The bytes of all lines together: about 5,000 lines.
     static let capacity = 1 << 20
 
     private var queues = Logger.Level.allCases.map { _ in Queue() }
     private var byteCount = 0
     private var nextNumber: UInt64 = 0
-    /// Lines lost since the start.
+    /// The number of lines that were dropped since the start.
     package private(set) var droppedCount: Int64 = 0
-    /// Those of them that no line has told of.
+    /// The number of those that were not reported.
     private var untoldCount = 0
 
     package init() {}
 
     package var isEmpty: Bool { byteCount == 0 }
 
-    /// Adds a line, and drops older or less important ones where there is no room; or this one, where all that wait are
-    /// more important.
+    /// Adds a line, and drops older or less severe ones where there is no space; or this one, where all others are more
+    /// severe.
     package mutating func append(_ text: String, _ level: Logger.Level) {
         let (size, rank) = (text.utf8.count, Self.rank(level))
         while byteCount + size > Self.capacity {
@@ -64,9 +65,9 @@ package struct LogBuffer {
         untoldCount += 1
     }
 
-    /// Takes lines in the order in which they came, of `size` bytes or little more together.
+    /// Takes lines in the order of their arrival, about `size` bytes together.
     ///
-    /// - Returns: the lines, and how many were lost before the last of them.
+    /// - Returns: the lines, and the number of lines that were dropped before the last of them.
     package mutating func take(_ size: Int) -> (text: String, dropped: Int) {
         var text = ""
         while text.utf8.count < size, let oldest = oldestQueue {

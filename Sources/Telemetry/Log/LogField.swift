@@ -2,7 +2,7 @@
 
 import Logging
 
-/// A name and a value beside a message.
+/// A name and a value of a log line.
 package struct LogField: Sendable, Equatable {
     package enum Value: Sendable, Equatable, CustomStringConvertible {
         case text(String)
@@ -25,8 +25,8 @@ package struct LogField: Sendable, Equatable {
         (self.name, self.value) = (name, value)
     }
 
-    /// The names of all fields, in the order in which a line has them: the client first, the outcome last. A name that
-    /// is not here comes after these.
+    /// The names of all fields in their order in a line: the client first, the outcome last. Other names follow in
+    /// alphabetical order.
     private static let order: [String] = [
         "client", "user", "database", "application_name", "server", "pid", "ssl", "drop", "query_ms", "reap_ms",
         "session_ms", "attempts", "outcome", "sqlstate", "reason",
@@ -34,7 +34,7 @@ package struct LogField: Sendable, Equatable {
 
     private static let ranks = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($0.element, $0.offset) })
 
-    /// The fields of swift-log's metadata, which has no order of its own.
+    /// The fields of swift-log's metadata, which has no order.
     package static func fields(of metadata: Logger.Metadata) -> [LogField] {
         metadata.map { LogField($0.key, Value($0.value)) }.sorted { left, right in
             let ranks = (ranks[left.name] ?? Int.max, ranks[right.name] ?? Int.max)
@@ -54,7 +54,7 @@ extension LogField.Value {
 }
 
 extension Logger.MetadataValue {
-    /// A number, which JSON has as one.
+    /// A number, which is a number in JSON, too.
     package static func number(_ number: some BinaryInteger & Sendable & CustomStringConvertible) -> Self {
         .stringConvertible(number)
     }

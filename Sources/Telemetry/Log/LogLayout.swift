@@ -1,8 +1,8 @@
-// The formats of a log line. What is logged, and when, is the callers'; where the line goes is LogOutput's, in Proxy.
+// The formats of a log line. The callers decide what is logged, and LogOutput in Proxy writes the lines.
 
 import Logging
 
-/// A line of the log before it has a format.
+/// A log line before it is formatted.
 package struct LogRecord: Sendable {
     /// As in RFC 3339.
     let time: String
@@ -15,18 +15,18 @@ package struct LogRecord: Sendable {
     }
 }
 
-/// How a record becomes a line.
+/// The formats of a record.
 package enum LogLayout: String, CaseIterable, Sendable {
-    /// For people: time, level, message, fields as in `logfmt`.
+    /// For people: time, level, message, and fields as in `logfmt`.
     case text
     /// `key=value` pairs, separated by spaces.
     case logfmt
     /// One JSON object a line; numbers are numbers.
     case json
-    /// For journald: the priority of sd-daemon(3) in place of time and level, which the journal has itself.
+    /// For journald: the priority of sd-daemon(3) instead of time and level, which the journal has itself.
     case journal
 
-    /// The line, with its end.
+    /// The line with its line break.
     package func line(_ record: LogRecord) -> String {
         let fields = record.fields.isEmpty ? "" : " " + record.fields.logfmtText
         switch self {
@@ -50,7 +50,7 @@ package enum LogLayout: String, CaseIterable, Sendable {
 }
 
 extension Logger.Level {
-    /// syslog(3)'s.
+    /// The priority of syslog(3).
     fileprivate var journalPriority: Int {
         switch self {
         case .trace, .debug: 7
@@ -64,7 +64,7 @@ extension Logger.Level {
 }
 
 extension String {
-    /// Without what could end a line or steer a terminal.
+    /// The text without characters that could end a line or control a terminal.
     fileprivate var printable: String {
         unicodeScalars.contains(where: \.isHarmful) ? escaped { "\\u{\(String($0.value, radix: 16))}" } : self
     }
@@ -92,7 +92,7 @@ extension Unicode.Scalar {
         }
     }
 
-    /// RFC 8259 asks for less; the rest may stand as it is, but must not reach a terminal.
+    /// RFC 8259 requires fewer escapes; the others protect terminals.
     fileprivate var jsonEscape: String? {
         switch self {
         case "\"": return "\\\""
@@ -113,8 +113,8 @@ extension [LogField] {
 }
 
 extension LogField.Value {
-    /// Quoted only where a reader would not know where it ends. Quoted values have the escapes of JSON, which readers
-    /// of logfmt know.
+    /// The value is quoted only where its end would be ambiguous. Quoted values have the escapes of JSON, which readers
+    /// of logfmt support.
     fileprivate var logfmtText: String {
         guard case .text(let text) = self else { return "\(self)" }
         let isBare =

@@ -2,19 +2,19 @@
 
 import Logging
 
-/// Lets so many lines a second through and counts the others.
+/// Admits a number of lines per second and counts the others.
 package struct LogThrottle {
-    /// Lines a second; enough to see what is going on, too few to fill a disk overnight.
+    /// The number of lines per second; enough for a diagnosis, too few to fill a disk overnight.
     static let linesPerSecond = 10
 
     private var second: Int64 = 0
     private var lines = 0
-    /// Lines that were not let through, and that nothing was said about.
+    /// The number of suppressed lines that were not reported.
     package private(set) var suppressed = 0
 
     package init() {}
 
-    /// - Parameter now: since any one time.
+    /// - Parameter now: the time since any fixed point.
     /// - Returns: whether a line may be written now.
     package mutating func admit(at now: Duration) -> Bool {
         if second != now.components.seconds {
@@ -26,7 +26,7 @@ package struct LogThrottle {
         return lines <= Self.linesPerSecond
     }
 
-    /// How many lines were not let through since the last call.
+    /// The number of suppressed lines since the last call.
     package mutating func takeSuppressed() -> Int {
         defer { suppressed = 0 }
         return suppressed

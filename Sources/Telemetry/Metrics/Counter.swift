@@ -2,15 +2,15 @@
 
 import Synchronization
 
-/// A count that only grows, or a gauge. One thread writes it, so a write is a load and a store, no locked instruction.
+/// A counter, or a gauge. One thread writes it, so a write is a load and a store without a locked instruction.
 ///
-/// Public, as the compiler inlines nothing of less access into another module, and each message is counted.
+/// It is public, as the compiler inlines nothing `package` into other modules, and each message is counted.
 public final class Counter: Sendable {
     @usableFromInline let atomic = Atomic<Int64>(0)
 
     package init() {}
 
-    /// Adds `amount`, which is negative for a gauge that falls. On the writing thread only.
+    /// Adds `amount`, which can be negative for a gauge. Called on the writing thread only.
     @inlinable public func add(_ amount: Int64 = 1) {
         atomic.store(atomic.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
@@ -18,7 +18,7 @@ public final class Counter: Sendable {
     package var value: Int64 { atomic.load(ordering: .relaxed) }
 }
 
-/// A counter for each case of an enumeration. Public for the same reason.
+/// A counter for each case of an enumeration. It is public for the same reason.
 public struct CounterFamily<Label: CaseIterable & RawRepresentable<String> & Sendable>: Sendable {
     @usableFromInline let counters: [String: Counter]
 
@@ -33,12 +33,12 @@ public struct CounterFamily<Label: CaseIterable & RawRepresentable<String> & Sen
     }
 }
 
-/// How many observations fell below each of a fixed set of bounds, as Prometheus' histograms count.
+/// The number of observations below each of a fixed set of bounds, as in Prometheus' histograms.
 package struct Histogram: Sendable {
-    /// Seconds. From one round trip on loopback to the default time at which a reaper gives up.
+    /// The bounds in seconds, from one round trip on the loopback device to the default timeout of a reaper.
     package static let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-    /// One for each bound and one for what is above them all; not cumulative.
+    /// One counter for each bound and one for larger values; not cumulative.
     package let counts = (0...bounds.count).map { _ in Counter() }
     package let sumOfMicroseconds = Counter()
 
