@@ -65,7 +65,7 @@ growth: build ## measure, in 10 minutes, how that grows with sessions, results a
 	@scripts/install-dependencies bench
 	@Benchmarks/growth
 
-limits: build ## measure, in 5 minutes, memory, idle sessions, workers and start-up; into Benchmarks/results
+limits: build ## measure, in 5 minutes, memory, idle sessions, workers and startup; into Benchmarks/results
 	@scripts/install-dependencies bench
 	@Benchmarks/limits
 

@@ -1,4 +1,4 @@
-// The suite all integration tests belong to. One test runs after the other: they measure times and share a server.
+// The suite of all integration tests. One test runs after the other: they measure times and share a server.
 
 import Testing
 

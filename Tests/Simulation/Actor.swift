@@ -1,21 +1,21 @@
-// Those who act in a simulated world, each at its own time.
+// The actors of a simulated world, each of which acts at its own time.
 
 import Simulation
 
 let never = UInt64.max
 
-/// Somebody who does something at a time of its choice.
+/// An object that acts at a time of its choice.
 class Actor: SocketPeer {
     unowned let world: World
-    /// In nanoseconds of the world's clock; `never` while it waits for somebody else.
+    /// The time in nanoseconds of the world's clock; `never` while it waits for another actor.
     var wakeAt = never
 
     init(_ world: World) { self.world = world }
 
-    /// Its time has come; it says itself when it wants to be called again.
+    /// Acts at its time, and sets the next one.
     func step() {}
 
-    /// Something happened that it may want to see to, in its own time.
+    /// An event that the actor may handle, at its own time.
     func poke() { wakeAt = min(wakeAt, world.now + world.chance.latency()) }
 
     func sleep(until time: UInt64) { wakeAt = min(wakeAt, time) }
@@ -23,7 +23,7 @@ class Actor: SocketPeer {
     func socketChanged(_ socket: SimulatedSocket) { poke() }
 }
 
-/// Does one thing at one time.
+/// Performs one action at one time.
 final class Appointment: Actor {
     private let body: () -> Void
 

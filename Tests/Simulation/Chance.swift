@@ -1,4 +1,4 @@
-// All that is random in a schedule, from one seed.
+// All random values of a schedule, from one seed.
 
 import Simulation
 import TestSupport
@@ -6,7 +6,7 @@ import TestSupport
 /// Draws for one schedule.
 final class Chance {
     private var generator: SeededGenerator
-    /// Whether peers dawdle, sends fall short and connections fail; else all goes smoothly.
+    /// Whether peers are slow, sends are short and connections fail; otherwise there are no faults.
     let isRough: Bool
 
     init(seed: UInt64) {
@@ -14,7 +14,7 @@ final class Chance {
         isRough = generator.next() % 3 != 0
     }
 
-    /// 0 ..< `count`, which is more than 0.
+    /// A number from 0 to `count` - 1; `count` is more than 0.
     func below(_ count: Int) -> Int {
         Int(truncatingIfNeeded: ((generator.next() >> 32) &* UInt64(count)) >> 32)
     }
@@ -23,10 +23,10 @@ final class Chance {
 
     func pick<Element>(_ list: [Element]) -> Element { list[below(list.count)] }
 
-    /// One in so many, when all goes roughly.
+    /// True once in so many calls, if there are faults.
     func mishap(_ count: Int) -> Bool { isRough && oneIn(count) }
 
-    /// How long somebody takes to act, in nanoseconds: most often microseconds, sometimes until a time-out is near.
+    /// The time that an actor takes, in nanoseconds: most often microseconds, sometimes close to a timeout.
     func latency() -> UInt64 {
         let microseconds =
             switch isRough ? below(32) : 0 {
@@ -38,12 +38,12 @@ final class Chance {
         return UInt64(microseconds) * 1000
     }
 
-    /// How late an event loop is. Its turns are short, so rarely more than a millisecond.
+    /// The delay of an event loop. Its turns are short, so it is rarely more than a millisecond.
     func lateness() -> UInt64 {
         UInt64((isRough && oneIn(16) ? 50 + below(2500) : 1 + below(40))) * 1000
     }
 
-    /// How many of `available` bytes are taken at once; sometimes none.
+    /// The number of `available` bytes that are taken at once; sometimes none.
     func portion(_ available: Int) -> Int {
         switch isRough ? below(8) : 7 {
         case 0: 1
@@ -54,7 +54,7 @@ final class Chance {
         }
     }
 
-    /// How much a direction of a connection holds.
+    /// The capacity of one direction of a connection.
     func capacity() -> Int {
         isRough ? pick([1, 7, 24, 60, 200, 1000]) : 4000
     }

@@ -1,4 +1,4 @@
-// Where the product traps, nothing can be checked any more: a signal handler names the schedules that were under way.
+// A signal handler for traps of the product: it prints the schedules that were under way.
 
 import Foundation
 
@@ -7,11 +7,11 @@ enum CrashNote {
     private static let text = Array("crashed in or beside PGLEASH_SCHEDULE=".utf8)
     private static let digits = 20
     private static let width = text.count + digits + 1
-    /// Plain memory: a handler may neither allocate nor wait.
+    /// Plain memory: a handler may neither allocate memory nor wait.
     nonisolated(unsafe) private static var lines: UnsafeMutablePointer<UInt8>?
     nonisolated(unsafe) private static var length = 0
 
-    /// Makes room for so many threads, and waits for a crash.
+    /// Allocates memory for this number of threads, and installs the handler.
     static func install(threads: Int) {
         unsafe length = threads * width
         unsafe lines = unsafe .allocate(capacity: length)
@@ -25,7 +25,7 @@ enum CrashNote {
         }
     }
 
-    /// `thread` runs this schedule from now on.
+    /// `thread` now runs this schedule.
     static func note(_ seed: UInt64, thread: Int) {
         guard let line = unsafe lines?.advanced(by: thread * width) else { return }
         for (index, byte) in text.enumerated() { unsafe line[index] = byte }

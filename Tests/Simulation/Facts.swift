@@ -1,4 +1,4 @@
-// What happened in a schedule, as far as it must be noted when it happens. The rest can be seen at its end.
+// The events of a schedule that must be recorded when they happen. The rest can be seen at its end.
 
 import CancelPolicy
 import Logging
@@ -7,9 +7,9 @@ import Simulation
 import TestSupport
 import Upstream
 
-/// The notes of one schedule; on one thread, though a Logger's handler and a mailbox want it to be sendable.
+/// The record of one schedule, on one thread; a Logger's handler and a mailbox require it to be sendable.
 final class Facts: @unchecked Sendable {
-    /// A line of the log about an orphan's end.
+    /// A log line about an orphan's end.
     struct Reaped {
         let client: Int
         let outcome: Outcome
@@ -17,7 +17,7 @@ final class Facts: @unchecked Sendable {
         let milliseconds: Double
     }
 
-    /// A cancel whose process was not there any more, or never.
+    /// A cancel whose process had exited, or never existed.
     struct Unmatched {
         let target: FakeBackend?
         /// pgleash had closed the cancel connection before the request was read.
@@ -25,15 +25,15 @@ final class Facts: @unchecked Sendable {
     }
 
     var accepted = 0
-    /// Why each client's session ended; once, one should think.
+    /// The reason of the end of each client's session, which should be one.
     var reasons: [Int: [EndReason]] = [:]
     var reaped: [Reaped] = []
-    /// What pgleash left running, and how.
+    /// The statements that pgleash left running, with the outcome.
     var orphans: [(backend: FakeBackend, how: String)] = []
     var unmatched: [Unmatched] = []
-    /// What pgleash said to have ended while it ran.
+    /// The statements that pgleash reported as ended while they ran.
     var falseReports: [String] = []
-    /// Whether something runs for a client.
+    /// Whether a statement of a client runs.
     var isRunning: ((_ client: Int) -> Bool)?
     /// The most cancel connections at a time.
     var mostCancels = 0
@@ -43,14 +43,14 @@ final class Facts: @unchecked Sendable {
     var cancelsAfterEnd: [FakeBackend] = []
     var cancelsToNobody: [String] = []
     var cancelsToExcluded: [FakeBackend] = []
-    /// Bytes that did not arrive though everybody waited for them.
+    /// The bytes that did not arrive although all actors waited for them.
     var stuck: [String] = []
     var isEndless = false
     var drained = 0
     var sessionsLeft = 0
-    /// A connector has tried again within one order, so when the order began is not known.
+    /// A connector has tried again within one order, so the start time of the order is not known.
     var hasRetried = false
-    /// How SSLRequests were answered.
+    /// The answers to SSLRequests.
     var sslAnswers: Set<FakeListener.Answer> = []
     var trace: ((String) -> Void)?
 
@@ -58,7 +58,7 @@ final class Facts: @unchecked Sendable {
     private var clientRequests: Set<[UInt8]> = []
     private var releasedRequests: Set<[UInt8]> = []
 
-    /// The dispatcher was given an order.
+    /// The dispatcher got an order.
     func noteOrder(_ order: CancelOrder) {
         switch order.purpose {
         case .orphan: orphanRequests.insert(order.key.cancelRequest)
@@ -66,7 +66,7 @@ final class Facts: @unchecked Sendable {
         }
     }
 
-    /// An order is needed no more: the session has seen an answer as a cancel brings, which may have been another's.
+    /// An order is no longer needed: the session has seen a reply as after a cancel, possibly after another one.
     func noteRelease(_ order: CancelOrder) { releasedRequests.insert(order.key.cancelRequest) }
 
     func isReleased(_ backend: FakeBackend) -> Bool {
@@ -93,7 +93,7 @@ final class Facts: @unchecked Sendable {
         if !isOfClient(backend) { commitsCutShort.append(backend) }
     }
 
-    /// pgleash itself wanted to cancel this backend.
+    /// pgleash itself cancelled this backend.
     func isOfOrphan(_ backend: FakeBackend) -> Bool {
         orphanRequests.contains(Frontend.cancelRequest(backend.key))
     }
@@ -103,13 +103,13 @@ final class Facts: @unchecked Sendable {
         clientRequests.contains(Frontend.cancelRequest(backend.key))
     }
 
-    /// A client leaves that has had nothing to do for long. Unless somebody dawdles, all bytes have arrived.
+    /// A client leaves after it was idle for long. Without faults all bytes have arrived.
     func checkQuiet(_ client: FakeClient, _ world: World) {
         guard let backend = world.backend(of: client), backend.isAtRest, backend.closedAt == nil,
             let socket = client.socket, socket.outboxCount == 0
         else { return }
         if client.received != backend.said { stuck.append("to client \(client.number)") }
-        // A part of a Terminate waits for the rest, and a whole one where the record leans to busy.
+        // A part of a Terminate waits for the rest, and a complete one where the record errs towards busy.
         let longest = Frontend.terminate.count - (backend.hasIgnoredFailedCopySync ? 0 : 1)
         let sent = client.script[..<client.position]
         let hasArrived = (0...longest).contains {
@@ -119,7 +119,7 @@ final class Facts: @unchecked Sendable {
     }
 }
 
-/// Takes down how sessions end, from the log.
+/// Records the ends of sessions from the log.
 struct FactsLog: LogHandler {
     let facts: Facts
     var metadata: Logger.Metadata = [:]

@@ -1,14 +1,14 @@
-// One backend of the fake server: its socket, its processor and its end. What it makes of messages is in
-// FakeBackendProtocol. It behaves as PostgreSQL's does in all that pgleash relies on: it reads messages in order,
-// looks for cancels between its steps, never while it is blocked in a write or reads, and forgets those that come
-// while it waits for a command; and while it runs it doesn't see that its client has gone.
+// One backend of the fake server: its socket, its execution and its end. FakeBackendProtocol interprets the messages.
+// It behaves as PostgreSQL does in everything that pgleash relies on: it reads messages in order, checks for cancels
+// between its steps, but not while it is blocked in a write or reads, and discards those that arrive while it waits for
+// a command; and while it runs a statement it does not notice that its client has left.
 
 import Reactor
 import Simulation
 
 /// A backend process.
 final class FakeBackend: Actor {
-    /// One step of what it is doing.
+    /// One step of its work.
     enum Work {
         case statement(UInt8, rowLimit: Int)
         case wait(nanoseconds: UInt64?, catches: Int)
@@ -27,11 +27,11 @@ final class FakeBackend: Actor {
         case endOfStream
         /// It read Terminate.
         case terminated
-        /// It read a length that can't be right, which it takes for the end of the stream.
+        /// It read an invalid length, which it treats as the end of the stream.
         case malformed
-        /// Of its own accord.
+        /// By itself.
         case died
-        /// It wrote to nobody.
+        /// It wrote to a closed connection.
         case connectionLost
     }
 
@@ -39,20 +39,20 @@ final class FakeBackend: Actor {
     let number: Int
     let preludeLength: Int
     let key: [UInt8]
-    /// The client of the session it was started for.
+    /// The client of its session.
     private(set) var client: FakeClient?
     var exitCause: ExitCause?
-    /// All it was sent, the start-up packet included, and all it said.
+    /// All bytes that it received, the startup packet included, and all that it sent.
     private(set) var received: [UInt8] = []
     var said: [UInt8] = []
-    /// The step of the world since which pgleash can know that it is idle.
+    /// The step of the world from which pgleash can know that it is idle.
     private(set) var idleSince: Int?
     /// The step of the world in which pgleash closed the connection.
     private(set) var closedAt: Int?
     /// The same in nanoseconds of the clock.
     private(set) var closingTime = never
     var transaction = FakeTransaction()
-    /// The Query it runs has more statements than one.
+    /// The current Query has several statements.
     var isOneOfSeveral = false
     var isExtended = false
     var ignoresTillSync = false
@@ -61,15 +61,15 @@ final class FakeBackend: Actor {
     var prepared: UInt8?
     var portal: UInt8?
     var work: [Work] = []
-    /// Something has begun that a cancel is to end.
+    /// A step has begun that a cancel should end.
     var isRunning = false
     var cancelPending = false
     /// Copy data was read in the copy under way.
     var hasReadData = false
     /// A Sync was ignored within the copy under way.
     var hasIgnoredSync = false
-    /// The same behind data, or within a copy that failed. pgleash takes the next ReadyForQuery for this Sync's, as it
-    /// might be, and leans to busy from there on. No driver sends such a thing.
+    /// The same after data, or within a copy that failed. pgleash takes the next ReadyForQuery for the reply to this
+    /// Sync, as it may be, and errs towards busy from then on. No driver sends such a sequence.
     var hasIgnoredFailedCopySync = false
     private var hasStarted = false
     var input: [UInt8] = []
@@ -78,21 +78,21 @@ final class FakeBackend: Actor {
     private let capacity: Int
     private var waitsUntil: UInt64?
     var diesAt: UInt64
-    /// What stands between has ended the connection to pgleash, and keeps the one to the server.
+    /// A system in between has ended the connection to pgleash, and keeps the one to the server.
     var isSevered = false
-    /// The pooler has ended the session, and keeps the server busy with what it runs.
+    /// The pooler has ended the session, and the server continues its statement.
     var isForgotten = false
     /// The pooler has a server for it.
     var hasServer = true
-    /// When the pooler will have one, in nanoseconds of the clock.
+    /// The time at which the pooler will have one, in nanoseconds of the clock.
     var serverComesAt: UInt64?
-    /// It ran something then that nothing was to follow, and pgleash had read all it had said.
+    /// It ran a statement then that no other was to follow, and pgleash had read all its output.
     var wasSeveredAlone = false
 
-    /// Output is sent at the latest when so much has gathered, as PostgreSQL does at 8 kB.
+    /// Output is sent at the latest at this size, as PostgreSQL does at 8 kB.
     private static let outputLimit = 64
 
-    /// - Parameter preludeLength: bytes that were sent on the connection before it was the backend's.
+    /// - Parameter preludeLength: the number of bytes that were sent on the connection before it was the backend's.
     init(_ world: World, socket: SimulatedSocket, number: Int, behind preludeLength: Int) {
         (self.socket, self.number, self.preludeLength) = (socket, number, preludeLength)
         key = world.server.key(for: number)
@@ -112,7 +112,7 @@ final class FakeBackend: Actor {
         }
         if socket.isClosed, closedAt == nil {
             (closedAt, closingTime) = (world.steps, world.now)
-            // Blocked in a write or waiting for copy data, it notices.
+            // It notices while it is blocked in a write or waits for copy data.
             if runsUnheeding { world.facts.orphans.append((self, "ran on")) }
         }
         lookForClientsEnd()
@@ -120,7 +120,7 @@ final class FakeBackend: Actor {
         poke()
     }
 
-    /// It runs something, and doesn't see what becomes of its connection.
+    /// It runs a statement, and does not notice the state of its connection.
     var runsUnheeding: Bool { isRunning && !isFlushing && !isCopying && !isSevered }
 
     /// A cancel's signal arrived.
@@ -144,15 +144,15 @@ final class FakeBackend: Actor {
     private func advance() -> Bool {
         if !work.isEmpty { return doWork() }
         isRunning = false
-        // One that comes while it waits for a command means nothing.
+        // It has no effect while the backend waits for a command.
         cancelPending = false
         return findServer() && readMessage()
     }
 
-    /// The end of the stream that it read was pgleash's close, not the end of one half alone.
+    /// The end of the stream was pgleash's close, not the end of one half only.
     private(set) var sawClose = false
 
-    /// Whether pgleash has all it needs to know that nothing is owed.
+    /// Whether pgleash has all information to know that no request is outstanding.
     private func noteIdleness() {
         let isIdle =
             hasStarted && work.isEmpty && !hasOpenBatch && !ignoresTillSync && input.isEmpty && output.isEmpty
@@ -160,10 +160,10 @@ final class FakeBackend: Actor {
         idleSince = isIdle ? idleSince ?? world.steps : nil
     }
 
-    /// It waits for its client, has read all there is, and has said all it has to say.
+    /// It waits for its client, has read all bytes, and has sent all its output.
     var isAtRest: Bool { idleSince != nil }
 
-    /// It runs what catches every cancel.
+    /// It runs a statement that catches every cancel.
     var isStubborn: Bool { if case .wait(_, let catches) = work.first { catches > 3 } else { false } }
 
     var isCopying: Bool { if case .copyIn = work.first { true } else { false } }
@@ -174,7 +174,7 @@ final class FakeBackend: Actor {
 
     func startFlush() { isFlushing = true }
 
-    /// Writes what there is to write.
+    /// Writes its output.
     ///
     /// - Returns: false when it is blocked.
     private func flush() -> Bool {
@@ -199,9 +199,9 @@ final class FakeBackend: Actor {
 
     // MARK: - Reading
 
-    /// Reads a message of the form `kind, length, body`, or the start-up packet.
+    /// Reads a message of the form `kind, length, body`, or the startup packet.
     ///
-    /// - Returns: false when there isn't a whole one.
+    /// - Returns: false when there is no complete one.
     private func readMessage() -> Bool {
         guard let message = nextMessage() else { return !hasExited && receiveMore() }
         if hasStarted {
@@ -228,10 +228,10 @@ final class FakeBackend: Actor {
         return (kind, body)
     }
 
-    /// The type of the message to come.
+    /// The type of the next message.
     var nextKind: UInt8? { input.first }
 
-    /// - Returns: false when nothing has come.
+    /// - Returns: false when no byte has arrived.
     func receiveMore() -> Bool {
         guard !isSevered else { return false }
         let available = socket.outboxCount
@@ -256,11 +256,11 @@ final class FakeBackend: Actor {
 
     // MARK: - Running
 
-    /// Waits until a time comes or a cancel.
+    /// Waits for a time or a cancel.
     ///
     /// - Returns: whether the time has come.
     func wait(_ nanoseconds: UInt64?) -> Bool {
-        // Whoever is left out of cancelling has nothing endless: its session may stay until the server is through.
+        // An excluded session runs no endless statement: it may stay until the server has finished.
         let longest: UInt64? = client?.isLeftOut == true || client?.role == .replication ? 10_000_000_000 : nil
         let end = waitsUntil ?? (nanoseconds ?? longest).map { world.now + $0 } ?? never
         waitsUntil = end

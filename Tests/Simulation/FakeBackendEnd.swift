@@ -1,4 +1,4 @@
-// How a backend of the fake server ends, and how its connection does.
+// The end of a backend of the fake server, and of its connection.
 
 import Reactor
 
@@ -24,7 +24,7 @@ extension FakeBackend {
         poke()
     }
 
-    /// As an administrator or a crash ends it.
+    /// As an administrator or a crash does.
     func die() {
         if world.hasPooler, runsUnheeding, output.isEmpty { return leaveBehind() }
         switch world.chance.below(4) {

@@ -1,5 +1,5 @@
-// What a fake backend makes of its messages: the rules of PostgresMain() and CopyGetData() of PostgreSQL's source, in a
-// small language of statements. Reading and writing is FakeBackend's.
+// The interpretation of messages by a fake backend: the rules of PostgresMain() and CopyGetData() in PostgreSQL's
+// source, in a small language of statements. FakeBackend reads and writes.
 
 import Simulation
 import TestSupport
@@ -19,7 +19,7 @@ extension FakeBackend {
         return message("E", Array("SERROR\0C34000\0Mportal ".utf8) + name + Array(" does not exist\0\0".utf8))
     }
 
-    // MARK: - Start-up
+    // MARK: - Startup
 
     func startUp() {
         let refuses = world.chance.mishap(40)
@@ -106,9 +106,9 @@ extension FakeBackend {
 
     // MARK: - Running statements
 
-    /// Does the next step of what there is to do.
+    /// Performs the next step of its work.
     ///
-    /// - Returns: false when it waits for something.
+    /// - Returns: false when it waits.
     func doWork() -> Bool {
         guard let next = work.first else { return true }
         switch next {
@@ -167,7 +167,7 @@ extension FakeBackend {
         work.replaceSubrange(0..<1, with: steps)
     }
 
-    /// What a statement waits for before it answers.
+    /// The wait of a statement before its reply.
     private static func waits(_ statement: UInt8) -> [Work] {
         switch statement {
         case Statement.shortWait: [.wait(nanoseconds: 5_000_000, catches: 0)]
@@ -194,12 +194,12 @@ extension FakeBackend {
         return true
     }
 
-    /// Waits for its standby. A cancel ends the wait alone: what is committed stays so.
+    /// Waits for its standby. A cancel ends only the wait: the commit remains.
     private func commit(_ nanoseconds: UInt64) -> Bool {
         if cancelPending, transaction.status == "T" {
             cancelPending = false
             stopWaiting()
-            // Of a message of several statements it can't be told which one runs.
+            // It is not visible which statement of a message runs.
             if !isOneOfSeveral { world.facts.noteCutShort(self) }
             say(Self.warning)
         } else if transaction.status == "T" {
@@ -225,7 +225,7 @@ extension FakeBackend {
 
     // MARK: - CopyGetData()
 
-    /// Reads copy data; blocked in that, it serves no cancel.
+    /// Reads copy data. While it is blocked in this it does not handle a cancel.
     private func copyFurther() -> Bool {
         guard let kind = nextKind else { return receiveMore() }
         // The type alone is enough to fail, and then the position in the stream is lost.

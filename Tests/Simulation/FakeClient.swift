@@ -1,44 +1,44 @@
-// A client of the simulated world: says what it has to say in pieces, reads or doesn't, and goes away in one of many
-// ways, at any time.
+// A client of the simulated world: it sends its messages in pieces, reads or does not, and leaves in one of many ways,
+// at any time.
 
 import PostgresProtocol
 import Reactor
 import Simulation
 import TestSupport
 
-/// One client, from before its connection to behind its end.
+/// One client, from before its connection until after its end.
 final class FakeClient: Actor {
     enum Role {
         case session
         case replication
         /// Sends another session's cancel key.
         case cancel
-        /// Sends a first packet that makes no sense.
+        /// Sends an invalid first packet.
         case malformed
     }
 
     enum Farewell: CaseIterable {
         case fin, reset, terminate, halfClose, timeout
-        /// Its host says nothing any more, which the kernel notices late where something is under way.
+        /// Its host stops responding, which the kernel notices late where data is on its way.
         case silence
     }
 
-    /// After which the kernel knows in any case, in nanoseconds.
+    /// The time after which the kernel notices it in any case, in nanoseconds.
     private static let longestSilence: UInt64 = 10_000_000_000
 
     let number: Int
     let role: Role
     private(set) var socket: SimulatedSocket?
-    /// All it has to say behind its requests for encryption.
+    /// All its messages after its requests for encryption.
     private(set) var script: [UInt8]
     private(set) var position = 0
     private(set) var received: [UInt8] = []
-    /// Bytes of its requests for encryption.
+    /// The bytes of its requests for encryption.
     private(set) var preludeLength = 0
     private(set) var hasLeft = false
     /// In nanoseconds of the clock.
     private(set) var leavingTime = never
-    /// When pgleash closed its side of the connection, in nanoseconds of the clock.
+    /// The time at which pgleash closed its side of the connection, in nanoseconds of the clock.
     private(set) var closingTime = never
 
     private var prelude: [[UInt8]]
@@ -46,7 +46,7 @@ final class FakeClient: Actor {
     private let farewell: Farewell
     private let leavesAfter: Int
     private let leavingDelay: UInt64
-    /// From this byte of its script on it reads nothing any more.
+    /// It reads nothing after this byte of its script.
     private let stallsAfter: Int
     private let capacity: Int
     private let room: Int
@@ -120,7 +120,7 @@ final class FakeClient: Actor {
         if socket.outboxCount > 0 { poke() }
     }
 
-    /// Nothing of it is ever cancelled.
+    /// It is excluded from cancelling.
     var isLeftOut: Bool { world.configuration.cancel.exclusion.users.contains("u\(number)") }
 
     /// Some of its statements control a transaction or the session.
@@ -131,7 +131,7 @@ final class FakeClient: Actor {
         }
     }
 
-    /// What it has received and what lies there for it, but for the answer to a request for encryption.
+    /// The bytes that it has received and those in its socket, without the answer to a request for encryption.
     var answers: [UInt8] {
         let unread = socket?.outbox[...] ?? []
         return received + (isAwaitingRefusal && unread.first == encryptionRefused[0] ? unread.dropFirst() : unread)
@@ -174,7 +174,7 @@ final class FakeClient: Actor {
             socket.isUnanswered = true
             return beSilent(socket)
         case .terminate:
-            // Nobody says goodbye twice.
+            // A client sends only one Terminate.
             if position == script.count, !isAwaitingRefusal, !script.suffix(5).elementsEqual(Frontend.terminate) {
                 script += Frontend.terminate
                 position = script.count
@@ -185,7 +185,8 @@ final class FakeClient: Actor {
         poke()
     }
 
-    /// Often behind bytes that have no room in pgleash's kernel. Not drawn, so that the other worlds stay as they were.
+    /// Often after bytes that do not fit into pgleash's kernel. The value is not random, so that the other worlds do
+    /// not change.
     private func end(_ socket: SimulatedSocket) {
         socket.isEndHidden = world.seed % 5 == 0 && world.backend(of: self) != nil
         socket.isEnded = true

@@ -1,13 +1,13 @@
-// Where a connection over TCP arrives at the fake server: pgleash may ask for encryption first. The fake server has
-// none, and there are many ways to say so. TLS itself can't be simulated: who says S hangs up.
+// The arrival of TCP connections at the fake server, where pgleash may request encryption first. The fake server does
+// not support it, and answers in one of several ways. TLS itself is not simulated: after S the server closes.
 
 import Reactor
 import Simulation
 import TestSupport
 
-/// The first that is said on a connection.
+/// The first bytes on a connection.
 final class FakeListener: Actor {
-    /// What an SSLRequest is answered with.
+    /// The answer to an SSLRequest.
     enum Answer: String, CaseIterable {
         case refuses = "N"
         /// S, and then no TLS.
@@ -19,7 +19,7 @@ final class FakeListener: Actor {
 
     private let socket: SimulatedSocket
     private let portion: ((Int) -> Int)?
-    /// Lets the connection in, behind so many bytes.
+    /// Hands the connection to a backend, after this number of bytes.
     private let admit: (Int) -> Actor
     private var isDone = false
 

@@ -1,6 +1,6 @@
-// A pooler between pgleash and the fake server, as PgBouncer is one in transaction mode. It reads what its client says
-// while the server runs, and forgets the session at its end, cancel key and all; a request may wait for a server, and
-// cancels are lost meanwhile; and it may end the session and leave behind what runs.
+// A pooler between pgleash and the fake server, like PgBouncer in transaction mode. It reads its client's messages
+// while the server runs, and ends the session at the client's end and discards the cancel key; a request may wait for a
+// server, and cancels are lost meanwhile; and it may end the session and leave its statement running.
 
 import Simulation
 import TestSupport
@@ -8,14 +8,14 @@ import TestSupport
 extension FakeBackend {
     private static let timedOut = message("E", Array("SFATAL\0C08P01\0Mquery_timeout\0\0".utf8))
 
-    /// The client's end, while a statement runs, is the end of the session alone.
+    /// The client's end, while a statement runs, ends only the session.
     func lookForClientsEnd() {
         guard world.hasPooler, runsUnheeding, clientLeaves else { return }
         world.facts.orphans.append((self, "was forgotten"))
         forget()
     }
 
-    /// As at `query_timeout`: it tells its client, and leaves the statement alone.
+    /// As at `query_timeout`: it sends its client an error, and does not end the statement.
     func leaveBehind() {
         socket.inbox += Self.timedOut
         said += Self.timedOut
@@ -42,7 +42,7 @@ extension FakeBackend {
 
     /// Whether there is a server for the next request. The session has one until its transaction is over.
     ///
-    /// - Returns: false when it has to wait for one.
+    /// - Returns: false when it must wait for one.
     func findServer() -> Bool {
         guard world.hasPooler, !hasServer, !input.isEmpty || socket.outboxCount > 0 else { return true }
         let time = serverComesAt ?? world.now + UInt64(world.chance.mishap(3) ? world.chance.below(300_000_000) : 0)

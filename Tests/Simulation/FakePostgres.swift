@@ -1,14 +1,14 @@
-// The fake PostgreSQL server: takes, refuses or hangs connections, starts a backend for each session and a process for
-// each cancel, and knows which process has which key.
+// The fake PostgreSQL server: it accepts, refuses or hangs connections, starts a backend for each session and a process
+// for each cancel, and maps keys to processes.
 
 import Reactor
 import Simulation
 
-/// A server; at which of its addresses a connection arrives makes no difference to it.
+/// A server; the address at which a connection arrives makes no difference.
 final class FakePostgres {
     private unowned let world: World
     private let chance: Chance
-    /// One in so many connections of a kind goes wrong; never, where all goes smoothly.
+    /// One in so many connections of a kind fails; none, without faults.
     private let sessionTrouble: Int
     private let cancelTrouble: Int
     let asksForPassword: Bool
@@ -52,12 +52,12 @@ final class FakePostgres {
         return standing()
     }
 
-    /// Over TCP it may begin with an SSLRequest.
+    /// Over TCP it can begin with an SSLRequest.
     private func receive(_ socket: SimulatedSocket, admit: @escaping (_ behind: Int) -> Actor) {
         world.join(socket.peerAddress?.isUnix == false ? FakeListener(world, socket: socket, admit: admit) : admit(0))
     }
 
-    /// The connection stands at once, or when the other side comes to it.
+    /// The connection is established at once, or when the other side responds.
     private func standing() -> SimulatedLoop.Network { chance.oneIn(2) ? .accepts : .hangs }
 
     private func trouble() -> SimulatedLoop.Network {
@@ -75,7 +75,7 @@ final class FakePostgres {
         [0, 0, 1, UInt8(number)] + (0..<secretLength).map { _ in UInt8(chance.below(256)) }
     }
 
-    /// What a client's own cancel says: most often the key of somebody.
+    /// The key in a client's own cancel: most often an existing one.
     func keyForCancel() -> [UInt8] {
         guard !backends.isEmpty, !chance.oneIn(4) else { return [0, 0, 9, 9, 1, 2, 3, 4] }
         return chance.pick(backends).key
@@ -86,23 +86,23 @@ final class FakePostgres {
     }
 }
 
-/// The process that a CancelRequest is forked for.
+/// The process for a CancelRequest.
 final class FakeCancel: Actor {
     enum Trouble {
-        /// Closes and does nothing.
+        /// Closes without an effect.
         case ignores
         /// Neither reads nor closes for a long time.
         case hangs
         /// Ends with a reset.
         case resets
-        /// The signal goes out late.
+        /// Sends the signal late.
         case delays
     }
 
     let socket: SimulatedSocket
-    /// When the dispatcher began to connect, in steps of the world.
+    /// The start of the dispatcher's connection attempt, in steps of the world.
     let dialledAt: Int
-    /// The backend its key belongs to, once it was sent.
+    /// The backend of its key, once it was sent.
     private(set) var target: FakeBackend?
     private(set) var hasPacket = false
     private let trouble: Trouble?
@@ -137,7 +137,7 @@ final class FakeCancel: Actor {
             wakeAt = world.now + UInt64(world.chance.below(trouble == .hangs ? 20_000 : 100)) * 1_000_000
             return
         }
-        // Woken before its time, by the end of the connection.
+        // Woken early by the end of the connection.
         finish()
     }
 
@@ -151,7 +151,7 @@ final class FakeCancel: Actor {
 
     private func deliver() {
         world.trace("a cancel reaches the server: \(text(packet[8...]))")
-        // A pooler that knows no such session says nothing of it.
+        // A pooler without such a session sends nothing.
         if target?.isForgotten == true { return }
         if let target, !target.hasExited { return target.interrupt() }
         world.facts.unmatched.append(.init(target: target, wasAbandoned: socket.isClosed))

@@ -1,17 +1,17 @@
-// What the statements of a fake backend leave behind: in which transaction, under which settings, and whether anything
-// was committed that counts on a statement which a cancel took away.
+// The effects of a fake backend's statements: their transaction, their settings, and whether a commit depended on a
+// statement that was cancelled.
 
 /// The transactions of one backend, one after the other.
 struct FakeTransaction {
-    /// `I` outside of a block, `T` in one, `E` in one that has failed; as ReadyForQuery has it.
+    /// `I` outside of a block, `T` in one, `E` in one that has failed; as in ReadyForQuery.
     private(set) var status: Character = "I"
-    /// A statement of control was cancelled, so all that follows it would run without it.
+    /// A statement of control was cancelled, so all later statements would run without it.
     private(set) var cancelledControl: UInt8?
-    /// Effects that were committed all the same.
+    /// Effects that were committed nevertheless.
     private(set) var committedWithout: [UInt8] = []
     private var pending: [UInt8] = []
 
-    /// A statement has done its work.
+    /// A statement has finished its work.
     mutating func takeEffect(_ statement: UInt8) {
         switch statement {
         case Statement.begin: if status == "I" { status = "T" }
@@ -22,7 +22,7 @@ struct FakeTransaction {
         }
     }
 
-    /// The end of a Query or a Sync ends the transaction that is no block.
+    /// The end of a Query or a Sync ends a transaction without a block.
     mutating func endImplicit() {
         if status == "I" { commit() }
     }
@@ -32,7 +32,8 @@ struct FakeTransaction {
         if status == "T" { status = "E" }
     }
 
-    /// A cancel reached a statement of control before it did anything. In a block that is only an error of the block.
+    /// A cancel arrived at a statement of control before it had an effect. In a block that is only an error of the
+    /// block.
     mutating func noteCancelled(_ statement: UInt8) {
         if status == "I" { cancelledControl = cancelledControl ?? statement }
     }

@@ -1,14 +1,14 @@
-// What must hold at the end of every schedule, each under a name of its own, with its exceptions by name.
+// The invariants at the end of every schedule, each with a name, and its exceptions by name.
 
 import CancelPolicy
 import PostgresProtocol
 import Reactor
 import Simulation
 
-/// Something that holds of every schedule.
+/// An invariant of every schedule.
 struct Invariant: Sendable {
     let name: String
-    /// What is wrong, or nil.
+    /// The violation, or nil.
     let check: @Sendable (World) -> String?
 
     init(_ name: String, _ check: @escaping @Sendable (World) -> String?) {
@@ -35,7 +35,7 @@ struct Invariant: Sendable {
         Invariant("nothing is committed without what came before it", beginnings),
         Invariant("no commit is cut short") { list($0.facts.commitsCutShort.map { "backend \($0.number)" }) },
         Invariant("never more cancels at a time to one address than allowed") { world in
-            // As many again may have been answered, and wait for the server to close them.
+            // The same number may have been answered, and wait for the server to close them.
             let most = 2 * world.configuration.cancel.maxConcurrent
             return world.facts.mostCancels > most ? "\(world.facts.mostCancels), \(most) are allowed" : nil
         },
@@ -62,7 +62,7 @@ struct Invariant: Sendable {
         let reaped = facts.reaped.map(\.client)
         guard Set(reaped).count == reaped.count else { return "a client was reaped twice: \(reaped)" }
         let ended = facts.reasons.filter { $0.value == [.reaped] }.keys
-        // Those that are still there when the connection to their server breaks end as any other.
+        // Those that are present when the connection to their server breaks end like others.
         let left = facts.reaped.filter { $0.drop != DropKind.serverLost.rawValue }.map(\.client)
         return Set(ended) == Set(left) ? nil : "\(reaped) have an outcome, \(ended) ended as reaped"
     }
@@ -120,7 +120,7 @@ struct Invariant: Sendable {
 
     // MARK: - Effects
 
-    /// A client's own cancel may reach any statement.
+    /// A client's own cancel can reach any statement.
     private static func beginnings(_ world: World) -> String? {
         let backends = world.server.backends.filter { backend in
             !backend.transaction.committedWithout.isEmpty && !world.facts.isOfClient(backend)
@@ -153,10 +153,10 @@ struct Invariant: Sendable {
         return nil
     }
 
-    /// What the server got ends with messages that pgleash says in the place of a client that is gone.
+    /// The server's input ends with messages that pgleash sent in place of a client that left.
     private static func endsInItsPlace(_ got: [UInt8], _ script: ArraySlice<UInt8>, _ common: Int) -> Bool {
         let endings = [LastMessages.copyFail, LastMessages.failingExecute, LastMessages.sync, LastMessages.terminate]
-        // Where the first of them begins as what the client would have sent next.
+        // The first of them begins like the client's next bytes.
         return (max(0, common - 64)...common).contains { start in
             var rest = got[start...]
             while let ending = endings.first(where: { rest.starts(with: $0) }) { rest = rest.dropFirst(ending.count) }
@@ -164,11 +164,11 @@ struct Invariant: Sendable {
         }
     }
 
-    /// The last of `got` is a message of pgleash's own, at a boundary of what the server said.
+    /// The end of `got` is a message of pgleash, at a message boundary of the server.
     private static func speaksItself(_ got: [UInt8], _ answers: [UInt8]) -> Bool {
         let same = zip(got, answers).prefix { $0 == $1 }.count
         let own = Array("SFATAL\0VFATAL\0C".utf8)
-        // The type byte and the length may agree with what the server says next.
+        // The type byte and the length can be equal to the server's next bytes.
         return (max(0, same - 8)...same).contains { start in
             let rest = got[start...]
             return rest.first == UInt8(ascii: "E") && rest.dropFirst(5).starts(with: own.prefix(max(0, rest.count - 5)))
@@ -177,19 +177,19 @@ struct Invariant: Sendable {
 
     // MARK: - Cancels
 
-    /// The server logs a cancel that matches no process, and pgleash sees to it that none of its own does, as far as it
-    /// can.
+    /// The server logs a cancel that matches no process, and pgleash avoids this for its own cancels as far as
+    /// possible.
     private static func matches(_ world: World) -> String? {
         let findings = world.facts.unmatched.filter { unmatched in
-            // A client's own cancel may carry any key at all.
+            // A client's own cancel can contain any key.
             guard let target = unmatched.target else { return false }
             if world.facts.isOfClient(target) { return false }
-            // Not waited for any longer than `attempt_timeout`.
+            // Not awaited for longer than `attempt_timeout`.
             if unmatched.wasAbandoned || world.facts.isReleased(target) { return false }
             // Nor beyond `[cancel] timeout`, whatever is under way.
             if hasReachedDeadline(target, world) { return false }
-            // The backend has left of its own accord, or has read Terminate or the end of the stream that pgleash
-            // sends to have it leave. Where it was the session's end that sent it away, that came too early.
+            // The backend has exited by itself, or has read Terminate or the end of the stream that pgleash sends to
+            // make it exit. If the end of the session caused it, that came too early.
             return target.exitCause == .endOfStream && target.sawClose
         }
         return findings.isEmpty ? nil : list(findings.map { "backend \($0.target?.number ?? -1)" })
@@ -205,7 +205,7 @@ struct Invariant: Sendable {
         let findings = world.facts.orphans.filter { orphan in
             switch world.outcome(of: orphan.backend) {
             case .gaveUp, .noKey, .excluded: return false
-            // Nothing can be said to a pooler after a part of a message, but that the stream ends.
+            // After a part of a message a pooler can only get the end of the stream.
             case .unconfirmed where orphan.backend.isForgotten: return false
             default: break
             }
@@ -214,7 +214,7 @@ struct Invariant: Sendable {
         return list(findings.map { "backend \($0.backend.number) \($0.how)" })
     }
 
-    /// That at least one cancel is asked for: it may be lost, and then there is no answer that would show it.
+    /// At least one cancel must be requested: it may be lost, and then no reply shows it.
     private static func unseen(_ world: World) -> String? {
         let backends = world.server.backends.filter { backend in
             backend.wasSeveredAlone && backend.isRunning && !world.facts.isOfOrphan(backend) && world.server.givesKeys
@@ -224,11 +224,11 @@ struct Invariant: Sendable {
         return list(backends.map { "backend \($0.number)" })
     }
 
-    /// Where all goes smoothly, only what catches every cancel is given up.
+    /// Without faults only statements that catch every cancel are given up.
     private static func givenUp(_ world: World) -> String? {
-        // A pipeline takes its time.
+        // A pipeline takes time.
         guard !world.chance.isRough, world.configuration.cancel.timeout >= .seconds(3) else { return nil }
-        // What a statement of control follows is not cancelled.
+        // A statement before a statement of control is not cancelled.
         let backends = world.server.backends.filter { backend in
             world.outcome(of: backend) == .gaveUp && !backend.isStubborn && backend.client?.usesControl != true
                 && backend.client?.role != .replication

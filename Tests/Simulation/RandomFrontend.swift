@@ -1,10 +1,10 @@
-// What a fake client has to say: random conversations, in the small language FakeBackend understands. A statement is
-// one letter, a Query's text a row of them.
+// The messages of a fake client: random conversations, in the small language of FakeBackend. A statement is one letter,
+// a Query's text several letters.
 
 import Simulation
 import TestSupport
 
-/// The letters of the fake server's SQL.
+/// The letters of the fake server's statements.
 enum Statement {
     static let row = UInt8(ascii: "q")
     static let manyRows = UInt8(ascii: "m")
@@ -14,13 +14,13 @@ enum Statement {
     static let shortWait = UInt8(ascii: "w")
     static let longWait = UInt8(ascii: "v")
     static let endlessWait = UInt8(ascii: "W")
-    /// An endless wait that catches `query_canceled` once, twice, three times.
+    /// An endless wait that catches `query_canceled` once, twice or three times.
     static let catching = [UInt8](arrayLiteral: UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "3"))
-    /// One that catches it for ever.
+    /// One that always catches it.
     static let stubborn = UInt8(ascii: "9")
     static let copyIn = UInt8(ascii: "i")
     static let copyOut = UInt8(ascii: "o")
-    /// In texts these are words, as pgleash tells them by their first.
+    /// In texts these are words, as pgleash identifies them by the first word.
     static let begin = UInt8(ascii: "B")
     static let commit = UInt8(ascii: "C")
     static let rollback = UInt8(ascii: "R")
@@ -30,7 +30,7 @@ enum Statement {
 
     static func isControl(_ statement: UInt8) -> Bool { words[statement] != nil }
 
-    /// The letters of a text: its parts between semicolons are words or rows of letters.
+    /// The letters of a text: its parts between semicolons are words or letters.
     static func letters(in text: ArraySlice<UInt8>) -> [UInt8] {
         text.split(separator: UInt8(ascii: ";")).flatMap { part in
             words.first { Array($0.value.utf8) == Array(part) }.map { [$0.key] } ?? Array(part)
@@ -60,7 +60,7 @@ struct RandomFrontend {
         }
     }
 
-    /// A whole conversation behind the start-up.
+    /// A complete conversation after the startup.
     func conversation() -> [UInt8] {
         var bytes: [UInt8] = []
         for _ in 0..<chance.below(6) { bytes += exchange() }
@@ -79,7 +79,7 @@ struct RandomFrontend {
         }
     }
 
-    /// A transaction, or statements after a change of settings, each in a request of its own, or some in one.
+    /// A transaction, or statements after a change of settings, each in its own request, or some in one.
     private func controlled() -> [UInt8] {
         var statements = (0..<1 + chance.below(3)).map { _ in chance.oneIn(3) ? statement() : Statement.noRows }
         if chance.oneIn(3) {
@@ -115,7 +115,7 @@ struct RandomFrontend {
         return bytes
     }
 
-    /// Copy data, a line of which may be wrong.
+    /// Copy data, which may have a wrong line.
     private func data() -> [UInt8] {
         message("d", chance.oneIn(8) ? [UInt8(ascii: "!")] : [UInt8(ascii: "1"), 10])
     }

@@ -1,4 +1,4 @@
-// Many schedules on all processors, and what was seen in them.
+// A run of many schedules on all processors, and its statistics.
 
 import CancelPolicy
 import Foundation
@@ -18,7 +18,7 @@ final class Run: @unchecked Sendable {
         (self.seed, self.count) = (seed, count)
     }
 
-    /// Runs them all, or until there are failures enough.
+    /// Runs all of them, or until there are enough failures.
     func tally() -> Tally {
         let threads = ProcessInfo.processInfo.activeProcessorCount
         CrashNote.install(threads: threads)
@@ -35,7 +35,7 @@ final class Run: @unchecked Sendable {
         return total
     }
 
-    /// Adds what was seen in one batch, and takes the next.
+    /// Adds the statistics of one batch, and takes the next.
     private func take(_ done: Tally) -> Range<Int>? {
         lock.withLock {
             total.add(done)
@@ -46,7 +46,7 @@ final class Run: @unchecked Sendable {
     }
 }
 
-/// What was seen in some schedules.
+/// The statistics of several schedules.
 struct Tally: CustomStringConvertible {
     private(set) var schedules = 0
     private(set) var steps = 0

@@ -1,5 +1,5 @@
-// The real worker, sessions, dispatcher and connectors in many simulated worlds, each from a seed of its own, with what
-// must hold at the end of each.
+// The real worker, sessions, dispatcher and connectors in many simulated worlds, each from its own seed, with the
+// invariants at the end of each.
 
 import CancelPolicy
 import Foundation
@@ -14,9 +14,9 @@ import Testing
         print("schedules: \(tally) in \(ContinuousClock.now - start)")
         for failure in tally.failures { Issue.record("\(failure)") }
         guard Settings.schedules >= 10_000 else { return }
-        // What never occurs is not tested.
+        // An event that never occurs is not tested.
         #expect(Outcome.allCases.filter { tally.outcomes[$0] == nil } == [])
-        // There are no certificates here, so no client asks for TLS or has to.
+        // There are no certificates, so no client requests TLS or needs it.
         #expect(EndReason.allCases.filter { tally.reasons[$0] == nil } == [.sslFailed, .sslRequired])
         #expect(FakeListener.Answer.allCases.filter { !tally.sslAnswers.contains($0) } == [])
     }
@@ -31,14 +31,14 @@ import Testing
     }
 }
 
-/// What is run, from the environment.
+/// The parameters of the run, from the environment.
 private enum Settings {
     static let schedules = Int(ProcessInfo.processInfo.environment["PGLEASH_SCHEDULES"] ?? "") ?? 100_000
-    /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
+    /// The same seed for every run, so that a failure is caused by the change; `PGLEASH_SEED=random` draws others.
     static let seed: UInt64 = {
         let word = ProcessInfo.processInfo.environment["PGLEASH_SEED"] ?? "1"
         return UInt64(word) ?? UInt64.random(in: 0 ... .max)
     }()
-    /// One schedule to be replayed, with a trace.
+    /// One schedule to replay, with a trace.
     static let schedule = UInt64(ProcessInfo.processInfo.environment["PGLEASH_SCHEDULE"] ?? "")
 }

@@ -1,5 +1,5 @@
-// One schedule: a real worker and a real dispatcher, each on a loop of its own, among fake clients and a fake server;
-// who acts when comes from the seed.
+// One schedule: a real worker and a real dispatcher, each on its own loop, with fake clients and a fake server; the
+// seed determines the order of their actions.
 
 import CancelPolicy
 import Logging
@@ -22,11 +22,11 @@ final class World {
     let sessionQuota: Quota
     let keys: CancelKeyDirectory
     let dispatcherLoop: SimulatedLoop
-    /// Not drawn, so that the other worlds stay as they were.
+    /// Not random, so that the other worlds do not change.
     let hasPooler: Bool
     private(set) lazy var server = FakePostgres(self)
     private(set) var clients: [FakeClient] = []
-    /// Steps done; all that happens within one is one moment.
+    /// The number of steps; all events within one are simultaneous.
     private(set) var steps = 0
     private(set) var isDraining = false
 
@@ -40,10 +40,10 @@ final class World {
     private var actors: [Actor] = []
     private let isTraced: Bool
 
-    /// More than any schedule needs by far (the longest of 100,000 takes 3,204): something in it never comes to rest.
+    /// Far more than any schedule needs (the longest of 100,000 takes 3,204): a schedule with more never becomes idle.
     static let mostSteps = 20_000
 
-    /// `sslmode = prefer`; one for all worlds, as OpenSSL takes its time to begin.
+    /// `sslmode = prefer`; one object for all worlds, as OpenSSL is slow to initialize.
     private static let security = Result { try Security(Configuration()) }
     private static let dispatcherSecurity = Result { try ServerSecurity(Configuration().server.tls) }
 
@@ -58,7 +58,7 @@ final class World {
         dispatcherLoop = SimulatedLoop(receiveBufferSize: 16, clock: clock)
         start = clock.now.nanoseconds
         let orders = Mailbox<DispatcherMessage>()
-        // Not drawn, so that the other worlds stay as they were.
+        // Not random, so that the other worlds do not change.
         let isTCP = seed % 3 == 0
         let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { (number: UInt16) in
             HostAddress(
@@ -118,7 +118,7 @@ final class World {
         return configuration
     }
 
-    /// Brings in the loops, the clients, and perhaps the end of pgleash.
+    /// Adds the loops, the clients, and possibly the end of pgleash.
     private func people(_ clientCount: Int) {
         loops = [LoopActor(self, workerLoop), LoopActor(self, dispatcherLoop)]
         workerLoop.route = { [unowned self] socket in
@@ -145,13 +145,13 @@ final class World {
         chance.isRough ? { [chance] in chance.portion($0) } : nil
     }
 
-    // MARK: - For those who act
+    // MARK: - For the actors
 
     var now: UInt64 { clock.now.nanoseconds }
 
     func join(_ actor: Actor) { actors.append(actor) }
 
-    /// A client connects; not any more once pgleash stops.
+    /// A client connects, unless pgleash has begun to shut down.
     func accept(_ client: FakeClient) -> SimulatedSocket? {
         guard !isDraining else { return nil }
         load.acquire()
@@ -170,7 +170,7 @@ final class World {
         messages.post(.drain { [facts] in facts.drained += 1 })
     }
 
-    /// The sessions the worker knows of.
+    /// The sessions that the worker has.
     func sessionsLeft() -> Int {
         worker.receive(.report { [facts] in facts.sessionsLeft = $0.count })
         return facts.sessionsLeft
@@ -187,9 +187,9 @@ final class World {
         facts.reaped.first { $0.client == backend.client?.number }?.outcome
     }
 
-    // MARK: - The course of things
+    // MARK: - The run
 
-    /// Lets everybody act, each at its time, until nobody has anything left to do.
+    /// Lets all actors act, each at its time, until none has anything left to do.
     func run() {
         while let next = nextActor() {
             steps += 1
@@ -230,7 +230,7 @@ final class LoopActor: Actor {
         super.init(world)
     }
 
-    /// Looks when there will be something to do.
+    /// Checks when there will be work.
     func look() {
         if !loop.isReady {
             readyAt = never

@@ -1,11 +1,11 @@
-// One metric in Prometheus' text format.
+// A metric in Prometheus' text format.
 
-/// A metric's name, type and help text, and where its samples come from. All metrics are in `MetricTable.swift`.
+/// A metric's name, type and help text, and the source of its samples. All metrics are in `MetricTable.swift`.
 package struct Metric: Sendable {
     enum Kind: String, Sendable { case counter, gauge, histogram }
 
     struct Sample {
-        /// What is added to the metric's name, as a histogram does.
+        /// The suffix of the metric's name, as in a histogram.
         var suffix = ""
         var labels: [(name: String, value: String)] = []
         let value: Double
@@ -15,9 +15,9 @@ package struct Metric: Sendable {
     let kind: Kind
     /// One sentence.
     let help: String
-    /// What the reference says beside it.
+    /// Further text for the reference.
     let details: String?
-    /// The label that tells samples apart, where there are several.
+    /// The label that distinguishes samples, where there are several.
     let label: String?
     private let samples: @Sendable (MetricSources) -> [Sample]
 
@@ -59,7 +59,7 @@ extension Metric {
         Metric(name, .gauge, help, details) { [Sample(value: Double(value($0)))] }
     }
 
-    /// A counter with a sample for each value of a label, also for those that never happened: a rate needs its zero.
+    /// A counter with a sample for each value of a label, also for those without events: a rate needs their zero.
     static func counters<Label: CaseIterable & RawRepresentable<String> & Sendable>(
         _ name: String, _ help: String, details: String? = nil, by label: String,
         _ value: @escaping @Sendable (MetricSources, Label) -> Int64
@@ -70,7 +70,7 @@ extension Metric {
         }
     }
 
-    /// A gauge of 1 whose label is what it tells.
+    /// A gauge of 1 with the information in its label.
     static func info(
         _ name: String, _ help: String, label: String, _ value: @escaping @Sendable (MetricSources) -> String
     ) -> Metric {
@@ -98,9 +98,9 @@ extension Metric {
     }
 }
 
-/// What the values of metrics are read from.
+/// The sources of the metrics' values.
 package struct MetricSources: Sendable {
-    /// Those of each thread.
+    /// The counters of each thread.
     let counters: [Counters]
     let version: String
     let uptimeSeconds: Int64

@@ -1,4 +1,5 @@
-// Writes docs/metrics.md from the table of metrics and the words of their labels; `make reference` updates the file.
+// The generator of docs/metrics.md from the table of metrics and the texts of their labels; `make reference` updates the
+// file.
 
 import CancelPolicy
 

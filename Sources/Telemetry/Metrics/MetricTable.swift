@@ -1,4 +1,4 @@
-// All metrics, in the order of the report. docs/metrics.md is written from them: `make reference`.
+// The table of all metrics, in the order of the report. `make reference` writes docs/metrics.md from it.
 
 import CancelPolicy
 

@@ -1,9 +1,9 @@
-// The one edit of the relay beside a reader of the plainest kind, which has all bytes at once: whatever the bytes and
-// however they are cut, all comes out as it went in, but for SCRAM-SHA-256-PLUS in the first list of mechanisms.
+// The only edit of the relay, compared with a simple implementation that has all bytes at once: for any bytes, split
+// anywhere, the output is the input without SCRAM-SHA-256-PLUS in the first list of mechanisms.
 
 import PostgresProtocol
 
-/// The longest message that is looked into, without its kind.
+/// The longest message that is edited, without its type byte.
 private let longestMessage = 2000
 
 func fuzzChannelBinding(_ bytes: [UInt8]) throws(Violation) {
@@ -14,7 +14,7 @@ func fuzzChannelBinding(_ bytes: [UInt8]) throws(Violation) {
         for piece in pieces {
             output += removal.edit(piece.span)
             input += piece.count
-            // The edit itself makes it less.
+            // The edit itself makes it shorter.
             let shortfall = bytes.count - (expected.bytes.count + expected.heldCount)
             let held = input - output.count - (removal.isDone ? shortfall : 0)
             try check(held <= longestMessage, "\(held) bytes are held of \(bytes)")
@@ -24,7 +24,7 @@ func fuzzChannelBinding(_ bytes: [UInt8]) throws(Violation) {
     }
 }
 
-/// - Returns: what comes out, and how many bytes are waiting for the rest of their message.
+/// - Returns: the output, and the number of bytes that wait for the rest of their message.
 private func editPlainly(_ bytes: [UInt8]) -> (bytes: [UInt8], heldCount: Int) {
     var start = 0
     while start < bytes.count {
@@ -52,7 +52,7 @@ private func number(_ bytes: ArraySlice<UInt8>, at offset: Int) -> Int? {
     return field.count == 4 ? field.reduce(0) { $0 << 8 | Int($1) } : nil
 }
 
-/// The list as text, so that it is not the same code once more.
+/// The list as text, so that the code differs from the tested one.
 private func edited(_ message: ArraySlice<UInt8>) -> [UInt8] {
     let names = message.dropFirst(9).split(separator: 0).map(Array.init)
     let left = names.filter { String(decoding: $0, as: UTF8.self) != "SCRAM-SHA-256-PLUS" }

@@ -1,4 +1,4 @@
-// The configuration file: any text is either refused, with its line, or gives settings within their bounds.
+// The configuration file: any text is either refused, with its line, or results in settings within their bounds.
 
 import Settings
 

@@ -1,24 +1,24 @@
-// A SessionState driven as Session drives it, and held to what is true of every session whatever happens to it. What
-// happens, and in which order, is left to who tries all of it or makes it up.
+// A SessionState driven as Session drives it, with checks of the rules for every session. The caller chooses the events
+// and their order.
 
 import CancelPolicy
 import PostgresProtocol
 import Reactor
 
-/// One session without sockets: the state, and of Session what decides which events can follow.
+/// One session without sockets: the state, and the part of Session that determines which events can follow.
 package struct DrivenSession: Hashable, Sendable {
     package enum Event: Equatable, Sendable {
-        /// Message types in one receive. `b` is a Query that says BEGIN, `k` one that says COMMIT.
+        /// The message types of one receive. `b` is a Query with BEGIN, `k` one with COMMIT.
         case clientSent([UInt8])
         /// The same. `y` is a ReadyForQuery within a transaction block, `x` the error of a cancelled statement, `p` the
         /// one of a probe.
         case serverAnswered([UInt8])
         case clientDropped(DropKind)
         case serverClosed
-        /// The cancel that was asked for is written: it can't be withdrawn any more.
+        /// The requested cancel is written and can no longer be withdrawn.
         case cancelBegan
         case cancelConcluded(Reaper.CancelResult)
-        /// The time has come that was asked for.
+        /// The requested time has come.
         case timerFired
     }
 
@@ -26,7 +26,7 @@ package struct DrivenSession: Hashable, Sendable {
 
     enum Order: Hashable, Sendable { case waiting, begun }
 
-    /// Between two events.
+    /// The time between two events.
     private static let tick = Duration.milliseconds(1)
 
     package private(set) var stage = Stage.relaying
@@ -35,7 +35,7 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var state: SessionState
     private(set) var order: Order?
     private(set) var timer: Duration?
-    /// Since the drop.
+    /// The time since the drop.
     private(set) var now = Duration.zero
     private(set) var hasEndedStream = false
     private(set) var hasReceivedBytes = false
@@ -45,7 +45,7 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var drops = 0
     private(set) var outcomes = 0
     private let isReplication: Bool
-    /// The server is sending a stream of a replication session's.
+    /// The server sends the stream of a replication session.
     private var isStreaming = false
     let isExcluded: Bool
     let grace: Duration
@@ -54,8 +54,8 @@ package struct DrivenSession: Hashable, Sendable {
 
     /// - Parameters:
     ///   - isCut: the client leaves within a message.
-    ///   - timeout: after which the reaping is given up.
-    ///   - grace: before which nothing is cancelled.
+    ///   - timeout: the time after which the reaping is given up.
+    ///   - grace: the time before the first cancel.
     package init(
         isReplication: Bool = false,
         isExcluded: Bool = false,
@@ -71,10 +71,10 @@ package struct DrivenSession: Hashable, Sendable {
         state = SessionState(isReplication: isReplication, exclusion: isExcluded ? .whole : .none)
     }
 
-    /// Lets `event` happen, if it can now.
+    /// Performs `event` if it is possible now.
     ///
-    /// - Returns: false when it can't.
-    /// - Throws: the rule that was broken on the way.
+    /// - Returns: false when it is not.
+    /// - Throws: the rule that was broken.
     package mutating func apply(_ event: Event) throws(Violation) -> Bool {
         guard canHappen(event) else { return false }
         if stage == .reaping { now += Self.tick }
@@ -96,21 +96,21 @@ package struct DrivenSession: Hashable, Sendable {
 
     private func canHappen(_ event: Event) -> Bool {
         switch event {
-        // Who is owed too much isn't read for a while.
+        // A client with too many outstanding requests is not read for a while.
         case .clientSent: stage == .relaying && !state.tracker.outstanding.isFull
         case .clientDropped: stage == .relaying
         case .serverAnswered, .serverClosed: stage != .ended
         case .cancelBegan: stage == .reaping && order == .waiting
-        // A withdrawal is the session's own doing.
+        // The session itself withdraws the cancel.
         case .cancelConcluded(let result): stage == .reaping && order == .begun && result != .withdrawn
         case .timerFired: stage == .reaping && timer != nil
         }
     }
 
-    /// Drops the client, if it is still there, and lets nothing come any more but the time.
+    /// Drops the client, if it is still there, and lets only the time pass.
     package mutating func outlast() throws(Violation) {
         _ = try apply(.clientDropped(.fin))
-        // But for the first few, tries come at least 25 ms apart; each needs two wake-ups at most.
+        // Except for the first few, cancels are at least 25 ms apart; each needs two wake-ups at most.
         let mostTimers = 100 + 2 * Int(timeout / .milliseconds(25))
         for _ in 0..<mostTimers where stage == .reaping {
             if order == .waiting { _ = try apply(.cancelBegan) }
@@ -120,7 +120,7 @@ package struct DrivenSession: Hashable, Sendable {
     }
 }
 
-// MARK: - What Session does
+// MARK: - The steps of Session
 
 extension DrivenSession {
     private mutating func clientSent(_ kind: UInt8) {

@@ -1,11 +1,11 @@
-// What a session is owed and what its drop leads to, under anything that client, server, dispatcher and clock can do.
+// The record of outstanding requests and the result of a drop, for all events of client, server, dispatcher and clock.
 // An input is a transcript, so that those in the corpus can be read and written by hand:
 //
 //     >PBES <12TDCZ >Q !f b y <E Z
 //
-// Behind `>` each byte is the type of a message of the client's, behind `<` of the server's; blanks end a receive.
-// Behind `!` each is an event (see `event`). `*` repeats the message before it, 4,096 times. A transcript that begins
-// with `R` is a replication connection's.
+// After `>` each byte is the type of a message of the client, after `<` of the server; blanks end a receive. After `!`
+// each is an event (see `event`). `*` repeats the message before it, 4,096 times. A transcript that begins with `R` is
+// that of a replication connection.
 
 import PostgresProtocol
 
@@ -19,12 +19,12 @@ private struct TranscriptPlayer {
     private enum Voice { case client, server, event }
 
     private static let repeatCount = 4096
-    /// Enough to fill the record several times over; more would only be slow.
+    /// Enough to fill the record several times; more would only be slow.
     private static let mostRepeats = 16
 
     private var session: DrivenSession
     private var voice = Voice.event
-    /// What the server sends in one receive.
+    /// The server's messages in one receive.
     private var answers: [UInt8] = []
     private var last: UInt8?
     private var repeats = 0
@@ -94,7 +94,7 @@ private struct TranscriptPlayer {
         }
     }
 
-    /// The record keeps what is owed, and as much again of what is done before it lets go of that.
+    /// The record contains the outstanding requests, and up to as many completed ones before it frees those.
     private func checkMemory() throws(Violation) {
         guard repeats > 0 else { return }
         let segments = Mirror(reflecting: session.state.tracker.outstanding).children.first { $0.label == "segments" }

@@ -1,5 +1,5 @@
-// The message scanner beside a reader of the plainest kind, which has all bytes at once: the two tell the same of every
-// stream, however it is cut.
+// The message scanner, compared with a simple implementation that has all bytes at once: both report the same for every
+// stream, split anywhere.
 
 import PostgresProtocol
 
@@ -18,13 +18,13 @@ private struct Note: Equatable {
     let body: [UInt8]
 }
 
-/// A message that can't be right.
+/// A malformed message.
 private struct Failure: Equatable {
     let kind: UInt8
     let length: UInt32
 }
 
-/// What is told of a stream.
+/// The reports for a stream.
 private struct Notes: Equatable {
     var notes: [Note] = []
     var messageCount: UInt64 = 0
@@ -42,7 +42,7 @@ private func scan(_ pieces: [[UInt8]], _ direction: MessageScanner.Direction) ->
         result.failure = Failure(kind: error.kind, length: error.length)
     }
     result.messageCount = scanner.messageCount
-    // Behind a length that makes no sense there are no messages any more.
+    // There are no messages after an invalid length.
     result.isAtBoundary = result.failure != nil || scanner.isAtBoundary
     return result
 }
@@ -51,7 +51,7 @@ private let noted: [MessageScanner.Direction: Set<UInt8>] = [
     .frontend: Set("BCcdfDEFPQSX".utf8), .backend: Set("23CEGHIKNRSVWZn1sT".utf8),
 ]
 
-/// How much of a body is told.
+/// The number of bytes of a body that are reported.
 private let longestPrefix: [MessageScanner.Direction: Int] = [.frontend: 1024, .backend: 261]
 
 private func readPlainly(_ bytes: [UInt8], _ direction: MessageScanner.Direction) -> Notes {

@@ -1,17 +1,17 @@
-// The rules every session keeps, in words and as conditions. DrivenSession asks for them at each step.
+// The rules for every session, as texts and conditions. DrivenSession checks them at each step.
 
 import CancelPolicy
 import Reactor
 
 extension DrivenSession {
-    /// The longest a session that is busy goes without a cancel once one was asked for, plus what a wake-up adds.
+    /// The longest time that a busy session has no cancel after one was requested, plus the delay of a wake-up.
     private static let longestRest = Duration.milliseconds(1005)
 
     func checkRule(_ isKept: Bool, _ rule: String) throws(Violation) {
         try check(isKept, "\(rule): \(self)")
     }
 
-    /// A cancel is asked for.
+    /// A cancel is requested.
     func checkCancel() throws(Violation) {
         try checkRule(stage == .reaping, "nothing is cancelled for a client that is there, or after the end")
         try checkRule(!state.tracker.isAtRest, "only a busy session is cancelled")
@@ -23,7 +23,7 @@ extension DrivenSession {
         try checkRule(now < timeout, "nothing is cancelled after the deadline")
     }
 
-    /// The connection to the server broke, and cancels go on by others.
+    /// The connection to the server broke, and cancels continue over others.
     func checkLoss(_ loss: SessionState.Loss) throws(Violation) {
         try checkRule(!state.tracker.isAtRest, "only a busy session has something to lose")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
@@ -34,7 +34,7 @@ extension DrivenSession {
         try checkRule(now + delay >= grace, "a grace is kept")
     }
 
-    /// Something is said in the client's place.
+    /// A message is sent in the client's place.
     func checkMessages(_ bytes: [UInt8]) throws(Violation) {
         try checkRule(!isCut, "after a part of a message nothing can follow")
         try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
@@ -42,7 +42,7 @@ extension DrivenSession {
         try checkRule(!state.tracker.outstanding.awaitsClient, "the server has nothing to wait for after it")
     }
 
-    /// Our half of the stream to the server is to end.
+    /// pgleash's half of the stream to the server must end.
     func checkEndOfStream() throws(Violation) {
         try checkRule(!hasEndedStream, "our half of the stream ends once")
         try checkRule(isCut || state.tracker.outstanding.isStartingUp, "the stream ends where no message can follow")
@@ -62,7 +62,7 @@ extension DrivenSession {
         }
     }
 
-    /// Something has happened, and its consequences are drawn.
+    /// An event has happened, and its consequences are computed.
     func checkStage() throws(Violation) {
         try checkRule(drops == outcomes + (stage == .reaping ? 1 : 0), "each drop has one outcome, or is being reaped")
         switch stage {

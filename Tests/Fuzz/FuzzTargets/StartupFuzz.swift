@@ -1,5 +1,5 @@
-// A client's first packet, whole and in pieces: the same is understood, nothing behind it is taken, and what is kept
-// of it is harmless.
+// A client's first packet, complete and in pieces: the result is the same, no byte after it is taken, and the stored
+// text is safe.
 
 import PostgresProtocol
 import Proxy
@@ -30,7 +30,7 @@ private struct Reading: Equatable {
     var end: End
     /// The packet's bytes.
     var taken: [UInt8] = []
-    /// How many bytes are left in the socket.
+    /// The number of bytes that remain in the socket.
     var left: Int
 }
 
@@ -67,7 +67,7 @@ private func checkHarmless(_ packet: StartupPacket, _ bytes: [UInt8]) throws(Vio
     }
 }
 
-/// A socket that gives what it was given.
+/// A socket that returns the given bytes.
 private final class PieceSocket: StreamSocket {
     weak var owner: (any SocketOwner)?
     var interest: Interest = []

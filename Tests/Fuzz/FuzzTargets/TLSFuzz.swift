@@ -1,6 +1,6 @@
-// A TLS socket whose peer says whatever it likes: as the server of a client that does, and the client of a server. It
-// never traps, never talks twice of its end, and lets its descriptor go. The first byte says who the peer is and how it
-// goes; the rest is what it sends, in pieces.
+// A TLS socket whose peer sends arbitrary bytes, as the server of a client and the client of a server. It never traps,
+// never reports its end twice, and releases its descriptor. The first byte selects the side and the end of the peer;
+// the rest is sent in pieces.
 
 import Glibc
 import Reactor
@@ -43,7 +43,7 @@ private let server: TLSServer? = {
     return try? TLSServer(TLSServerOptions(certificate: "\(folder)/certificate", key: "\(folder)/key"))
 }()
 
-/// A TLS socket and who uses it.
+/// A TLS socket and its owner.
 private final class Victim: SocketOwner {
     private let loop: LibeventLoop
     private let transport: any StreamSocket
@@ -83,7 +83,7 @@ private final class Victim: SocketOwner {
 }
 
 extension LibeventLoop {
-    /// Does what there is to do now.
+    /// Performs the pending work.
     fileprivate func turn() {
         let end = schedule(after: .zero) { [unowned self] in stop() }
         run()
@@ -91,8 +91,8 @@ extension LibeventLoop {
     }
 }
 
-/// Whether the far end is closed, behind what it has said. Within some seconds, as a program that is being started
-/// beside us has our descriptors until its `exec`.
+/// Whether the other end is closed, after all bytes. It may take some seconds, as a program that another test starts
+/// has copies of the descriptors until its `exec`.
 private func hasEnded(_ descriptor: Int32) -> Bool {
     var bytes = [UInt8](repeating: 0, count: 4096)
     while unsafe recv(descriptor, &bytes, bytes.count, 0) > 0 {}

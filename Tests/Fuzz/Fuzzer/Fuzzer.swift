@@ -1,5 +1,5 @@
-// What libFuzzer calls, built by `make fuzz` alone. Which target gets its inputs says PGLEASH_FUZZ_TARGET; what is
-// done with them is FuzzTargets'.
+// The entry points for libFuzzer, built by `make fuzz` only. PGLEASH_FUZZ_TARGET selects the target; FuzzTargets
+// contains the targets.
 
 import FuzzTargets
 import Glibc
@@ -12,7 +12,7 @@ private let target: FuzzTarget = {
     return target
 }()
 
-/// libFuzzer keeps an input that reaches something new, and ends with a report at one that traps.
+/// libFuzzer keeps an input that reaches new code, and ends with a report at one that traps.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     do throws(Violation) {

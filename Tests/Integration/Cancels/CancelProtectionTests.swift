@@ -1,5 +1,5 @@
-// A cancel is as protected as the session it is about, seen on the wire: its key is as good as a password for as long
-// as the session lives.
+// The protection of a cancel, which is that of its session, as seen on the wire: its key is as sensitive as a password
+// until the session ends.
 
 import Foundation
 import PostgresProtocol
@@ -29,8 +29,7 @@ extension IntegrationTests {
             try pgleash.connectBusy(name: name, server: postgres)
         }
 
-        /// All that came over the wire was TLS, or the question for it, and neither a CancelRequest nor the key was
-        /// readable.
+        /// All bytes on the wire were TLS, or the request for it, and neither a CancelRequest nor the key was readable.
         private func expectProtected(_ openings: [PassThrough.Opening], _ key: [UInt8]) {
             for opening in openings {
                 #expect(opening.isEncrypted || opening.bytes == Frontend.sslRequest)
@@ -54,7 +53,7 @@ extension IntegrationTests {
             let report = try pgleash.report()
             #expect(report["cancels_sent_total"] == attempts)
             #expect(report["cancels_unprotected_total"] == 0)
-            // One that was withdrawn while it was dialled may have come as far as TLS.
+            // A cancel that was withdrawn during its connection attempt may have begun TLS.
             #expect(between.openings.dropFirst(before).count(where: \.isEncrypted) >= attempts)
             expectProtected(between.openings, client.key)
             pgleash.stop()
@@ -82,7 +81,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        // Where a name may stand for several servers, the way of each key is known for that reason, too.
+        // A name can resolve to several servers, which is another reason to store the route of each key.
         @Test(arguments: [("prefer", "127.0.0.1"), ("prefer", "localhost"), ("require", "127.0.0.1")])
         func `that a client sends is as protected as its session`(mode: String, host: String) throws {
             let pgleash = try startPgleash(mode, host: host)
@@ -92,7 +91,7 @@ extension IntegrationTests {
             #expect(between.openings.count == 3)
             expectProtected(between.openings, [])
 
-            // And where it can't be, it is kept back.
+            // If it cannot be protected, it is not sent.
             try client.fallAsleep(in: postgres, name: "cancelling")
             between.refuseEncryption()
             #expect(client.requestCancel())

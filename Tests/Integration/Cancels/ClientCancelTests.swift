@@ -1,4 +1,4 @@
-// A client's own cancel goes through pgleash, too, and is told apart from those pgleash sends.
+// A client's own cancel, which pgleash relays and counts separately from its own.
 
 import Foundation
 import PostgresProtocol
@@ -25,7 +25,7 @@ extension IntegrationTests {
         }
 
         @Test func `goes to the one of several servers that has the session`() throws {
-            // The first host gets its server only after the session has gone to the second.
+            // The server of the first host starts only after the session has connected to the second.
             let pgleash = try PgleashProcess(server: "127.0.0.2,127.0.0.1:\(postgres.port)")
             let client = try pgleash.connectBusy(name: "elsewhere")
             let other = try FakeServer(besides: postgres.port)

@@ -1,4 +1,4 @@
-// A COMMIT that takes its time, with a client that leaves meanwhile: it is never cancelled, however it was sent.
+// A slow COMMIT whose client leaves meanwhile: it is never cancelled, however it was sent.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite struct `A COMMIT` {
         private let postgres: PrivatePostgres
 
-        /// A transaction that has inserted into `late` takes half a second to commit.
+        /// The COMMIT of a transaction with an insert into `late` takes half a second.
         init() throws {
             postgres = try PrivatePostgres()
             for statement in [
@@ -25,7 +25,7 @@ extension IntegrationTests {
             ] { try postgres.query(statement) }
         }
 
-        /// How a COMMIT is sent: what goes before the transaction, in it, and at its end.
+        /// A way to send a COMMIT: the messages before the transaction, in it, and at its end.
         private struct Form {
             let name: String
             var before: [[UInt8]] = []

@@ -1,5 +1,5 @@
-// Cancels go to the address that was dialled: neither to the path that the server knows its socket by, nor by a name
-// that may have gone meanwhile.
+// The address of cancels, which is the one that was dialled: not the path of the server's own socket, and without
+// another name resolution.
 
 import Foundation
 import PostgresProtocol
@@ -12,8 +12,8 @@ extension IntegrationTests {
             let postgres = try PrivatePostgres()
             let socket = "/.s.PGSQL.\(postgres.port)"
             let bound = postgres.socketFolder + socket
-            // As where the server's folder is mounted elsewhere: the same socket under another path, and at the path
-            // that getpeername(2) tells somebody else.
+            // For example where the server's folder is mounted elsewhere: the same socket under another path, and
+            // another socket at the path that getpeername(2) returns.
             let folder = RunFolder.shared.newFolder("moved")
             try #require(unsafe rename(bound, folder + socket) == 0)
             let other = try FakeServer(path: bound)
@@ -56,7 +56,7 @@ extension IntegrationTests {
             print("a cancel without a name takes \([time].summary)")
             #expect(time < .seconds(1))
 
-            // One that does need it says that it was not sent.
+            // A cancel that needs a name resolution reports that it was not sent.
             let unknown = try RawClient(port: pgleash.port)
             try unknown.send(Frontend.cancelRequest([0, 0, 0, 1, 6, 6, 6, 6]))
             #expect(try unknown.readToEnd() == [])

@@ -1,4 +1,4 @@
-// Sessions of which nothing is to be cancelled, and queries that get a grace.
+// Sessions that are excluded from cancelling, and queries with a grace.
 
 import Foundation
 import PostgresProtocol
@@ -39,10 +39,11 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Names that are not shown as they are sent: longer than the 63 bytes that PostgreSQL keeps, or with
-        /// characters that a log must not have.
+        /// Names whose text differs from their bytes: longer than the 63 bytes that PostgreSQL keeps, or with
+        /// characters that a log must not contain.
         private static let longUser = String(repeating: "u", count: 70)
-        /// 69 bytes; one of ASCII first, as PostgreSQL cuts this name at a byte, which has to be the end of a letter.
+        /// 69 bytes; the first one is ASCII, as PostgreSQL cuts this name at a byte, which must be the end of a
+        /// character.
         private static let longDatabase = "d" + String(repeating: "ж", count: 34)
 
         @Test(

@@ -1,4 +1,4 @@
-// Replication connections that end while they stream or do nothing: no cancel is for them.
+// Replication connections that end while they stream or are idle: no cancel is sent for them.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite struct `Replication connections` {
         private let postgres = PrivatePostgres.countingCancels
 
-        /// What a replication connection does when it ends, and the last message of the server's before that.
+        /// The activity of a replication connection at its end, and the server's last message before that.
         private struct Duty {
             var database = false
             var command: String?
@@ -56,12 +56,12 @@ extension IntegrationTests {
                 try client.read(until: duty.until)
             }
             if duty.until == UInt8(ascii: "W") {
-                // Long enough for something to stream.
+                // Long enough for the stream to begin.
                 try postgres.query("SELECT pg_logical_emit_message(true, 'never', 'a word')")
                 try client.read(until: UInt8(ascii: "d"))
             }
             try client.leave(farewell)
-            // A slot is free again when its walsender has gone.
+            // A slot is free again when its walsender has exited.
             try wait(for: "the end of the walsender") { try postgres.backends("standby") == 0 }
         }
 
@@ -74,7 +74,7 @@ extension IntegrationTests {
                     Programs.postgres("pg_basebackup"),
                     target + ["--pgdata=\(folders[0])", "--checkpoint=fast", "--max-rate=1M", "--no-sync"]
                 )
-                // The backup, and the WAL that goes with it. Its checkpoint would take the WAL away from who reads it.
+                // The backup, and its WAL. A checkpoint of the backup would remove WAL that the other session reads.
                 try waitForWalsenders("backup streaming")
                 let stream = try ChildProcess(
                     Programs.postgres("pg_receivewal"), target + ["--directory=\(folders[1])", "--no-sync"]

@@ -1,4 +1,4 @@
-// Clients that vanish before they are authenticated, at each step of the start-up: there is nothing to cancel.
+// Clients that disappear before they are authenticated, at each step of the startup: there is nothing to cancel.
 
 import Foundation
 import PostgresProtocol
@@ -9,14 +9,14 @@ extension IntegrationTests {
     @Suite struct `Clients that vanish on their way in` {
         private let postgres = PrivatePostgres.countingCancels
 
-        /// How far a client comes before it vanishes.
+        /// The last step of a client before it disappears.
         struct Step: CustomTestStringConvertible, Sendable {
             let testDescription: String
             let act: @Sendable (RawClient) throws -> Void
 
             private static let packet = Frontend.startup(name: "early")
 
-            /// Sends a start-up packet as this user, and reads up to the server's question.
+            /// Sends a startup packet with this user, and reads up to the server's authentication request.
             private static func ask(_ client: RawClient, user: String) throws {
                 try client.send(Frontend.startup(user: user, name: "early"))
                 let question = try client.readMessage()

@@ -1,4 +1,4 @@
-// Where nothing is to be cancelled nothing is: the server counts the cancels that reach it.
+// Sessions without an outstanding request, for which no cancel is sent: the server counts the cancels that it receives.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite struct `No cancel is caused by` {
         private let postgres = PrivatePostgres.countingCancels
 
-        /// What a session may have done before it ended idle.
+        /// The activity of a session before it ended idle.
         private static let pasts: [[UInt8]] = [
             [],
             Frontend.query("SELECT 1"),
@@ -18,7 +18,7 @@ extension IntegrationTests {
             Frontend.query("SET application_name = 'renamed'; SELECT 1"),
         ]
 
-        /// Opens sessions from several threads, and has each read its answers and go, in all ways in turn.
+        /// Opens sessions on several threads; each reads its replies and leaves, in all ways in turn.
         private func visit(_ count: Int, through port: UInt16, pasts: [[UInt8]], readies: Int = 1) throws {
             let threads = 8
             try inParallel(threads) { thread in
@@ -71,11 +71,11 @@ extension IntegrationTests {
             let (bad, good) = (Frontend.copyData("no number\n"), Frontend.copyData("1\n"))
             let failing = Frontend.extended("SELECT 1/0")
             let pasts = [
-                // Everything behind the error is skipped up to the Sync, a Query, too.
+                // All messages after the error are skipped up to the Sync, a Query, too.
                 failing + Frontend.query("SELECT 1") + Frontend.extended("SELECT 2") + Frontend.sync,
                 Frontend.parse("syntax error") + Frontend.bind() + Frontend.execute() + Frontend.flush + Frontend.sync,
                 Frontend.bind(statement: "unknown") + Frontend.sync,
-                // Copies end well, by the client's word and by an error; what then still comes of them is ignored.
+                // Copies end by CopyDone, by CopyFail and by an error; copy messages after that are ignored.
                 copy + good + Frontend.copyDone,
                 copy + good + Frontend.copyFail("enough"),
                 copy + bad + good + Frontend.copyDone,
@@ -102,7 +102,7 @@ extension IntegrationTests {
                     try listener.send(Frontend.query("LISTEN news"))
                     try listener.read(until: BackendKind.readyForQuery)
                 }
-                // What comes unasked makes none of them busy, before or behind it.
+                // Unrequested messages do not make a session busy, before or after it.
                 for _ in 1...3 {
                     rest(.milliseconds(300))
                     try postgres.query("NOTIFY news")
@@ -112,7 +112,7 @@ extension IntegrationTests {
                 #expect(report["sessions_busy"] == 0)
                 #expect(report["sessions_active"] == listeners.count)
                 for (number, listener) in listeners.enumerated() {
-                    // Some leave without having read their last news.
+                    // Some leave without reading their last notifications.
                     if number.isMultiple(of: 8) { try postgres.query("NOTIFY news") }
                     try listener.leave(.inTurn(number))
                 }
@@ -120,12 +120,12 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Queries, each with all kinds of messages its answer consists of, and how many rows.
+        /// Queries, with all kinds of messages in their replies, and their number of rows.
         private static let lastWords: [(bytes: [UInt8], readies: Int, rows: Int)] = [
             (Frontend.query("SELECT pg_sleep(0.2)"), 1, 1),
             (Frontend.extended("SELECT pg_sleep(0.2)") + Frontend.sync, 1, 1),
             (Frontend.query("SELECT pg_sleep(0.1)") + Frontend.query("SELECT pg_sleep(0.1)"), 2, 2),
-            // More than all buffers hold: when the Terminate has come, most of the answer is still to be made.
+            // More than all buffers hold: when the Terminate arrives, most of the reply has not been produced.
             (Frontend.query("SELECT repeat('x', 1000), generate_series(1, 30000)"), 1, 30_000),
         ]
 

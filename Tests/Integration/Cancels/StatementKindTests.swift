@@ -1,5 +1,5 @@
-// Statements that control transactions or the session are not cancelled: they end by themselves, and what comes after
-// them counts on them. And how an orphan ended is told by what its server answered.
+// Statements that control transactions or the session, which are not cancelled: they end by themselves, and the
+// statements after them depend on them. And the outcome of an orphan, which follows from the server's replies.
 
 import Foundation
 import PostgresProtocol
@@ -39,7 +39,7 @@ extension IntegrationTests {
         }
 
         private static let sleep = "SELECT pg_sleep(600)"
-        /// A statement of that name that is not what it was.
+        /// A statement with a name that stood for another one before.
         private static let replaced =
             Frontend.parse("COMMIT", statement: "s") + Frontend.closeStatement("s")
             + Frontend.parse(sleep, statement: "s") + Frontend.bind(statement: "s") + Frontend.execute() + Frontend.sync

@@ -1,5 +1,5 @@
-// Commits that wait for a synchronous standby: a cancel would end the wait, not the commit, and others would see what
-// is on no standby. Without pgleash they wait on when their client goes.
+// Commits that wait for a synchronous standby: a cancel would end the wait, not the commit, and other sessions would
+// see changes that are on no standby. Without pgleash they continue to wait when their client leaves.
 
 import Foundation
 import PostgresProtocol
@@ -8,12 +8,12 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `A commit that waits for a standby` {
-        /// Its commits wait for a standby that never comes, but for those of its observer.
+        /// Commits on this server wait for a standby that never connects, except those of its observer.
         private let postgres: PrivatePostgres
         private static let waiting = "wait_event = 'SyncRep'"
 
         init() throws {
-            // The file of ALTER SYSTEM: what is set on the command line could not be reset.
+            // The file of ALTER SYSTEM: a setting on the command line could not be reset.
             let file = try RunFolder.shared.newFile("auto.conf", "synchronous_standby_names = 'standby1'\n")
             postgres = try PrivatePostgres(
                 settings: ["synchronous_commit=on", "max_prepared_transactions=50"],
@@ -23,13 +23,13 @@ extension IntegrationTests {
             try postgres.query("CREATE TABLE waiting (client text)")
         }
 
-        /// Lets all commits go on.
+        /// Lets all commits continue.
         private func endWaits() throws {
             try postgres.query("ALTER SYSTEM RESET synchronous_standby_names")
             try postgres.query("SELECT pg_reload_conf()")
         }
 
-        /// When a client goes.
+        /// The time at which a client leaves.
         private enum Moment: String, CaseIterable {
             case atOnce = "at once"
             case whileWaiting = "while it waits"
@@ -68,7 +68,7 @@ extension IntegrationTests {
             postgres.stop()
         }
 
-        /// Has clients commit and go, in all ways.
+        /// Lets clients commit and leave, in all ways.
         ///
         /// - Parameter way: for the name of each client, which is its row, too.
         /// - Returns: those that must wait. A pipeline left at once may have been cut before its COMMIT.
@@ -97,8 +97,9 @@ extension IntegrationTests {
             Set(try postgres.query("SELECT client FROM waiting").compactMap(\.first))
         }
 
-        // What commits by itself can't be told from what still runs: its wait is ended, and the log says so.
-        @Test func `has its wait cut short where an INSERT commits by itself, and the log tells`() throws {
+        // A statement that commits by itself cannot be distinguished from one that still runs: its wait is ended, and
+        // the log reports it.
+        @Test func `has its wait ended where an INSERT commits by itself, and the log reports it`() throws {
             let pgleash = try PgleashProcess(server: postgres.address)
             let insert = Commit.insert
             let requests = [
@@ -128,21 +129,21 @@ extension IntegrationTests {
     }
 }
 
-/// A way to commit one row, which is the client's application_name.
+/// A way to commit one row, which contains the client's application_name.
 private struct Commit {
     let name: String
-    /// What is answered before the last messages are sent.
+    /// The messages that are answered before the last ones are sent.
     var answered: [[UInt8]] = Commit.begun
-    /// What is sent before the client goes.
+    /// The messages that are sent before the client leaves.
     var last: [UInt8] = []
-    /// The last messages have more in them than the commit.
+    /// The last messages contain more than the commit.
     var isPipelined = false
     /// The command of a two-phase commit, sent instead with the name of the transaction.
     var phase: String?
 
     var isFirstPhase: Bool { phase == "PREPARE TRANSACTION" }
 
-    /// SQL that another session runs before: what a second phase commits.
+    /// SQL that another session runs before: the transaction that a second phase commits.
     func setUp(row: String) -> String? {
         guard phase == "COMMIT PREPARED" else { return nil }
         return "BEGIN; INSERT INTO waiting VALUES ('\(row)'); PREPARE TRANSACTION '\(row)'"
@@ -160,7 +161,7 @@ private struct Commit {
 
     private static let extended = [
         Commit(name: "extended", last: Frontend.extended("COMMIT") + Frontend.sync),
-        // A statement that was parsed long before: the messages that execute it have only its name.
+        // A statement that was parsed long before: the messages that execute it contain only its name.
         Commit(
             name: "named", answered: [Frontend.parse("COMMIT", statement: "c") + Frontend.sync] + begun,
             last: Frontend.bind(statement: "c") + Frontend.execute() + Frontend.sync

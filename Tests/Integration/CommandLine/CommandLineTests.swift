@@ -1,4 +1,4 @@
-// What pgleash answers on the command line without serving.
+// The command line without serving: help, version and health checks.
 
 import Foundation
 import PostgresProtocol

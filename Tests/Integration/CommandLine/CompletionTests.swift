@@ -1,4 +1,4 @@
-// The scripts by which shells complete pgleash's options, in these shells.
+// The completion scripts of pgleash's options, in their shells.
 
 import Foundation
 import TestSupport
@@ -8,7 +8,7 @@ extension IntegrationTests {
     @Suite struct `The completion of options` {
         private let folder = RunFolder.shared.newFolder("completions")
 
-        /// The file with the script for `shell`, under the name that zsh looks for.
+        /// The file with the script for `shell`, under the name that zsh expects.
         private func script(for shell: String) throws -> String {
             let run = try ChildProcess.run(Programs.pgleash, ["--generate-completion-script", shell])
             #expect(run.exit == .code(0), "\(run.error)")
@@ -17,7 +17,7 @@ extension IntegrationTests {
             return file
         }
 
-        /// What `shell` writes when it runs `commands`, with `arguments` as $1 and so on.
+        /// The output of `shell` for `commands`, with `arguments` as $1 and so on.
         private func output(
             of shell: String, _ options: [String], _ commands: String, _ arguments: [String] = []
         ) throws -> String {
@@ -56,7 +56,7 @@ extension IntegrationTests {
             #expect(try completions(of: "pgleash --log-level w") == ["warning"])
         }
 
-        /// zsh completes in its line editor only, so there is one on a terminal of its own, and a tabulator typed.
+        /// zsh completes in its line editor only, so it runs on a terminal, and the test types a tabulator.
         @Test func `offers every option in zsh, and the words of one`() throws {
             _ = try script(for: "zsh")
             let commands = """

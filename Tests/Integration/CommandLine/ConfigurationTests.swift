@@ -1,4 +1,4 @@
-// A configuration that can't be used: each mistake ends the start with exit code 78 and words that lead to it.
+// Configurations that cannot be used: each error ends the start with exit code 78 and a message that names it.
 
 import Foundation
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `When the configuration can't be used` {
-        /// A mistake, and what must be said about it behind `pgleash: FILE`.
+        /// An error, and its message after `pgleash: FILE`.
         struct Mistake: CustomTestStringConvertible, Sendable {
             let testDescription: String
             let text: String

@@ -1,4 +1,4 @@
-// What `make install` puts where, and what `make uninstall` leaves.
+// The files that `make install` installs, and those that `make uninstall` leaves.
 
 import Foundation
 import TestSupport
@@ -6,11 +6,11 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `make install` {
-        /// The folder that stands for the root of the file system.
+        /// The folder in place of the root of the file system.
         private let root = RunFolder.shared.newFolder("root")
 
         private func make(_ target: String, _ variables: [String]) throws {
-            // A make that runs the tests hands its own variables on.
+            // The make that runs the tests passes its variables on.
             let run = try ChildProcess.run(
                 Programs.system("make"),
                 ["-C", Programs.root, target, "RELEASE=\(Programs.pgleash)", "DESTDIR=\(root)"] + variables,

@@ -1,10 +1,10 @@
-// The manual pages: valid, and complete as to the command line. The reference of settings has its own test.
+// The manual pages: valid, and complete regarding the command line. The reference of settings has its own test.
 
 import Foundation
 import TestSupport
 import Testing
 
-/// What `pgleash --help` names.
+/// The options in `pgleash --help`.
 enum CommandLineHelp {
     /// The long options.
     static func options() throws -> Set<Substring> {
@@ -28,7 +28,7 @@ extension IntegrationTests {
             let items = text.split(separator: "\n").compactMap { line in
                 line.firstMatch(of: /^\.It Fl (?:h , )?\\-([a-z\\-]+)/).map { "--" + $0.1.replacing("\\", with: "") }
             }
-            // No help names the option that swift-argument-parser adds.
+            // The help does not contain the option that swift-argument-parser adds.
             let documented = Set(items).subtracting(["--generate-completion-script"])
             #expect(items.count == Set(items).count)
             #expect(documented == Set(try CommandLineHelp.options().map(String.init)))

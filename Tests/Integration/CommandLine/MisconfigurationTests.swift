@@ -1,4 +1,4 @@
-// Configurations that can't be right, and what each is told: by --check-config, with its exit code.
+// Configurations with mistakes, and the message for each of --check-config, with its exit code.
 
 import Foundation
 import TestSupport
@@ -11,7 +11,7 @@ extension IntegrationTests {
             var arguments: [String] = []
             var environment: [String: String] = [:]
             let exit: Int32
-            /// A part of what standard error has.
+            /// A part of standard error.
             let message: String
 
             var testDescription: String {

@@ -1,4 +1,4 @@
-// The report that SIGUSR1 asks for: its numbers add up, Prometheus accepts it, and nobody ever reads half of it.
+// The report that SIGUSR1 requests: its numbers are consistent, Prometheus accepts it, and no reader gets half of it.
 
 import Foundation
 import PostgresProtocol
@@ -90,7 +90,7 @@ extension IntegrationTests {
 
         @Test func `the file is replaced in one step, and others may read it`() throws {
             let pgleash = try PgleashProcess()
-            // Enough sessions that writing the file takes a while.
+            // So many sessions that writing the file takes a while.
             let clients = try (1...100).map { _ in try RawClient(port: pgleash.port) }
             try pgleash.waitForReport("all sessions") { $0.sessions.count == clients.count }
             var inodes: Set<UInt64> = []
@@ -108,7 +108,7 @@ extension IntegrationTests {
                 try #require(status.st_mode & 0o777 == 0o644)
                 inodes.insert(UInt64(status.st_ino))
             }
-            // It was replaced while we read.
+            // The file was replaced while the test read it.
             #expect(inodes.count > 1)
             let folder = (pgleash.metricsFile as NSString).deletingLastPathComponent
             try wait(for: "the last report to be written") {

@@ -1,4 +1,4 @@
-// How pgleash ends: in good order and in time, whatever its sessions do.
+// The shutdown of pgleash: orderly and in time, whatever its sessions do.
 
 import Foundation
 import PostgresProtocol
@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct `When pgleash is told to end` {
+    @Suite struct `When pgleash gets SIGTERM` {
         private let postgres = PrivatePostgres.shared
 
         @Test(arguments: [SIGTERM, SIGINT])
@@ -79,7 +79,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// From SIGTERM to the end, which must be a good one.
+        /// The time from SIGTERM to the end, which must be orderly.
         private func timeToEnd(_ pgleash: PgleashProcess) throws -> Duration {
             try timed {
                 pgleash.process.send(SIGTERM)
@@ -100,7 +100,7 @@ extension IntegrationTests {
             try pgleash.connectBusy(name: "contained").close()
             #expect(try postgres.timeUntilGone("contained") < .seconds(1))
             let idle = try pgleash.connect(name: "idle")
-            // unshare itself passes nothing on.
+            // unshare itself passes no signal on.
             kill(first, SIGTERM)
             #expect(try idle.readMessage().field("C") == "57P01")
             idle.close()

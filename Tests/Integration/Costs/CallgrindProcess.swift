@@ -1,27 +1,27 @@
-// A pgleash under valgrind's callgrind, which counts the instructions it executes and its calls of malloc: nearly the
-// same in each run, however busy the machine.
+// A pgleash under valgrind's callgrind, which counts its instructions and its calls of malloc: nearly the same in each
+// run, however busy the machine is.
 
 import Foundation
 import TestSupport
 
-/// A running pgleash, and what it costs.
+/// A running pgleash, and its costs.
 final class CallgrindProcess {
-    /// What is counted.
+    /// The counted events.
     static let instructions = "instructions"
     static let allocations = "allocations"
 
     let pgleash: PgleashProcess
-    /// Callgrind adds the number of the dump.
+    /// Callgrind appends the number of the dump.
     private let file: String
     private let pipes: String
     private var dumps = 0
 
-    /// - Parameter program: a pgleash; it gets one worker.
+    /// - Parameter program: a pgleash, which runs with one worker.
     init(_ program: String) throws {
         let folder = RunFolder.shared.newFolder("callgrind")
         (file, pipes) = (folder + "/counts", folder + "/vgdb")
         pgleash = try PgleashProcess(
-            // What asking for TLS costs is not what is counted.
+            // The costs of requesting TLS are not counted.
             server: PrivatePostgres.shared.address, configuration: ["server": ["sslmode = disable"]],
             arguments: ["--workers=1"],
             launcher: [
@@ -32,14 +32,14 @@ final class CallgrindProcess {
         )
     }
 
-    /// What pgleash executed during `body`.
+    /// The costs of pgleash during `body`.
     func count(during body: () throws -> Void) throws -> [String: Int] {
         _ = try dump()
         try body()
         return Self.parse(try dump())
     }
 
-    /// Has callgrind write what it has counted since the last time.
+    /// Makes callgrind write its counts since the last time.
     private func dump() throws -> String {
         let vgdb = try ChildProcess(
             Programs.system("vgdb"), ["--vgdb-prefix=\(pipes)", "--pid=\(pgleash.process.pid)", "dump"]
@@ -52,8 +52,8 @@ final class CallgrindProcess {
         return text
     }
 
-    /// `totals:` has the instructions. `calls=` is how often the function in the `cfn=` line above it was called from
-    /// one place.
+    /// `totals:` contains the instructions. `calls=` is the number of calls of the function in the `cfn=` line above it
+    /// from one place.
     private static func parse(_ dump: String) -> [String: Int] {
         var counts = [instructions: 0, allocations: 0]
         var isAllocator = false
@@ -75,6 +75,6 @@ final class CallgrindProcess {
 }
 
 extension Substring {
-    /// What stands behind `key`, if the line begins with it.
+    /// The text after `key`, if the line begins with it.
     fileprivate func value(of key: String) -> Substring? { hasPrefix(key) ? dropFirst(key.count) : nil }
 }

@@ -1,5 +1,5 @@
-// What pgleash costs, counted and not timed: system calls, allocations and instructions of the release build, which is
-// what users run. The counts are nearly the same in each run, on a busy machine too.
+// The costs of pgleash, counted and not timed: system calls, allocations and instructions of the release build, which
+// users run. The counts are nearly the same in each run, on a busy machine, too.
 
 import Foundation
 import Testing
@@ -9,7 +9,8 @@ extension IntegrationTests {
     struct `Counted in the release build` {
         private static let transactions = [Workload.simpleTransaction, .preparedTransaction]
 
-        /// What a transaction does, it does once at least; what is rarer is the timers', which go off once a second.
+        /// A call that belongs to a transaction occurs once at least; rarer ones belong to timers, which fire once a
+        /// second.
         private static let nothing = 0.05
 
         private func release() throws -> String {
@@ -38,7 +39,7 @@ extension IntegrationTests {
         @Test func `a connection executes and allocates what is recorded`() throws {
             let cost = try underCallgrind(.connection, few: 20, many: 120)
             try judge(cost, CallgrindProcess.instructions, of: .connection)
-            // Also the proof that allocations are seen at all.
+            // This also proves that allocations are counted.
             try judge(cost, CallgrindProcess.allocations, of: .connection)
         }
 

@@ -1,11 +1,11 @@
-// The file that says what pgleash cost when that was last recorded, and the judgement of what it costs now.
+// The file with the recorded costs of pgleash, and the comparison with the current ones.
 
 import Foundation
 import TestSupport
 
 /// Costs by name.
 struct RecordedCounts {
-    /// Each has its own instructions.
+    /// Each architecture has its own instructions.
     #if arch(x86_64)
         private static let architecture = "x86_64"
     #elseif arch(arm64)
@@ -15,10 +15,10 @@ struct RecordedCounts {
     static let path = "Tests/Data/Recorded/counts.\(architecture).txt"
     private static let file = Programs.root + "/" + path
 
-    /// Whether costs are written down rather than judged; `make record-counts` asks for it.
+    /// Whether costs are recorded and not compared; `make record-counts` requests this.
     static let isRecording = ProcessInfo.processInfo.environment["PGLEASH_RECORD_COUNTS"] != nil
 
-    /// So much more or less than was recorded is the same.
+    /// The relative difference that counts as no change.
     private static let tolerance = 0.1
 
     private var costs: [String: Double] = [:]
@@ -30,10 +30,10 @@ struct RecordedCounts {
         }
     }
 
-    /// What the file has; nothing where there is none.
+    /// The contents of the file; empty where there is none.
     static func read() -> RecordedCounts { RecordedCounts(parsing: readText(file) ?? "") }
 
-    /// What is wrong with a cost, or nil.
+    /// The error about a cost, or nil.
     func objection(to cost: Double, _ name: String) -> String? {
         guard let recorded = costs[name] else {
             return "\(name): none recorded in \(Self.path); `make record-counts` does it"

@@ -2,15 +2,15 @@
 
 import TestSupport
 
-/// A running pgleash, and what it asks the kernel for.
+/// A running pgleash, and its system calls.
 final class StraceProcess {
     let pgleash: PgleashProcess
     private let file: String
 
-    /// - Parameter program: a pgleash; it gets one worker.
+    /// - Parameter program: a pgleash, which runs with one worker.
     init(_ program: String) throws {
         file = RunFolder.shared.newPath("strace")
-        // Daemonized, it leaves pgleash the process that was started, and may trace it where Yama restricts that.
+        // As a daemon, strace leaves pgleash as the started process, and may trace it where Yama restricts this.
         pgleash = try PgleashProcess(
             server: PrivatePostgres.shared.address, arguments: ["--workers=1"],
             launcher: [
@@ -19,7 +19,7 @@ final class StraceProcess {
             ],
             program: program
         )
-        // Without ptrace(2) pgleash runs all the same.
+        // Without ptrace(2) pgleash runs nevertheless.
         guard !total().isEmpty else { throw TimedOut(description: "no counts from strace: \(pgleash.log)") }
     }
 
@@ -30,8 +30,8 @@ final class StraceProcess {
         return total().merging(before) { $0 - $1 }
     }
 
-    /// A line is a thread's number, a space and a call, such as `recvfrom(7, ...) = 25`. Where another thread's came
-    /// between, the rest follows in a line that begins with `<`.
+    /// A line is the number of a thread, a space and a call, such as `recvfrom(7, ...) = 25`. Where another thread's
+    /// call interrupted it, the rest follows in a line that begins with `<`.
     private func total() -> [String: Int] {
         let lines = (readText(file) ?? "").split(separator: "\n")
         let names = lines.compactMap { line -> String? in

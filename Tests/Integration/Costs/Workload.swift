@@ -1,20 +1,20 @@
-// What clients do again and again, for counting what one more time of it costs pgleash.
+// Repeated work of clients, to count the costs of one more repetition.
 
 import Testing
 
-/// Something a real client does a given number of times.
+/// Work that a real client does a given number of times.
 enum Workload: String, CustomTestStringConvertible {
     case simpleTransaction = "simple transaction"
     case preparedTransaction = "prepared transaction"
-    /// A connection that is opened and closed, and used for nothing else.
+    /// A connection that is opened and closed without a query.
     case connection = "connection"
-    /// A megabyte of COPY out in rows so short that each message's header is what costs. With long rows it is each
-    /// receive, and how many of those there are is a matter of time.
+    /// A megabyte of COPY out in rows so short that the header of each message determines the costs. With long rows
+    /// each receive does, and the number of those depends on timing.
     case copiedMegabyte = "megabyte of COPY out"
 
     var testDescription: String { rawValue }
 
-    /// Does it so many times, over one connection where it is not about connections.
+    /// Does it a number of times, over one connection unless it is about connections.
     func run(_ times: Int, through pgleash: PgleashProcess) throws {
         switch self {
         case .simpleTransaction: try pgbench("SELECT 1;", times, ["--protocol=simple"], pgleash)
@@ -49,17 +49,19 @@ enum Workload: String, CustomTestStringConvertible {
 }
 
 extension Workload {
-    /// What is counted each time more, by name. What comes once, such as the connection's beginning, cancels out.
+    /// The additional counts of each repetition, by name. Single events, such as the beginning of the connection,
+    /// cancel out.
     ///
     /// - Parameters:
-    ///   - pgleash: serves nobody else.
-    ///   - few: how many times it is done first, and before that uncounted: the first time ever costs more.
-    ///   - many: how many times it is done then.
-    ///   - count: counts what pgleash does during the call.
+    ///   - pgleash: serves no other client.
+    ///   - few: the number of repetitions in the first count, and before that without a count: the first repetition
+    ///     costs more.
+    ///   - many: the number of repetitions in the second count.
+    ///   - count: counts the events of pgleash during the call.
     func cost(
         of pgleash: PgleashProcess, few: Int, many: Int, _ count: (() throws -> Void) throws -> [String: Int]
     ) throws -> [String: Double] {
-        // Until then it has a connection of its own.
+        // Before this it has its own connection.
         try pgleash.waitForProbe()
         try run(few, through: pgleash)
         let less = try count { try run(few, through: pgleash) }

@@ -1,17 +1,18 @@
-// Drivers that cancel on their own, asyncpg and JDBC: their cancels work, and their programs leave nothing when killed.
+// Drivers that send their own cancels, asyncpg and JDBC: their cancels work, and their programs leave no query when
+// killed.
 
 import Foundation
 import Testing
 
 extension IntegrationTests {
     @Suite struct `With a driver that cancels by itself` {
-        /// A small program: it cancels queries of its own, prints what came of it, and runs one until it is killed.
+        /// A small program: it cancels its own queries, prints the results, and runs a query until it is killed.
         enum Program: String, CaseIterable, CustomTestStringConvertible {
             case asyncpg, jdbc
 
             var testDescription: String { rawValue }
 
-            /// What it prints up to its last query, a line for each cancel and one more.
+            /// Its output up to the last query: a line for each cancel and one more.
             var output: String {
                 switch self {
                 case .asyncpg: "cancelled a task\nalive\n"

@@ -1,4 +1,4 @@
-// The ways a client goes away, and what pgleash makes of each: cancel when the server owes something, close when not.
+// The ways in which a client leaves, and pgleash's reaction: a cancel when requests are outstanding, otherwise a close.
 
 import Foundation
 import TestSupport
@@ -44,7 +44,7 @@ extension IntegrationTests {
         }
 
         @Test func `while it is idle takes its backend along, and no cancel is sent`() throws {
-            // Its log shows each connection, a cancel's too.
+            // Its log shows each connection, also that of a cancel.
             let postgres = try PrivatePostgres("log_connections=on")
             let pgleash = try PgleashProcess(server: postgres.address)
             try pgleash.waitForProbe()
@@ -72,7 +72,7 @@ extension IntegrationTests {
                 #expect(report["sessions_ended_total", drop.idleEnd] == expected, "\(drop)")
             }
 
-            // A cancel does show in that log.
+            // A cancel is visible in that log.
             try pgleash.connectBusy(name: "busy", server: postgres).close()
             _ = try postgres.timeUntilGone("busy")
             try pgleash.waitForReport("a cancel") { $0["cancels_sent_total"] >= 1 }
@@ -85,7 +85,7 @@ extension IntegrationTests {
             postgres.log.components(separatedBy: "connection received").count - 1
         }
 
-        @Test func `with a Terminate alone waits for what is owed`() throws {
+        @Test func `with a Terminate alone waits for the reply`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connectBusy(name: "patient", bytes: Frontend.query("SELECT pg_sleep(0.3), 'done'"))
             try client.send(Frontend.terminate)
@@ -102,7 +102,7 @@ extension IntegrationTests {
 }
 
 extension Departure {
-    /// The word for it in the report and in the log.
+    /// Its value in the report and in the log.
     fileprivate var kind: String {
         switch self {
         case .fin, .kill, .halfClose: "fin"
@@ -112,7 +112,7 @@ extension Departure {
         }
     }
 
-    /// Why a session ended that was idle then.
+    /// The end reason of an idle session.
     fileprivate var idleEnd: String {
         switch self {
         case .fin, .kill, .halfClose: "client_closed"

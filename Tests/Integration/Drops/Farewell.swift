@@ -1,9 +1,9 @@
-// The ways a client goes that isn't killed.
+// The ways in which a client ends its connection without being killed.
 
 import PostgresProtocol
 import TestSupport
 
-/// With a word or without, with FIN or RST.
+/// With or without Terminate, with FIN or RST.
 enum Farewell: CaseIterable {
     case terminate, terminateThenReset, fin, reset
 

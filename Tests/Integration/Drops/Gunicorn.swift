@@ -1,9 +1,9 @@
-// gunicorn as people run it, with the small application of the tests: its workers, requests to it, and their deaths.
+// gunicorn with the small application of the tests: its workers, requests to it, and the ends of workers.
 
 import Foundation
 import TestSupport
 
-/// A running gunicorn with two workers. It is killed, with them, when the object goes.
+/// A running gunicorn with two workers. It is killed, together with them, when the object is released.
 final class Gunicorn {
     /// The application_name of its database connections.
     let name: String
@@ -33,27 +33,27 @@ final class Gunicorn {
 
     var log: String { process.errorOutput }
 
-    /// All there have been so far: for one that dies another is started.
+    /// All workers so far: gunicorn replaces one that dies.
     var workers: [pid_t] { Self.workers(in: log) }
 
     private static func workers(in log: String) -> [pid_t] {
         log.matches(of: /Booting worker with pid: (\d+)\n/).compactMap { pid_t($0.1) }
     }
 
-    /// Asks for a page that takes its time.
+    /// Requests a page that takes long.
     ///
-    /// - Returns: the connection, on which the answer would come.
+    /// - Returns: the connection for the response.
     func request(seconds: Int) throws -> RawClient {
         let browser = try RawClient(port: port)
         try browser.send(Array("GET /\(seconds) HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
         return browser
     }
 
-    /// Workers that run no more.
+    /// Workers that have ended.
     var deadWorkers: [pid_t] {
         workers.filter { worker in
             let stat = readText("/proc/\(worker)/stat") ?? ""
-            // The state comes behind the name; one nobody has waited for yet is as dead as one that is no more.
+            // The state follows the name. A zombie counts as ended.
             return ["", "Z", "X"].contains(stat.split(separator: ") ").last?.prefix(1) ?? "")
         }
     }

@@ -1,18 +1,18 @@
-// The case of psycopg's issue #753: gunicorn ends a worker that waits for the database, and the query goes on.
+// The case of psycopg's issue #753: gunicorn ends a worker that waits for the database, and the query continues.
 
 import Foundation
 import Testing
 
 extension IntegrationTests {
     @Suite struct `Under gunicorn` {
-        /// What the application connects with. On gunicorn's SIGABRT psycopg 3 leaves the query and closes its
-        /// connection; psycopg2 waits within libpq, so that its worker ends with the SIGKILL that follows.
+        /// The driver of the application. On gunicorn's SIGABRT psycopg 3 leaves the query and closes its connection;
+        /// psycopg2 waits within libpq, so its worker ends with the SIGKILL that follows.
         enum Driver: String, CaseIterable, CustomTestStringConvertible {
             case psycopg, psycopg2
 
             var testDescription: String { rawValue }
 
-            /// The kind of the drop when the worker's time is up.
+            /// The kind of the drop when the worker's timeout has passed.
             var drop: String { self == .psycopg ? "terminate" : "fin" }
         }
 
@@ -29,14 +29,14 @@ extension IntegrationTests {
                 driver: "\(driver)", database: pgleash.port, name: "\(driver)-leashed", timeout: 2)
             let browsers = try [direct, leashed].map { try $0.request(seconds: 600) }
             for gunicorn in [direct, leashed] { try postgres.waitForActive(gunicorn.name, event: "PgSleep") }
-            // On a busy machine a worker's time may be up before it has begun.
+            // On a busy machine a worker's timeout can pass before it has begun.
             let deadBefore = direct.deadWorkers.count
 
             let time = try timeFromDeathToEnd(of: leashed)
             print("a worker with \(driver) past its time-out: its query gone after \([time].summary)")
             #expect(time < .seconds(1))
             #expect(leashed.log.contains("WORKER TIMEOUT"))
-            // The master says so some time after the worker's end.
+            // The master logs it some time after the worker's end.
             if driver == .psycopg2 {
                 try wait(for: "the end of the worker in the log") { leashed.log.contains("due to signal 9") }
             } else {
@@ -53,7 +53,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// From the moment a worker is dead until its backend is gone; nothing where the backend went first.
+        /// The time from the end of a worker to the end of its backend; zero where the backend ended first.
         private func timeFromDeathToEnd(of gunicorn: Gunicorn) throws -> Duration {
             let clock = ContinuousClock()
             let deadBefore = gunicorn.deadWorkers.count

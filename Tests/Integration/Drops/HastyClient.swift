@@ -1,16 +1,16 @@
-// A client that sends its last requests and is gone before it can have seen an answer: what a killed process does whose
+// A client that sends its last requests and leaves before it can have received a reply, like a killed process whose
 // driver sends several messages at once.
 
 import Foundation
 import PostgresProtocol
 import TestSupport
 
-/// A way to send them.
+/// A way to send the requests.
 struct HastyClient: CustomStringConvertible {
     enum Session: String, CaseIterable {
         case new = "new session"
-        /// The requests are sent with the start-up packet.
-        case oneSend = "start-up in one send"
+        /// The requests are sent with the startup packet.
+        case oneSend = "startup in one send"
         case used = "used session"
     }
 
@@ -18,7 +18,7 @@ struct HastyClient: CustomStringConvertible {
     let isExtended: Bool
     let farewell: Farewell
 
-    /// - Parameter number: of the client; all ways come in turn.
+    /// - Parameter number: the number of the client; all ways are used in turn.
     init(number: Int, sessions: [Session] = Session.allCases) {
         session = sessions[number % sessions.count]
         isExtended = number / sessions.count % 2 == 1
@@ -27,16 +27,16 @@ struct HastyClient: CustomStringConvertible {
 
     var description: String { "\(session.rawValue), \(isExtended ? "extended" : "simple"), \(farewell)" }
 
-    /// One statement, with a ReadyForQuery of its own.
+    /// One statement, with its own ReadyForQuery.
     func request(_ sql: String) -> [UInt8] {
         guard isExtended else { return Frontend.query(sql) }
         return Frontend.parse(sql) + Frontend.bind() + Frontend.describe() + Frontend.execute() + Frontend.sync
     }
 
-    /// Comes, sends and goes.
+    /// Connects, sends and leaves.
     ///
     /// - Parameters:
-    ///   - past: what a used session has asked before; it is answered.
+    ///   - past: the earlier requests of a used session, which are answered.
     ///   - stay: the longest time between the last byte sent and the end.
     func visit(
         port: UInt16, name: String, past: [UInt8] = Frontend.query("SELECT 1"), requests: [UInt8], stay: Duration
@@ -57,7 +57,7 @@ struct HastyClient: CustomStringConvertible {
         try client.leave(farewell)
     }
 
-    /// To sleep for part of a millisecond takes longer than that.
+    /// A sleep of part of a millisecond takes longer.
     private static func stay(_ duration: Duration) {
         guard duration < .milliseconds(1) else { return rest(duration) }
         let end = ContinuousClock.now.advanced(by: duration)

@@ -1,11 +1,11 @@
-// The case pgleash is made for: a real psql is killed while its query runs, in each way a psql can be killed.
+// The main use case of pgleash: a real psql is killed while its query runs, in each way in which a psql can be killed.
 
 import Foundation
 import Testing
 
 extension IntegrationTests {
     @Suite struct `A psql` {
-        /// What a psql may be doing when it is killed.
+        /// The activity of a psql when it is killed.
         enum Work: String, CaseIterable, CustomTestStringConvertible {
             case sleeping, computing, waitingForLock
 
@@ -31,7 +31,7 @@ extension IntegrationTests {
 
         private let postgres = PrivatePostgres.shared
 
-        /// Holds the lock `waitingForLock` waits for, until it goes.
+        /// Holds the lock that `waitingForLock` waits for until the object is released.
         private let holder: LibpqClient
 
         init() throws {
@@ -41,7 +41,7 @@ extension IntegrationTests {
         }
 
         private func startPsql(_ work: Work, port: UInt16, name: String) throws -> ChildProcess {
-            // SIGQUIT is not to leave a core.
+            // SIGQUIT must not write a core file.
             let psql = try ChildProcess(
                 Programs.system("prlimit"),
                 ["--core=0:0", Programs.postgres("psql")]

@@ -1,5 +1,5 @@
-// A client has an INSERT of a batch executed, and goes before the Sync that would commit it. What pgleash says in its
-// place rolls the batch back, as PostgreSQL does at the end of the stream.
+// An open batch with an executed INSERT whose client leaves before the Sync that would commit it. pgleash's messages
+// roll the batch back, as PostgreSQL does at the end of the stream.
 
 import Foundation
 import PostgresProtocol
@@ -8,7 +8,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `Of a batch whose Sync never came` {
-        /// What the server is at when the client goes.
+        /// The server's activity when the client leaves.
         private enum Moment: CaseIterable {
             case waits, runsTheNext, hasJustGotIt
         }
@@ -39,7 +39,7 @@ extension IntegrationTests {
             place.stop()
         }
 
-        /// One client; all ways to go and all moments come in turn.
+        /// One client; all ways to leave and all moments are used in turn.
         private static func visit(_ number: Int, _ port: UInt16) throws {
             let moment = Moment.allCases[number % 3]
             let client = try RawClient(port: port)

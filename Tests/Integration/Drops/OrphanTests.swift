@@ -1,5 +1,5 @@
-// Orphans that are not of the matrix: of a client that left before its session began, of a hundred at once, and one
-// that can't be helped.
+// Orphans that are not in the matrix: of a client that left before its session began, of a hundred clients at once, and
+// one that cannot be cancelled.
 
 import Foundation
 import TestSupport
@@ -16,18 +16,18 @@ extension IntegrationTests {
                 let name = "ahead-\(round)"
                 let client = try RawClient(port: pgleash.port)
                 try client.send(Frontend.startup(name: name) + Frontend.query("SELECT pg_sleep(600)"))
-                // From before the backend is there to when it has begun the query.
+                // From before the start of the backend until it has begun the query.
                 rest(.microseconds(300 * round))
                 client.close()
                 try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
                 times.append(try postgres.timeUntilGone(name))
             }
-            print("sent a query ahead of the start-up and left: gone after \(times.summary)")
+            print("sent a query ahead of the startup and left: gone after \(times.summary)")
             #expect(times.allSatisfy { $0 < .seconds(1) })
             pgleash.stop()
         }
 
-        @Test func `is seen behind more requests than the record has room for`() throws {
+        @Test func `is seen after more requests than the record has room for`() throws {
             let pgleash = try PgleashProcess()
             let client = try pgleash.connectBusy(name: "pipeline")
             let requests = (0..<100_000).flatMap { _ in Frontend.query("SELECT 1") }
@@ -82,7 +82,7 @@ extension IntegrationTests {
                 #expect(report["orphans_active"] == 0)
                 #expect(try postgres.backends("stubborn", state: "active") == 1)
             }
-            // It finds the cancels and the end of its session as soon as it goes on.
+            // It handles the cancels and the end of its session as soon as it continues.
             #expect(try postgres.timeUntilGone("stubborn") < .seconds(1))
             pgleash.stop()
         }

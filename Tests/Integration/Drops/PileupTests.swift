@@ -1,4 +1,4 @@
-// The pile-up that `make pileup` draws, for a few seconds: it is there without pgleash, and not with it.
+// The pile-up that `make pileup` plots, for a few seconds: it occurs without pgleash, and not with it.
 
 import TestSupport
 import Testing
@@ -25,9 +25,9 @@ extension IntegrationTests {
             #expect(lines.first == "seconds,without pgleash,with pgleash")
             let rows = lines.dropFirst().map { $0.split(separator: ",").compactMap { Double($0) } }
             try #require(rows.count == 49 && rows.allSatisfy { $0.count == 3 })
-            // Within 12 s at least one generation of workers has had its time-out of 2 s and left its queries.
+            // Within 12 s at least one generation of workers has reached its timeout of 2 s and left its queries.
             #expect(rows[48][1] >= Double(2 * Self.workers))
-            // A new worker takes far longer to begin than pgleash to reap what the last one left.
+            // A new worker takes far longer to start than pgleash takes to reap the queries of the last one.
             #expect(rows.map { $0[2] }.max() == Double(Self.workers))
             #expect(rows.contains { $0[0] > 5 && $0[2] > 0 }, "the load went on")
             #expect(readText(folder + "/pileup.svg")?.hasSuffix("</svg>\n") == true)

@@ -1,5 +1,5 @@
-// Pipelines: a client sends several requests without waiting for answers, each with a ReadyForQuery of its own, and
-// goes at any moment.
+// Pipelines: a client sends several requests without waiting for replies, each with its own ReadyForQuery, and leaves
+// at any moment.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite(.tags(.toleratesStrayCancels)) struct `In a pipeline` {
         private let postgres = PrivatePostgres.shared
         private static let name = "pipeline"
-        /// How long the slow statement takes, in milliseconds: nothing, little, and more than it is left alone for.
+        /// The duration of the slow statement in milliseconds: none, little, and more than the time before its cancel.
         private static let slownesses = [0, 2, 20, 120]
 
         private static func slowness(of client: Int) -> Int { slownesses[client / 4 % slownesses.count] }
@@ -23,7 +23,7 @@ extension IntegrationTests {
             try postgres.query("CREATE TABLE one (client int); CREATE TABLE other (client int)")
         }
 
-        /// Has clients send the statements, each in a message of its own, and go before, in or after the slow one.
+        /// Lets clients send the statements, each in its own message, and leave before, during or after the slow one.
         private func pipe(
             _ count: Int, threads: Int = 8, through pgleash: PgleashProcess,
             _ statements: @escaping @Sendable (Int) -> [String]
@@ -89,8 +89,8 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        // On the wire a slow statement that was cancelled is an error like any other, and in a pipeline of independent
-        // statements the server goes on behind it. So what is left is measured, and nothing expected but an end.
+        // On the wire the error of a cancelled statement is like any other, and in a pipeline of independent statements
+        // the server continues after it. So the remaining work is measured, and the only expectation is that it ends.
         @Test(arguments: ServerLoad.allCases)
         func `two statements for themselves end, and what is left of them is counted`(
             _ load: ServerLoad

@@ -1,5 +1,6 @@
-// Of what a client sent before it went a beginning runs, or all, or nothing, as without pgleash: never a request whose
-// predecessor was cancelled. Drivers prepend what begins a transaction, or ends another user's session, to a command.
+// The requests of a client before it left: the first ones run, or all, or none, as without pgleash, but never a request
+// whose predecessor was cancelled. Drivers put statements that begin a transaction, or end another user's session,
+// before a command.
 
 import Foundation
 import PostgresProtocol
@@ -10,10 +11,10 @@ extension IntegrationTests {
     @Suite(.tags(.toleratesStrayCancels)) struct `Of what a client sent before it went` {
         private let postgres = PrivatePostgres.shared
         private static let name = "prefix"
-        /// Within this time the server begins what a client of this machine has sent.
+        /// The time in which the server begins a request of a client on this machine.
         private static let stay = Duration.microseconds(600)
 
-        /// What Npgsql puts before the first command of a transaction.
+        /// The statements that Npgsql puts before the first command of a transaction.
         private static let begin = Frontend.query("BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED")
 
         @Test(arguments: ServerLoad.allCases)
@@ -25,7 +26,7 @@ extension IntegrationTests {
             }
         }
 
-        /// What a new session does first takes longest.
+        /// The first statement of a new session takes longest.
         private static let mostlyNew = [HastyClient.Session.new, .new, .oneSend, .used]
 
         private static let setTenant = "SET app.tenant = 'A'"
@@ -35,7 +36,7 @@ extension IntegrationTests {
             try postgres.query("DROP TABLE IF EXISTS kept; CREATE TABLE kept (client int, tenant text)")
         }
 
-        /// What Npgsql puts before the first command of another user, and such a command.
+        /// The statements that Npgsql puts before the first command of another user, and such a command.
         @Sendable private static func nextUser(_ client: HastyClient, _ number: Int) -> [UInt8] {
             Frontend.query("DISCARD ALL")
                 + client.request("INSERT INTO kept VALUES (\(number), current_setting('app.tenant', true))")
@@ -54,7 +55,7 @@ extension IntegrationTests {
 
         @Test func `no such row is there where that user has left much to discard`() throws {
             try createKept()
-            // Tens of milliseconds are met by the first cancel.
+            // The first cancel arrives within tens of milliseconds.
             let createTables = """
                 DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE 'CREATE TEMP TABLE t' || i || ' ()'; END LOOP; END $$
                 """
@@ -87,9 +88,9 @@ extension IntegrationTests {
             }
         }
 
-        /// Sends clients away right after these requests, and expects that the query then finds none of them.
+        /// Lets clients leave right after these requests, and expects that the query then finds no violation.
         ///
-        /// - Parameter past: what used sessions have had answered before.
+        /// - Parameter past: the earlier requests of used sessions.
         private func expectNoRow(
             of count: Int, _ load: ServerLoad, selecting query: String, sessions: [HastyClient.Session] = [.used],
             past: String = "SELECT 1", sourceLocation: SourceLocation = #_sourceLocation,
@@ -115,7 +116,7 @@ extension IntegrationTests {
                     + "\(report.sum("drops_total")) drops, \(report["cancels_sent_total"]) cancels"
             )
             #expect(found.isEmpty, sourceLocation: sourceLocation)
-            // Most must have gone while something was owed, or this has tested nothing.
+            // Most clients must have left with outstanding requests; otherwise the test is void.
             #expect(report.sum("drops_total") >= count / 4, sourceLocation: sourceLocation)
             pgleash.stop()
         }

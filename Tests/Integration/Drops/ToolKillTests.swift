@@ -1,4 +1,4 @@
-// PostgreSQL's own tools are killed at their work: pgbench under load, pg_dump in the middle of a dump.
+// PostgreSQL's own tools, killed while they work: pgbench under load, pg_dump in the middle of a dump.
 
 import Foundation
 import Testing
@@ -16,7 +16,7 @@ extension IntegrationTests {
 
         // MARK: pgbench
 
-        /// Long enough to be still there when somebody looks, and busy all the time.
+        /// Long enough to be running when the test checks, and busy all the time.
         private static let longQuery = "SELECT count(*) FROM pgbench_accounts a, pgbench_accounts b;\n"
 
         private func preparePgbench() throws {
@@ -46,7 +46,7 @@ extension IntegrationTests {
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["sessions_busy"] == 0)
             #expect(report["orphans_active"] == 0)
-            // All of them contend for one row, so that most are always owed an answer.
+            // All of them contend for one row, so most always have an outstanding request.
             #expect(report.sum("drops_total") > 32)
             #expect(report.sum("drops_total") == report.sum("orphans_total"))
             #expect(report["orphans_total", "gave_up"] == 0)
@@ -66,7 +66,7 @@ extension IntegrationTests {
             }
             try runAndKill(port: postgres.port, name: "long-direct")
             #expect(try holds(for: .seconds(1)) { try running("long-direct") == 8 })
-            // What it takes the server alone, under this load, to end them.
+            // The time that the server alone takes, under this load, to end them.
             let floor = try timed { try postgres.terminate("long-direct") }
 
             try runAndKill(port: pgleash.port, name: "long-leashed")
@@ -78,7 +78,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Sessions of this name that run a query, without the parallel workers they may have.
+        /// Sessions with this name that run a query, without their parallel workers.
         private func running(_ name: String) throws -> Int {
             try postgres.count(
                 "application_name = '\(name)' AND state = 'active' AND backend_type = 'client backend'"
@@ -87,7 +87,7 @@ extension IntegrationTests {
 
         // MARK: pg_dump
 
-        /// What a pg_dump is doing when it is killed.
+        /// The activity of a pg_dump when it is killed.
         enum Moment: String, CaseIterable, CustomTestStringConvertible {
             case copying, waitingForLock
 
@@ -125,7 +125,7 @@ extension IntegrationTests {
             let time = try postgres.timeUntilGone(name)
             print("pg_dump killed while \(moment) by signal \(signal): gone after \([time].summary)")
             #expect(time < .seconds(1))
-            // On SIGTERM pg_dump cancels by itself before it goes.
+            // On SIGTERM pg_dump sends its own cancel before it exits.
             #expect(try dump.wait() == (signal == SIGKILL ? .signal(SIGKILL) : .code(1)))
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["client_cancels_relayed_total"] == (signal == SIGKILL ? 0 : 1))

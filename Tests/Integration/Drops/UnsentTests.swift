@@ -1,5 +1,5 @@
-// Clients that have sent more than their server reads, pgleash may keep and the kernels hold: those that die with it
-// are missed on the same machine, and those that wait are left alone.
+// Clients that have sent more than their server reads, pgleash may keep and the kernels hold: the end of those that die
+// is detected on the same machine, and those that wait are not disturbed.
 
 import Foundation
 import PostgresProtocol
@@ -35,7 +35,7 @@ extension IntegrationTests {
             )
         }
 
-        /// A process that waits in a send.
+        /// A process that blocks in a send.
         private func start(_ way: Way, to host: String, _ pgleash: PgleashProcess) throws -> ChildProcess {
             let client = try ChildProcess(
                 Programs.debian("python3"),
@@ -50,7 +50,7 @@ extension IntegrationTests {
             return client
         }
 
-        /// pgleash has had from its clients what it takes.
+        /// pgleash has received from its clients as much as it takes.
         private func waitUntilNothingMoves(_ pgleash: PgleashProcess) throws {
             var (count, since) = (-1, ContinuousClock.now)
             try wait(for: "an end of what pgleash takes", within: .seconds(60), pause: .milliseconds(100)) {

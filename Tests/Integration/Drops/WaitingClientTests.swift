@@ -1,5 +1,5 @@
-// A server that waits for its client, with a lock that others wait for: it learns at once that the client is gone, also
-// where `[cancel] grace` would let a running query go on.
+// A server that waits for its client and holds a lock: it learns at once that the client is gone, also where `[cancel]
+// grace` would let a running query continue.
 
 import Foundation
 import PostgresProtocol
@@ -8,7 +8,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `A server that waits for a client that is gone` {
-        /// What the server waits for, and holds a lock meanwhile.
+        /// The reason why the server waits, while it holds a lock.
         enum Work: String, CaseIterable, CustomTestStringConvertible {
             case copy = "COPY in between messages"
             case extendedCopy = "COPY in over the extended protocol"
@@ -21,7 +21,7 @@ extension IntegrationTests {
 
             private static let copyIn = "COPY filled FROM STDIN"
 
-            /// What a client with an open transaction sends.
+            /// The messages of a client with an open transaction.
             var bytes: [UInt8] {
                 let line = Frontend.copyData("a line\n")
                 return switch self {
@@ -34,7 +34,7 @@ extension IntegrationTests {
                 }
             }
 
-            /// The last message that it gets for this.
+            /// The last message in the reply.
             var answer: UInt8? {
                 switch self {
                 case .copy, .extendedCopy, .flushedCopy: BackendKind.copyInResponse
@@ -47,7 +47,7 @@ extension IntegrationTests {
         private let postgres = PrivatePostgres.shared
         private static let name = "lock holder"
         private static let grace = Duration.seconds(8)
-        /// A lock that is still held then counts as held so long.
+        /// A lock that is held after this time counts as held this long.
         private static let limit = Duration.seconds(2)
 
         init() throws {
@@ -71,7 +71,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// From before a client goes until no session has the lock any more.
+        /// The time from before a client leaves until no session holds the lock.
         private func timeUntilFree(_ work: Work, _ farewell: Farewell, port: UInt16) throws -> Duration {
             let client = try RawClient(port: port)
             try client.startUp(name: Self.name)
@@ -82,7 +82,7 @@ extension IntegrationTests {
             try wait(for: "a backend that waits for its client") {
                 try postgres.count("pid = \(client.backendPID) AND wait_event = 'ClientRead'") == 1
             }
-            // What it waits for must not be what it has not read yet.
+            // It must wait for a message that was not sent, not for one that it has not read yet.
             try wait(for: "the server to have read all") { try client.peerHasReadAll() }
             let locks = "SELECT count(*) FROM pg_locks WHERE relation = 'held'::regclass"
             #expect(try postgres.value(locks) == "1")

@@ -1,4 +1,4 @@
-// Clients come and go, a thousand of them and in every way; nothing may remain of them.
+// A thousand clients that connect and leave in every way; nothing may remain of them.
 
 import Foundation
 import PostgresProtocol
@@ -23,14 +23,14 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Clients of ten kinds in turn; returns when all are gone, on the server, too.
+        /// Clients of ten kinds in turn; returns when all have left, also on the server.
         private func churn(_ pgleash: PgleashProcess, rounds: Int) throws {
             let opened = try pgleash.report()["sessions_opened_total"]
             var staying: [RawClient] = []
             for round in 0..<rounds {
                 let client = try RawClient(port: pgleash.port)
                 try visit(client, kind: round % 10)
-                // Some stay for a while, so that sessions end in another order than they began.
+                // Some stay for a while, so that the order of the ends differs from that of the beginnings.
                 if round.isMultiple(of: 7) { staying.append(client) }
                 if staying.count > 10 { staying.removeAll() }
             }
@@ -42,7 +42,7 @@ extension IntegrationTests {
         }
 
         private func visit(_ client: RawClient, kind: Int) throws {
-            // 0 leaves without a word, 1 in the middle of its first one.
+            // 0 leaves without a byte, 1 in the middle of its first message.
             if kind == 0 { return client.reset() }
             if kind == 1 { return try client.send(Array(Frontend.startup(name: "churn").prefix(20))) }
             if kind == 2 { return try client.send(Frontend.startup(name: "churn")) }

@@ -1,4 +1,4 @@
-// What pgleash does when something is missing or used up: the server, descriptors, places, time.
+// pgleash without a resource: the server, descriptors, places, time.
 
 import Foundation
 import PostgresProtocol
@@ -9,8 +9,8 @@ extension IntegrationTests {
     @Suite struct `When something is missing or used up` {
         private let postgres = PrivatePostgres.shared
 
-        @Test func `while the server is down clients are told so, and served as soon as it is back`() throws {
-            // Somebody else's port that refuses, then a socket that comes later.
+        @Test func `while the server is down clients get an error, and are served as soon as it is back`() throws {
+            // A port of another program that refuses, then a socket that is created later.
             let refusing = try FakeServer(isListening: false)
             let folder = RunFolder.shared.newFolder("later")
             let path = "\(folder)/.s.PGSQL.\(refusing.port)"
@@ -94,7 +94,7 @@ extension IntegrationTests {
             #expect(try cancel.readToEnd() == [])
             cancel.close()
 
-            // As many again may be on their way in; above that the door is shut.
+            // The same number again may be in their startup; further connections are closed.
             let waiting = try (1...3).map { _ in try RawClient(port: pgleash.port) }
             try pgleash.waitForReport("six sessions") { $0["sessions_active"] == 6 }
             #expect(try RawClient(port: pgleash.port).readToEnd() == [])
@@ -103,7 +103,7 @@ extension IntegrationTests {
             #expect(report["sessions_ended_total", "too_many_clients"] == 1)
             waiting.forEach { $0.close() }
 
-            // A place that is given back is there for the next one.
+            // A released place is available for the next client.
             others.removeLast().close()
             try pgleash.waitForReport("two sessions") { $0["sessions_active"] == 2 }
             #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
@@ -133,17 +133,17 @@ extension IntegrationTests {
             }
             #expect(isServed)
             #expect(answers > 10)
-            // 50 queries at 20 ms: what is more than a fifth of a processor is a loop that turns on nothing.
+            // 50 queries at 20 ms: more than a fifth of a processor is a busy loop.
             #expect(pgleash.processorTime - before < .milliseconds(200))
 
-            // Each of the group is served, told that there is no place, or still waits.
+            // Each client of the group is served, gets the error that there is no place, or still waits.
             let outcomes = group.map { outcome(of: $0) }
             print("out of descriptors: \(Set(outcomes).map { word in "\(outcomes.count { $0 == word }) \(word)" })")
             #expect(outcomes.allSatisfy { ["R", "53300", "waiting"].contains($0) })
             #expect(outcomes.contains { $0 != "R" })
             group.forEach { $0.close() }
             group = []
-            // Those that waited are accepted and found gone, which may take the descriptors once more.
+            // Those that waited are accepted and have left, which may exhaust the descriptors once more.
             try wait(for: "a place for a new client") {
                 (try? LibpqClient(port: pgleash.port).query("SELECT 1")) == [["1"]]
             }

@@ -1,4 +1,4 @@
-// A server that is pgleash itself, which would connect to itself until nothing is left.
+// A server that is pgleash itself, which would connect to itself without end.
 
 import Foundation
 import PostgresProtocol
@@ -39,7 +39,7 @@ extension IntegrationTests {
 
         // MARK: By a name
 
-        /// A command that gives what it starts a hosts file of its own.
+        /// A command that runs a program with its own hosts file.
         private static func launcher(hosts: String) -> [String] {
             let script = #"mount --bind "$0" /etc/hosts && exec "$@""#
             return [Programs.system("unshare"), "--mount", Programs.system("sh"), "-c", script, hosts]
@@ -64,13 +64,13 @@ extension IntegrationTests {
         }
 
         @Test(.enabled(if: canMount, "namespaces need root or a kernel that lets others have them"))
-        func `by a name that changes is told to each client, and nothing chains`() throws {
+        func `by a name that changes is an error for each client, and nothing chains`() throws {
             let hosts = try RunFolder.shared.newFile("hosts", "127.0.0.3 db.test\n")
             let pgleash = try PgleashProcess(
                 server: nil, configuration: ["server": ["host = db.test", "port = PORT"]],
                 launcher: Self.launcher(hosts: hosts)
             )
-            // Until now nobody was there.
+            // No server was there until now.
             try pgleash.waitForProbe()
             try "127.0.0.1 db.test\n".write(toFile: hosts, atomically: false, encoding: .utf8)
             for _ in 1...3 {

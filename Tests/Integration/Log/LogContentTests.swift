@@ -1,4 +1,4 @@
-// What the log says of sessions: their names of that moment, their beginning and end, and of many the number.
+// The log lines about sessions: their current names, their beginning and end, and the number of many.
 
 import Foundation
 import PostgresProtocol

@@ -1,4 +1,4 @@
-// Each format of the log, read by a parser that others wrote.
+// The formats of the log, each read by a parser of another project.
 
 import Foundation
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `The log` {
-        /// A pgleash that has reaped an orphan of a session with an awkward name.
+        /// A pgleash that has reaped an orphan of a session with a name that needs escapes.
         private func lines(_ format: String) throws -> [String] {
             let pgleash = try PgleashProcess(arguments: ["--log-format", format])
             let client = try pgleash.connect(name: "two words")

@@ -1,4 +1,4 @@
-// A reader of the log that doesn't read.
+// A reader of the log that does not read.
 
 import Foundation
 import TestSupport
@@ -8,7 +8,7 @@ extension IntegrationTests {
     @Suite struct `A reader of the log that is stopped` {
         private static let lines = ["log_connections = on", "log_disconnections = on", "workers = 2"]
 
-        /// A pgleash whose standard error goes through a cat.
+        /// A pgleash whose standard error is a pipe to cat.
         private func start() throws -> (PgleashProcess, reader: pid_t) {
             let file = RunFolder.shared.newPath("reader.pid")
             let script = #"file=$0; exec "$@" 2> >(echo $BASHPID >"$file"; exec cat >&2)"#
@@ -19,7 +19,7 @@ extension IntegrationTests {
             return (pgleash, reader)
         }
 
-        /// Connects and leaves, until more has been logged than a pipe and the buffer hold.
+        /// Connects and leaves until more has been logged than a pipe and the buffer hold.
         private func fill(_ pgleash: PgleashProcess) throws {
             try wait(for: "lines that are lost", within: .seconds(60)) {
                 for _ in 0..<100 { try pgleash.connect(name: String(repeating: "n", count: 60)).leave(.terminate) }

@@ -1,5 +1,5 @@
-// What a server may be doing for a client when that one goes: the rows of the matrix. How each is brought about and
-// recognised is here, how the client goes is in Departure.swift.
+// The activities of a server for a client when the client leaves: the rows of the matrix. This file says how each is
+// caused and recognized; Departure.swift has the ways in which the client leaves.
 
 import PostgresProtocol
 import TestSupport
@@ -7,67 +7,67 @@ import Testing
 
 /// A row of the matrix.
 struct Activity: CustomStringConvertible, CustomTestStringConvertible, Sendable {
-    /// A part of the conversation that brings it about.
+    /// A step of the conversation that causes the activity.
     enum Step: Sendable {
         case send([UInt8])
-        /// Sends until nobody takes any more.
+        /// Sends until no more is taken.
         case sendWhatFits([UInt8])
         /// Reads up to the first message of this kind.
         case read(until: UInt8)
-        /// Reads until nothing comes any more, so that a close is a FIN and not, for unread bytes, an RST.
+        /// Reads until no more arrives, so that a close sends a FIN and not, because of unread bytes, an RST.
         case readWhatComes
         /// Waits until this SQL condition is true of the backend's row in `pg_stat_activity`.
         case wait(String)
-        /// Lets so much time pass.
+        /// Waits for this time.
         case rest(Duration)
     }
 
     let description: String
-    /// What must be there: SQL that may run again and again.
+    /// The setup: SQL that may run repeatedly.
     var setUp: String?
-    /// What another session locks, and keeps locked.
+    /// The statement with which another session takes and keeps a lock.
     var lock: String?
-    /// What is sent with the start-up packet.
+    /// The messages that are sent with the startup packet.
     var sentAhead: [UInt8] = []
-    /// The client doesn't go before it could send a query. One that does sends all it sends in that instant.
+    /// The client does not leave before it could send a query. One that does sends all its messages at that moment.
     var awaitsStart = true
-    /// Up to where the client goes. The last thing waited for shows that the activity is under way.
+    /// The steps before the client leaves. The last wait shows that the activity is under way.
     var steps: [Step]
-    /// What is sent in the instant the client goes.
+    /// The messages that are sent at the moment in which the client leaves.
     var lastWords: [UInt8] = []
-    /// How many interrupts end it, at the most.
+    /// The largest number of interrupts that end it.
     var interrupts = 1
-    /// For how long the server loses cancels, or pgleash sends none, at the most.
+    /// The longest time in which the server loses cancels, or pgleash sends none.
     var withoutCancels = Duration.zero
-    /// For how long one of its connections may stand still without anybody's doing, now and then.
+    /// The longest time for which one of its connections can stall without a known reason, occasionally.
     var standstill = Duration.zero
-    /// It leaves settings behind, which a pooler gives to the next client, too.
+    /// It leaves settings that a pooler passes to the next client, too.
     var changesSettings = false
-    /// Where there may be a pooler.
+    /// The places where there may be a pooler.
     var poolers = Poolers.anywhere
-    /// Of the client's socket; nil leaves it to the system.
+    /// The size of the client's socket buffer; nil for the system's default.
     var receiveBuffer: Int32?
-    /// Of each cell.
+    /// The number for each cell.
     var repetitions = 20
-    /// Why a way to go makes no sense here. These cells are left out.
+    /// The reason why a way to leave makes no sense here. These cells are left out.
     var leftOut: [Departure: String] = [:]
 
     var testDescription: String { description }
 
-    /// The ways to go that make sense.
+    /// The ways to leave that make sense.
     var departures: [Departure] { Departure.allCases.filter { leftOut[$0] == nil } }
 }
 
 extension Activity {
     static let all = queries + pipelines + copies + beginnings + stuck
 
-    /// Seven of eight requests are followed by others, so each is cancelled after 40 ms only; timers tick every 4 ms.
+    /// Seven of eight requests are followed by others, so each is cancelled only after 40 ms; timers tick every 4 ms.
     private static let pipelinePauses = Duration.milliseconds(7 * 44)
 
     static let sleep = "SELECT pg_sleep(600)"
     static let sleeps = Step.wait("state = 'active' AND wait_event = 'PgSleep'")
 
-    /// One statement, in each way there is to send it.
+    /// One statement, sent in each possible way.
     private static let queries = [
         Activity(
             description: "CPU-bound simple query",
@@ -108,7 +108,7 @@ extension Activity {
         ),
         Activity(
             description: "FunctionCall",
-            // pg_sleep(double precision), as pg_proc.dat has it, for 600 seconds.
+            // pg_sleep(double precision), with its OID in pg_proc.dat, for 600 seconds.
             steps: [
                 .send(Frontend.functionCall(2626, [[0x40, 0x82, 0xc0, 0, 0, 0, 0, 0]])),
                 .wait("state = 'fastpath function call' AND wait_event = 'PgSleep'"),
@@ -139,10 +139,11 @@ extension Activity {
     private static let readLocked = "SELECT FROM matrix_locked"
     private static let waitsForLock = Step.wait("state = 'active' AND wait_event_type = 'Lock'")
 
-    /// More than one answer is owed.
+    /// Several replies are outstanding.
     private static let pipelines = [
         Activity(
-            // PgBouncer takes the skipped query for one that is answered, and waits for it before it sends the next.
+            // PgBouncer counts the skipped query as one that will be answered, and waits for its reply before it sends
+            // the next.
             description: "query behind an error in a batch", steps: [.send(behindError), sleeps], poolers: .nowhere
         ),
         Activity(
@@ -163,7 +164,7 @@ extension Activity {
     private static let createCopied = "CREATE TABLE IF NOT EXISTS matrix_copied (line text)"
     private static let copyIn = "COPY matrix_copied FROM STDIN"
     private static let line = Frontend.copyData("one\n")
-    /// The server has had a line and wants the next: it looks for cancels only when that one has come.
+    /// The server has received a line and waits for the next: it checks for cancels only when that one has arrived.
     private static let waitsForLine = Step.wait(
         """
         state = 'active' AND wait_event = 'ClientRead'
@@ -199,7 +200,7 @@ extension Activity {
         ),
     ]
 
-    /// 100 KB at once, then nothing more.
+    /// 100 KB at once, then no more.
     private static let slowCopy = """
         COPY (SELECT CASE WHEN number > 100 THEN pg_sleep(600)::text ELSE repeat('x', 1000) END
             FROM generate_series(1, 101) number) TO STDOUT
@@ -208,7 +209,7 @@ extension Activity {
 
     private static func firstHalf(of message: [UInt8]) -> [UInt8] { Array(message.prefix(message.count / 2)) }
 
-    /// The client goes in, or soon after, the instant in which the server gets to know of the work, or of its end.
+    /// The client leaves at, or soon after, the moment in which the server learns of the work, or of its end.
     private static let beginnings = [
         Activity(
             description: "Terminate sent 20 ms before",
@@ -218,7 +219,7 @@ extension Activity {
             leftOut: [.terminate: "it has been sent"]
         ),
         Activity(
-            description: "query sent with the start-up packet", sentAhead: Frontend.query(sleep), steps: [],
+            description: "query sent with the startup packet", sentAhead: Frontend.query(sleep), steps: [],
             repetitions: 40, leftOut: [.deadHost: onItsWay]
         ),
         Activity(
@@ -226,7 +227,7 @@ extension Activity {
             leftOut: [.deadHost: onItsWay]
         ),
         Activity(
-            // With the first plan that is compiled the backend loads LLVM, within Bind, and loses cancels meanwhile.
+            // For the first compiled plan the backend loads LLVM, within Bind, and loses cancels meanwhile.
             description: "Bind that loads LLVM, sent and gone",
             steps: [
                 .send(Frontend.query("SET jit = on; SET jit_above_cost = 0")), .read(until: BackendKind.readyForQuery),
@@ -238,7 +239,7 @@ extension Activity {
 
     private static let onItsWay = "what was sent arrives, and is pg_sleep, or doesn't, and is nothing"
 
-    /// One side doesn't take what the other sends.
+    /// One side does not take the bytes of the other.
     private static let stuck = [
         Activity(
             description: "half of a large message sent, in a transaction", setUp: createCopied,
@@ -251,20 +252,20 @@ extension Activity {
         ),
         Activity(
             description: "megabytes unsent to a waiting server", setUp: createLocked, lock: locked,
-            // More than the kernel takes between a client and a server that doesn't read. It is one query, so that the
-            // figures are not those of the server running what has reached it. To read that takes it as long as five
-            // cancels.
+            // More than the kernel takes between a client and a server that does not read. It is one query, so that the
+            // figures are not those of the server running the part that has reached it. It takes the server as long as
+            // five cancels to read this.
             steps: [
                 .send(Frontend.query(readLocked)), waitsForLock,
                 .sendWhatFits(query(megabytes: 12)),
             ],
-            // Now and then a backend of a debug build's session ends 120 to 283 ms behind its client, although pgleash
-            // has seen the end of its work within 12 ms and has closed. The server still reads what was sent; what
-            // holds that up is not known, and may be the kernel's timer (TCP_RTO_MIN, 200 ms).
+            // Occasionally a backend of a debug build's session ends 120 to 283 ms after its client, although pgleash
+            // has seen the end of its work within 12 ms and has closed. The server still reads the sent bytes; the
+            // reason for the delay is not known, and may be the kernel's timer (TCP_RTO_MIN, 200 ms).
             interrupts: 6, standstill: .milliseconds(200), poolers: .afterPgleash,
             leftOut: [.terminate: "it can't be sent either"]
         ),
-        // The last, because with tcp_user_timeout the kernel gives a stalled client up, dead or not.
+        // The last one, because with tcp_user_timeout the kernel gives up a stalled client, dead or not.
         Activity(
             description: "result that nobody reads",
             steps: [

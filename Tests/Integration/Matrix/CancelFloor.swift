@@ -1,5 +1,5 @@
-// What a cancel costs on this machine while the tests run, with nothing between: the measure the figures are held to
-// where a machine is slow or has other work.
+// The cost of a cancel on this machine during the tests, without pgleash: the bounds on a slow or busy machine are
+// relative to it.
 
 import PostgresProtocol
 import TestSupport
@@ -11,15 +11,15 @@ final class CancelFloor {
     private let client: RawClient
     private(set) var times: [Duration] = []
 
-    /// - Parameter isEncrypted: a cancel over TLS is the measure. libpq can't send one before its version 17; what TLS
-    ///   adds is in what a connection over it takes.
+    /// - Parameter isEncrypted: the reference is a cancel over TLS. libpq supports this from version 17 on; otherwise
+    ///   the time of a TLS connection is added.
     init(_ server: PrivatePostgres, isEncrypted: Bool = false) throws {
         (self.server, self.isEncrypted) = (server, isEncrypted)
         client = try RawClient(port: server.port)
         try client.startUp(name: "floor")
     }
 
-    /// Takes one time, as PQcancel() and a ReadyForQuery take it.
+    /// Measures one time from PQcancel() to ReadyForQuery.
     func measure() throws {
         try client.send(Frontend.query("SELECT pg_sleep(600)"))
         try wait(for: "the floor's query", pause: .microseconds(300)) {
@@ -30,8 +30,8 @@ final class CancelFloor {
                 let cancel = try RawClient(port: server.port)
                 try cancel.send(Frontend.cancelRequest(client.key))
                 try client.read(until: BackendKind.readyForQuery)
-                // As PQcancel() waits. The backend is signalled twice, itself and its process group; by now both have
-                // happened.
+                // PQcancel() waits for this. The backend is signalled twice, itself and its process group; both have
+                // happened now.
                 _ = try cancel.readToEnd()
                 if isEncrypted { _ = try LibpqClient(port: server.port, name: "floor", more: "sslmode=require") }
             }

@@ -1,10 +1,10 @@
-// The figures of one cell of the matrix, and the bounds they are held to.
+// The figures of one cell of the matrix, and their bounds.
 
-/// What became of the work of so many clients that went in one way.
+/// The results of a number of clients that left in one way.
 struct Cell {
-    /// From before the client went to the end of its backend, of those that ended.
+    /// The times from before the client left to the end of its backend, of those that ended.
     var times: [Duration] = []
-    /// How many had not ended when the waiting did.
+    /// The number of those that had not ended at the end of the wait.
     var orphans = 0
 
     var count: Int { times.count + orphans }
@@ -15,7 +15,7 @@ struct Cell {
         if let time { times.append(time) } else { orphans += 1 }
     }
 
-    /// What it doesn't keep of a bound; nil when it keeps all of it.
+    /// The violation of a bound; nil when there is none.
     func excess(over bound: Bound) -> String? {
         guard let median, let worst else { return "\(orphans) of \(count) were never ended" }
         if median > bound.median { return "\(times.summary), and the median may be \(bound.median.milliseconds) ms" }
@@ -28,12 +28,12 @@ struct Cell {
     }
 }
 
-/// What a cell may take.
+/// The bounds of a cell.
 struct Bound {
     let median: Duration
     let worst: Duration
 
-    /// For a host that died without a word.
+    /// For a host that died without sending a packet.
     static let deadHost = Bound(median: Route.keepalive + .seconds(1), worst: Route.keepalive + .seconds(1))
 
     /// For a client whose end the network tells.

@@ -1,21 +1,21 @@
-// How a client goes: the columns of the matrix.
+// The ways in which a client leaves: the columns of the matrix.
 
 import TestSupport
 
-/// A way to go.
+/// A way to leave.
 enum Departure: String, CaseIterable, Sendable {
     case fin = "FIN"
     case reset = "RST"
     case kill = "SIGKILL"
     case terminate = "Terminate, FIN"
     case halfClose = "half-close"
-    /// No packet ever comes again. What makes a host dead is the network, so many clients go at once.
+    /// No packet arrives any more. A dead host is simulated by its network, so many clients leave at once.
     case deadHost = "dead host"
 
-    /// Those of a client that does it all by itself.
+    /// Those of a client that needs no help.
     static let ofSocket: [Departure] = [.fin, .reset, .terminate, .halfClose]
 
-    /// The one of a client that is nothing but a socket of ours. The others need a process or a network.
+    /// The one of a client that is only a socket of the test. The others need a process or a network.
     func callAsFunction(_ client: RawClient) throws {
         switch self {
         case .fin, .kill: client.close()

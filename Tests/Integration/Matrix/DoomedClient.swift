@@ -1,4 +1,4 @@
-// A client in the middle of an activity that is about to go, and the moment it does.
+// A client in the middle of an activity that is about to leave, and the time at which it leaves.
 
 import Foundation
 import TestSupport
@@ -7,19 +7,20 @@ import TestSupport
 final class DoomedClient {
     private let client: RawClient
     private let servers: [PrivatePostgres]
-    /// SQL that is true of the row in `pg_stat_activity` of what works for it.
+    /// SQL that is true for the row in `pg_stat_activity` of its backend.
     private let subject: String
     private let lastWords: [UInt8]
     private let departure: Departure
-    /// The process whose socket it is, where that is to be killed.
+    /// The process that owns the socket, where that is killed.
     private let holder: ChildProcess?
 
-    /// Brings the activity about.
+    /// Causes the activity.
     ///
     /// - Parameters:
-    ///   - client: connected, and nothing more.
-    ///   - servers: those it may be led to.
-    ///   - isNameUnique: what works for it is known by its name. Through a pooler the server's own process ID isn't.
+    ///   - client: connected, without further steps.
+    ///   - servers: those that it may be connected to.
+    ///   - isNameUnique: its backend is identified by its name. Through a pooler the server's own process ID is not
+    ///     known.
     init(
         _ activity: Activity, _ departure: Departure, over client: RawClient, to servers: [PrivatePostgres],
         name: String, isNameUnique: Bool = false
@@ -32,15 +33,15 @@ final class DoomedClient {
             lastWords = Frontend.startup(name: name) + activity.sentAhead
         }
         subject = isNameUnique ? "application_name = '\(name)'" : "pid = \(client.backendPID)"
-        // The kernel ends a killed process' socket for it, whichever program it was. This one does nothing with it,
-        // and ours goes when it does.
+        // The kernel ends a killed process' socket, whichever program it was. This one does nothing with it, and the
+        // test's copy is closed with it.
         holder =
             try departure == .kill ? ChildProcess(Programs.system("sleep"), ["600"], input: client.descriptor) : nil
         for step in activity.steps { try take(step) }
     }
 
     deinit {
-        // At once, also where nobody would answer a FIN: the socket would keep its network namespace.
+        // At once, also where no host would answer a FIN: the socket would keep its network namespace.
         client.reset()
     }
 
@@ -51,7 +52,7 @@ final class DoomedClient {
         case .send(let bytes): try client.send(bytes)
         case .sendWhatFits(let bytes):
             client.sendWhatFits(bytes[...], within: 200)
-            // What reads on has had its time.
+            // The reader had enough time.
             _ = try holds(for: .milliseconds(200), pause: .milliseconds(2)) { try !client.peerHasReadAll() }
         case .rest(let duration): rest(duration)
         case .read(let kind): try client.read(until: kind)
@@ -63,9 +64,9 @@ final class DoomedClient {
         }
     }
 
-    /// Goes.
+    /// Leaves.
     ///
-    /// - Returns: when it had not yet gone.
+    /// - Returns: the time just before it left.
     func depart() throws -> ContinuousClock.Instant {
         let before = ContinuousClock.now
         try client.send(lastWords)

@@ -1,6 +1,6 @@
-// What activities need on a server before there is a client in the middle of them.
+// The setup of activities on a server before a client is in the middle of them.
 
-/// Tables, and the sessions that lock them for as long as the object is there.
+/// Tables, and the sessions that lock them for as long as the object exists.
 struct Locks {
     private var holders: [String: LibpqClient] = [:]
 

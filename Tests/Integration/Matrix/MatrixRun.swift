@@ -1,14 +1,15 @@
-// Runs cells of the matrix: clients are brought into the middle of an activity, go, and their backends are watched.
+// The run of cells of the matrix: clients are brought into the middle of an activity and leave, and their backends are
+// watched.
 
 import Foundation
 
 /// The cells of one route.
 final class MatrixRun {
     let route: Route
-    /// What is left after it is called an orphan.
+    /// After this time the remaining work is called an orphan.
     private let limit: Duration
-    /// Clients that go together stay for a random time of up to this, so that a server which looks after them now and
-    /// then is met at any moment between.
+    /// Clients that leave together stay for a random time of up to this, so that a server that checks them periodically
+    /// is met at any moment in between.
     private let longestStay: Duration
     private let pauses = MachinePauses.shared
     private var locks = Locks()
@@ -19,9 +20,10 @@ final class MatrixRun {
         self.longestStay = longestStay
     }
 
-    /// Clients that go one after the other, each when the one before has been seen to the end. An orphan is the last.
+    /// Clients that leave one after the other, each when the end of the one before has been seen. An orphan is the
+    /// last.
     ///
-    /// - Parameter floor: takes a time before each of them.
+    /// - Parameter floor: measures one time before each of them.
     func oneByOne(_ activity: Activity, _ departure: Departure, floor: CancelFloor) throws -> Cell {
         var cell = Cell()
         while cell.count < repetitions(of: activity), cell.orphans == 0 {
@@ -31,15 +33,15 @@ final class MatrixRun {
         return cell
     }
 
-    /// Of each cell. Another way to the server changes little of what was seen of one route already.
+    /// The number for each cell. Another route changes little in the results of the first one.
     func repetitions(of activity: Activity) -> Int {
         route.kind.isEncrypted ? activity.repetitions / 5 : activity.repetitions
     }
 
-    /// Clients that are in the middle of their activity at the same time, and then all go.
+    /// Clients that are in the middle of their activity at the same time, and then all leave.
     ///
-    /// - Parameter count: of each activity.
-    /// - Returns: how long the backend of each was there, nil for one that still is.
+    /// - Parameter count: the number for each activity.
+    /// - Returns: the time until the backend of each ended, nil for one that has not.
     func together(_ activities: [Activity], _ departure: Departure, count: Int) throws -> [Duration?] {
         let all = activities.flatMap { Array(repeating: $0, count: count) }
         for activity in activities { try locks.prepare(activity, on: route.server) }
@@ -54,11 +56,11 @@ final class MatrixRun {
         return times
     }
 
-    /// All activities that make sense there, in one way to go and many at the same time.
+    /// All activities that make sense here, in one way to leave and many at the same time.
     ///
     /// - Parameters:
-    ///   - rounds: how often.
-    ///   - each: how many clients of each activity go together. More would keep each other from running.
+    ///   - rounds: the number of rounds.
+    ///   - each: the number of clients of each activity that leave together. More would compete for the processors.
     func allAtOnce(_ departure: Departure, rounds: Int, each: Int) throws -> [(activity: Activity, cell: Cell)] {
         let activities = Activity.all.filter { $0.departures.contains(departure) }
         var cells = activities.map { (activity: $0, cell: Cell()) }
@@ -71,7 +73,7 @@ final class MatrixRun {
 
     private static let name = "matrix"
 
-    /// What the server itself says is left, a parallel worker for one.
+    /// The server's own view of the remaining work, for example a parallel worker.
     func countLeft() throws -> Int { try route.server.backends(Self.name) }
 
     private func client(_ activity: Activity, _ departure: Departure) throws -> DoomedClient {

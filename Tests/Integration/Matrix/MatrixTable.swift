@@ -1,4 +1,4 @@
-// The matrix in Markdown: one table a route, and before them the one that compares the routes.
+// The matrix in Markdown: one table for each route, and before them the one that compares the routes.
 
 import Foundation
 import Proxy
@@ -6,7 +6,7 @@ import TestSupport
 
 /// The cells of all routes.
 struct MatrixTable {
-    /// Where it is to be written; nil when it is not.
+    /// The file to write; nil when it is not written.
     static let file = ProcessInfo.processInfo.environment["PGLEASH_MATRIX"]
 
     private var cells: [Key: Cell] = [:]
@@ -18,7 +18,7 @@ struct MatrixTable {
         let departure: Departure
     }
 
-    /// - Parameter server: whose version is named.
+    /// - Parameter server: its version is named.
     init(server: PrivatePostgres) { self.server = server }
 
     subscript(route: Route.Kind, activity: Activity, departure: Departure) -> Cell? {
@@ -37,10 +37,10 @@ struct MatrixTable {
         """
     }
 
-    /// For how long work is waited for that may never end.
+    /// The longest wait for work that may never end.
     static let limit = Duration.seconds(3)
 
-    /// When and with what the figures were taken.
+    /// The time and the software versions of the measurement.
     private func facts() throws -> String {
         let day = Date().formatted(.iso8601.year().month().day())
         let kernel = (readText("/proc/sys/kernel/osrelease") ?? "").prefix { $0.isNumber || $0 == "." }
@@ -49,7 +49,8 @@ struct MatrixTable {
         return "\(day), pgleash \(pgleashVersion), PostgreSQL \(version), Linux \(kernel), \(processors) processors."
     }
 
-    /// pgleash in full; of the others what all ways come to in which the network tells that the client is gone.
+    /// pgleash in full; for the other routes the sum of all ways to leave in which the network reports that the client
+    /// is gone.
     private func comparison() -> String {
         let columns = Departure.allCases.map(\.rawValue) + ["server alone", "check 1 s"]
         let rows = Activity.all.map { activity in

@@ -1,5 +1,5 @@
-// What `make matrix` runs: the matrix on every route there is, written as a table. Nothing is asserted but that pgleash
-// leaves no orphan; the bounds are in MatrixTests.swift.
+// The run of `make matrix`: the matrix on every route, written as a table. The only assertion is that pgleash leaves no
+// orphan; the bounds are in MatrixTests.swift.
 
 import Foundation
 import Testing
@@ -28,7 +28,7 @@ extension IntegrationTests {
 
         private func measure(_ route: Route, into table: inout MatrixTable) throws {
             if route.kind.isLeashed { return try measurePgleash(route, into: &table) }
-            // Where orphans are to be expected, they are waited for together.
+            // Where orphans are expected, the test waits for them together.
             let run = MatrixRun(route, limit: MatrixTable.limit, longestStay: .seconds(1))
             for departure in Departure.allCases where departure != .deadHost {
                 let cells = try run.allAtOnce(departure, rounds: 6, each: 1)

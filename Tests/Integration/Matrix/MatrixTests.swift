@@ -1,4 +1,4 @@
-// The matrix: whatever the server does for a client and however that one goes, nothing is left, and soon.
+// The matrix: whatever the server does for a client and however the client leaves, no work remains after a short time.
 
 import Foundation
 import Testing
@@ -22,7 +22,7 @@ extension IntegrationTests {
                 #expect(cell.count == run.repetitions(of: activity))
                 #expect(try run.countLeft() == 0, "\(name)")
             }
-            // On a busy machine a backend may take longer to leave than it is given before the next cancel.
+            // On a busy machine a backend may take longer to exit than the time before the next cancel.
             let strays = route.server.strayCancels - strayBefore
             let clients = activity.departures.count * run.repetitions(of: activity)
             #expect(strays * 10 <= clients, "\(strays) stray cancels")
@@ -49,7 +49,7 @@ extension IntegrationTests {
             }
             #expect(try run.countLeft() == 0)
             let report = try route.pgleash?.waitForReport("no session") { $0["sessions_active"] == 0 }
-            // A client that has sent a part of a message is owed nothing for it.
+            // A client that has sent a part of a message has no outstanding request for it.
             let ends = report.map { $0["drops_total", "timeout"] + $0["sessions_ended_total", "client_timed_out"] }
             #expect(ends.map { $0 >= cells.count * rounds * 4 } == true)
             route.close()

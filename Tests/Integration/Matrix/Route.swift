@@ -1,11 +1,11 @@
-// The ways from a client to its server that the matrix compares: directly, with PostgreSQL's own check for clients that
-// have gone, and through pgleash.
+// The routes from a client to its server that the matrix compares: directly, with PostgreSQL's own check for clients
+// that have left, and through pgleash.
 
 import Foundation
 import TestSupport
 import Testing
 
-/// A server, and what stands before it.
+/// A server, and the systems in front of it.
 final class Route {
     enum Kind: String, CaseIterable {
         case direct = "directly"
@@ -26,7 +26,7 @@ final class Route {
     let pgleash: PgleashProcess?
     private let namespace: NetworkNamespace?
 
-    /// What a dead host is noticed by: nothing heard for 2 s, then no answer within 1 s.
+    /// The detection of a dead host: no packet for 2 s, then no answer within 1 s.
     static let keepalive = Duration.seconds(3)
     private static let keepaliveKeys = [
         "tcp_keepalives_idle = 2", "tcp_keepalives_interval = 1", "tcp_keepalives_count = 1", "tcp_user_timeout = 3000",
@@ -37,7 +37,7 @@ final class Route {
         return ["sslmode = require", "ssl_cert_file = \(files[.right])", "ssl_key_file = \(files.serverKey)"]
     }
 
-    /// - Parameter namespace: where the clients of dead hosts live; nil without such.
+    /// - Parameter namespace: the host of clients that die with their host; nil without such clients.
     init(_ kind: Kind, namespace: NetworkNamespace? = nil) throws {
         self.kind = kind
         self.namespace = namespace
@@ -65,13 +65,13 @@ final class Route {
         )
     }
 
-    /// Closes what was opened, and fails the test where pgleash doesn't end as it should.
+    /// Closes everything that was opened, and fails the test where pgleash does not end as it should.
     func close() {
         pgleash?.stop()
         if !kind.isLeashed { server.stop() }
     }
 
-    /// A connection from where a client lives that will go like this.
+    /// A connection from the host of a client that will leave in this way.
     func connect(from departure: Departure, receiveBuffer: Int32?) throws -> RawClient {
         let client = try connect(isAway: departure == .deadHost, receiveBuffer)
         if kind.isClientEncrypted { try client.encrypt() }
@@ -85,7 +85,7 @@ final class Route {
         return try namespace.connect(port: port, receiveBuffer: receiveBuffer)
     }
 
-    /// Lets the clients' host die, calls `body` and brings it to life again.
+    /// Lets the clients' host die, calls `body` and restores it.
     func whileHostIsDead<Result>(_ body: () throws -> Result) throws -> Result {
         guard let namespace else { fatalError("there is no host to die") }
         try namespace.die()
@@ -95,7 +95,7 @@ final class Route {
 }
 
 extension PrivatePostgres {
-    /// Lets clients in that don't come from this host.
+    /// Accepts clients that are not on this host.
     fileprivate func admitEverybody() throws {
         try query("COPY (SELECT 'host all all all trust') TO PROGRAM 'cat >>pg_hba.conf'")
         try query("SELECT pg_reload_conf()")

@@ -1,5 +1,5 @@
-// The connection to the server breaks on its way while something runs: the server doesn't notice, and pgleash cancels
-// by another connection.
+// A connection to the server that breaks on its way while a statement runs: the server does not notice, and pgleash
+// cancels over another connection.
 
 import Foundation
 import PostgresProtocol
@@ -10,7 +10,7 @@ extension IntegrationTests {
     @Suite(.tags(.toleratesStrayCancels)) struct `When the connection to the server breaks` {
         private let postgres = PrivatePostgres.shared
 
-        @Test func `what runs for a client that is still there is cancelled, and the client told`() throws {
+        @Test func `the statement of a connected client is cancelled, and the client gets an error`() throws {
             let between = try PassThrough(to: postgres.port)
             let pgleash = try PgleashProcess(server: between.address)
             let client = try busyClient(of: pgleash)
@@ -64,7 +64,7 @@ extension IntegrationTests {
             server.stop()
         }
 
-        /// Its backend stays, as nobody has told it of its client's end.
+        /// Its backend stays, as it does not know of its client's end.
         private func waitForCancel() throws {
             try wait(for: "the cancel", within: .seconds(2)) { try postgres.backends("broken", state: "active") == 0 }
         }

@@ -1,4 +1,4 @@
-// A server that is not there must not look alive because pgleash is: to pg_isready, and to clients with several hosts.
+// A server that is down must not look up because pgleash is up: to pg_isready, and to clients with several hosts.
 
 import Foundation
 import Testing
@@ -11,7 +11,7 @@ extension IntegrationTests {
             try ChildProcess.run(Programs.postgres("pg_isready"), ["-h", "127.0.0.1", "-p", "\(port)"])
         }
 
-        /// The port of the server that psql ends up at, given these ports of 127.0.0.1.
+        /// The port of the server that psql connects to, with these ports of 127.0.0.1.
         private func serverReached(_ ports: [UInt16]) throws -> (exit: Exit, output: String, error: String) {
             let hosts = ports.map { _ in "127.0.0.1" }.joined(separator: ",")
             let list = ports.map(String.init).joined(separator: ",")

@@ -1,11 +1,11 @@
-// The behaviour of kernels before Linux 6.15 on a newer one: they know no option for the longest pause between two
+// The behaviour of kernels before Linux 6.15 on a newer one: they lack the option for the longest pause between two
 // attempts to reach a peer.
 
 import Foundation
 
-/// Starts a program as if on such a kernel: a library before glibc refuses the option as these do.
+/// Starts a program as on such a kernel: a library before glibc refuses the option.
 enum OldKernel {
-    /// Put before a command.
+    /// The prefix of a command.
     static func launcher() throws -> [String] {
         [Programs.system("env"), "LD_PRELOAD=\(try library.get())"]
     }

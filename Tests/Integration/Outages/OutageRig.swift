@@ -1,10 +1,10 @@
-// Sessions in every state across a network that fails: towards clients on another host, and towards a server on one.
+// Sessions in every state across a network that fails: with clients on another host, and with a server on one.
 
 import Foundation
 import PostgresProtocol
 import TestSupport
 
-/// Two pgleashes, a namespace that is the other host, and a session for each state and direction.
+/// Two pgleash processes, a namespace as the other host, and a session for each state and direction.
 final class OutageRig {
     let isOldKernel: Bool
     private let namespace: NetworkNamespace
@@ -15,7 +15,7 @@ final class OutageRig {
 
     /// - Parameters:
     ///   - keys: of the configuration's two sections with keepalive's settings.
-    ///   - link: what joins the two hosts.
+    ///   - link: the link between the two hosts.
     init(isOldKernel: Bool, keys: [String] = [], link: NetworkNamespace.Link = .direct) throws {
         self.isOldKernel = isOldKernel
         namespace = try NetworkNamespace(link: link)
@@ -31,9 +31,9 @@ final class OutageRig {
         try server.acceptProbe()
     }
 
-    /// Has one session in each state begin.
+    /// Starts one session in each state.
     ///
-    /// - Parameter seconds: how long the statements run at least.
+    /// - Parameter seconds: the minimum duration of the statements.
     func start(seconds: Int) throws {
         let rows = "select g, repeat('x', 8000), pg_sleep(0.05) from generate_series(1, \(seconds * 20)) g"
         try startClient("rows to the client", rows, reads: true)
@@ -63,16 +63,16 @@ final class OutageRig {
     func die() throws { try namespace.die() }
     func revive() throws { try namespace.revive() }
 
-    /// Sends and reads a bit in each session.
+    /// Sends and reads a few bytes in each session.
     func pass() { for stream in streams { stream.pass() } }
 
-    /// Lines of the logs about hosts that were taken for lost.
+    /// The log lines about hosts that count as lost.
     var lost: [String] {
         towardsClients.logLines("drop=timeout") + towardsServer.logLines("server host unreachable")
     }
 }
 
-/// Bytes on their way in one session: from a client of ours to a server of ours, or from a real server to a client.
+/// The bytes of one session: from a client of the test to a server of the test, or from a real server to a client.
 final class OutageStream {
     enum Sending { case now, atOnce, never }
 
@@ -86,7 +86,7 @@ final class OutageStream {
     private var tail: [UInt8] = []
     private(set) var hasEnded = false
     private static let piece = Frontend.copyData(String(repeating: "y", count: 2000))
-    /// More than is taken on the way to a server that reads nothing.
+    /// More than all buffers on the way to a server that reads nothing take.
     private static let flood = {
         var bytes: [UInt8] = []
         for _ in 0..<16_000 { bytes += piece }
@@ -115,8 +115,8 @@ final class OutageStream {
         }
     }
 
-    /// Waits until all that was sent has come: to a server of ours every byte, to a client up to the end of the
-    /// statement.
+    /// Waits until all sent bytes have arrived: every byte at a server of the test, and up to the end of the statement
+    /// at a client.
     func isFinished(within time: Duration) -> Bool {
         let end = ContinuousClock.now + time
         while !isWhole, !hasEnded, ContinuousClock.now < end { usleep(20_000) }

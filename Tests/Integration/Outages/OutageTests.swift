@@ -1,5 +1,5 @@
 // Networks that fail for a while, and hosts that die, on kernels whose pauses between attempts can be shortened and on
-// older ones: nobody who lives is taken for dead, whatever passes at that time.
+// older ones: no live host counts as dead, whatever data is on its way.
 
 import Foundation
 import Testing
@@ -24,8 +24,8 @@ extension IntegrationTests {
             "tcp_keepalives_idle = 6", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3",
         ]
 
-        /// With keepalive's defaults, 45 s, and with 12 s for the last: an older kernel asks a peer that has read
-        /// nothing for 25 s, and then not for 25 s more. One lost answer must not count as a silence of that time.
+        /// With keepalive's defaults, 45 s, and with 12 s for the last: an older kernel probes a peer that has read
+        /// nothing for 25 s, and then not for another 25 s. One lost answer must not count as a silence of that time.
         @Test func `an outage within the timeout ends no session`() throws {
             var outages: [Outage] = []
             for (start, end, keys) in [(6, 16, []), (6, 34, []), (6, 50, []), (23, 28, Self.shortKeys)] {
@@ -34,7 +34,7 @@ extension IntegrationTests {
                     outages.append(Outage(rig: rig, start: start, end: end))
                 }
             }
-            // Where single packets are lost as well, and each takes its time.
+            // Single packets are lost as well, and each is delayed.
             for isOldKernel in [false, true] {
                 let link = NetworkNamespace.Link.lossy(loss: 0.03, delay: .milliseconds(40))
                 let rig = try OutageRig(isOldKernel: isOldKernel, link: link)
@@ -64,8 +64,9 @@ extension IntegrationTests {
             }
         }
 
-        /// Within the timeout and 2 s. A kernel before 6.15 asks a peer that has read nothing for 6 s after 6 s more,
-        /// one that has read nothing for 12 s after 12 s more, and then after 25: these two sessions take longer there.
+        /// Within the timeout and 2 s. A kernel before 6.15 probes a peer that has read nothing for 6 s after another 6
+        /// s, one that has read nothing for 12 s after another 12 s, and then after 25: these two sessions take longer
+        /// there.
         @Test func `a dead host is noticed in every state`() throws {
             let rigs = try [false, true].map { try OutageRig(isOldKernel: $0, keys: Self.shortKeys) }
             for rig in rigs { try rig.start(seconds: 80) }

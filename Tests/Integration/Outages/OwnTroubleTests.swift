@@ -1,5 +1,5 @@
-// What is wrong at one place costs only that place: a host that is gone, connections that nobody closes, CancelRequests
-// with made-up keys.
+// Failures at one place that must affect only that place: a lost host, connections that stay open, CancelRequests with
+// invented keys.
 
 import Foundation
 import PostgresProtocol
@@ -31,7 +31,7 @@ extension IntegrationTests {
         }
 
         @Test
-        func `cancel connections that nobody closes hold up nobody`() throws {
+        func `cancel connections that stay open delay no other cancel`() throws {
             let between = try PassThrough(to: postgres.port)
             between.keepCancels()
             let pgleash = try PgleashProcess(server: between.address)
@@ -45,11 +45,11 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Four threads that send CancelRequests with made-up keys, more than the server takes, and wait for nothing.
+        /// Four threads that send CancelRequests with invented keys, more than the server takes, without waiting.
         private func flood(_ pgleash: PgleashProcess, during body: () throws -> Void) throws {
             let isOver = Flag()
             let port = pgleash.port
-            // Each to an address of its own, as the ports of each soon run short.
+            // Each has its own address, as the ports of one are soon used up.
             let unknownClients = (0..<4).map { number in
                 ParallelTask {
                     while !isOver.value.load(ordering: .relaxed) {
@@ -85,7 +85,7 @@ extension IntegrationTests {
                             let answer = try client.read(until: BackendKind.readyForQuery)
                             #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
                         })
-                    // PostgreSQL before 17 signals twice; the second one must not hit the next query.
+                    // PostgreSQL before 17 signals twice; the second signal must not reach the next query.
                     _ = try cancel.readToEnd()
                     guard number % 5 == 0 else { continue }
                     try floor.measure()
@@ -95,7 +95,7 @@ extension IntegrationTests {
                 }
             }
             print("in a flood: clients' cancels \(times.summary); orphans \(orphansTimes.summary)")
-            // A machine that is slow, or has other work, is slow for a cancel without pgleash, too.
+            // A slow or busy machine is slow for a cancel without pgleash, too.
             let bound = max(.milliseconds(100), (floor.times.max() ?? .zero) * 4)
             #expect((times + orphansTimes).allSatisfy { $0 < bound })
             pgleash.stop()

@@ -1,5 +1,5 @@
-// A pooler with fewer connections than clients, all of them busy: clients go at any moment, also while they wait for a
-// connection, and those that stay must not notice.
+// A pooler with fewer connections than clients, all of them busy: clients leave at any moment, also while they wait for
+// a connection, and those that stay must not be affected.
 
 import Foundation
 import PostgresProtocol
@@ -12,7 +12,7 @@ extension IntegrationTests {
         private static let connections = 4
 
         @Test(arguments: Place.Kind.leashed.filter { $0 == .sessionPool || $0 == .transactionPool })
-        func `leave nothing, and cost nobody else an answer`(
+        func `leave nothing, and cost no other client a reply`(
             _ kind: Place.Kind
         ) throws {
             let place = try Place(kind, poolSize: Self.connections)
@@ -44,7 +44,7 @@ extension IntegrationTests {
 }
 
 extension Activity {
-    /// No moment of it is waited for: it may wait for a connection itself when its client goes, or be over.
+    /// The test waits for no step of it: it may wait for a connection itself when its client leaves, or be over.
     fileprivate static let ofBusyPool = [
         Activity(description: "long query", steps: [.send(Frontend.query(sleep))]),
         Activity(description: "short query", steps: [.send(Frontend.query("SELECT pg_sleep(0.02)"))]),
@@ -71,7 +71,7 @@ extension Activity {
         ),
         Activity(description: "sent and gone", steps: [], lastWords: Frontend.query(sleep)),
         Activity(
-            description: "start-up and query in one send", sentAhead: Frontend.query(sleep), awaitsStart: false,
+            description: "startup and query in one send", sentAhead: Frontend.query(sleep), awaitsStart: false,
             steps: []
         ),
     ]

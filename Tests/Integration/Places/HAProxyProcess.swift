@@ -1,14 +1,14 @@
-// A real HAProxy, Debian's, that shares connections out to several servers and looks at none of their bytes.
+// A real HAProxy, Debian's, that distributes connections to several servers and does not read their bytes.
 
 import Foundation
 import Testing
 
-/// A running HAProxy. It is killed when the object goes.
+/// A running HAProxy. It is killed when the object is released.
 final class HAProxyProcess {
     let port: UInt16
     let process: ChildProcess
 
-    /// - Parameter servers: the ports of 127.0.0.1 behind it, each in its turn.
+    /// - Parameter servers: the servers' ports of 127.0.0.1, used in turn.
     init(servers: [UInt16]) throws {
         (port, process) = try startOnFreePort("HAProxy") { port in
             let lines = servers.map { "    server server-\($0) 127.0.0.1:\($0)" }
@@ -38,7 +38,7 @@ final class HAProxyProcess {
         }
     }
 
-    /// What it has logged so far: each connection, as it ends, with the server it led to.
+    /// Its log so far: each connection, as it ends, with its server.
     var log: String { process.output }
 
     /// Ends it, with all its connections.

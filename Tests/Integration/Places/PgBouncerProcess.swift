@@ -3,9 +3,9 @@
 import Foundation
 import Testing
 
-/// A running PgBouncer. It is killed when the object goes.
+/// A running PgBouncer. It is killed when the object is released.
 final class PgBouncerProcess {
-    /// For how long a client keeps its server connection.
+    /// The time for which a client keeps its server connection.
     enum Mode: String {
         case session, transaction
     }
@@ -41,14 +41,14 @@ final class PgBouncerProcess {
         }
     }
 
-    /// It refuses to run as root.
+    /// PgBouncer refuses to run as root.
     private static let otherUser: [String] = {
         guard geteuid() == 0, let user = unsafe getpwnam("postgres") ?? getpwnam("nobody") else { return [] }
         let (id, group) = unsafe (user.pointee.pw_uid, user.pointee.pw_gid)
         return [Programs.system("setpriv"), "--reuid=\(id)", "--regid=\(group)", "--clear-groups"]
     }()
 
-    /// What it has logged so far: each client that came and went, each server connection with the reason of its end.
+    /// Its log so far: each client that connected and left, each server connection with the reason of its end.
     var log: String { process.errorOutput }
 
     /// Ends it, with all its connections.

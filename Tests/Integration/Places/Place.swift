@@ -1,10 +1,10 @@
-// Where pgleash may stand among others: before a server, before or behind a pooler, before a balancer; and these
-// without it, for comparison.
+// The places of pgleash among other systems: in front of a server, in front of or behind a pooler, in front of a
+// balancer; and the same without pgleash, for comparison.
 
 import Foundation
 import Testing
 
-/// Servers, and what is between them and a client.
+/// Servers, and the systems between them and a client.
 final class Place {
     enum Kind: String, CaseIterable, CustomTestStringConvertible {
         case direct = "PostgreSQL"
@@ -30,13 +30,13 @@ final class Place {
     let pool: PgBouncerProcess?
     private let balancer: HAProxyProcess?
     private let between: PassThrough?
-    /// Where clients connect.
+    /// The port that clients connect to.
     let port: UInt16
 
     private static let second = PrivatePostgres.untilTestsEnd { try PrivatePostgres() }
 
     /// - Parameters:
-    ///   - poolSize: how many server connections the pooler has.
+    ///   - poolSize: the number of server connections of the pooler.
     ///   - losesFirstCancels: the first cancel of each of pgleash's sessions never arrives.
     init(_ kind: Kind, poolSize: Int = 100, losesFirstCancels: Bool = false) throws {
         self.kind = kind
@@ -62,7 +62,7 @@ final class Place {
         (self.pool, self.port) = (pool, port)
     }
 
-    /// Ends what was started, beginning at the client, and fails the test where something doesn't end as it should.
+    /// Ends all processes, beginning at the client, and fails the test where one does not end as it should.
     func stop() {
         if kind == .behindPool { pool?.stop() }
         pgleash?.stop()
@@ -70,6 +70,6 @@ final class Place {
         balancer?.stop()
     }
 
-    /// Cancels that met no process, in the logs of all servers.
+    /// Cancels that matched no process, in the logs of all servers.
     var strayCancels: Int { servers.reduce(0) { $0 + $1.strayCancels } }
 }

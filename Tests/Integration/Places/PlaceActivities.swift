@@ -1,16 +1,16 @@
-// What is tried of the matrix where others are before or behind pgleash, and what is tried only there: all in which a
-// pooler may forget a client sooner than its statement.
+// The activities for places with other systems: a part of the matrix, and activities in which a pooler may end a
+// session before its statement.
 
 import PostgresProtocol
 import TestSupport
 
 extension Activity {
-    /// Poolers with which an activity can be brought about, and its client be seen to go.
+    /// The poolers with which an activity can be caused, and the end of its client be seen.
     enum Poolers {
         case anywhere
-        /// A pooler whose client is pgleash. One that waits for its server doesn't look at its own clients.
+        /// A pooler whose client is pgleash. While it waits for its server it does not check its own clients.
         case afterPgleash
-        /// Poolers don't pass it on as it was sent.
+        /// Poolers do not pass it on unchanged.
         case nowhere
 
         func include(_ place: Place.Kind) -> Bool {
@@ -22,7 +22,7 @@ extension Activity {
         }
     }
 
-    /// For places with and without a pooler; last what changes the connections that it keeps.
+    /// For places with and without a pooler; the activities that change the connections of the pool are last.
     static let ofPlaces =
         all.filter { !$0.changesSettings } + [
             Activity(
@@ -34,7 +34,7 @@ extension Activity {
                 leftOut: [.terminate: "it has been sent"]
             ),
             Activity(
-                description: "start-up and query in one send, and gone", sentAhead: Frontend.query(sleep),
+                description: "startup and query in one send, and gone", sentAhead: Frontend.query(sleep),
                 awaitsStart: false, steps: []
             ),
             Activity(
@@ -53,7 +53,7 @@ extension Activity {
         description: "the first cancel is lost", steps: [.send(Frontend.query(sleep)), sleeps]
     )
 
-    /// A place with one server connection, which is busy for so much longer when the client has gone.
+    /// A place with one server connection, which is busy for this time after the client has left.
     static func queued(_ time: Duration) -> Activity {
         Activity(
             description: "queued at a pool that is full for \(Int(time.milliseconds)) ms more",
@@ -61,16 +61,16 @@ extension Activity {
         )
     }
 
-    /// How long the pool is full.
+    /// The time for which the pool is full.
     static let queues = [Duration.milliseconds(5), .milliseconds(30), .milliseconds(300)]
 
-    /// 80 queries, so that those that the server has when the first one ends are soon over.
+    /// 80 queries, so that those that the server has when the first one ends are over soon.
     private static var megabytes: [UInt8] {
         let query = Frontend.query("SELECT 1 --" + String(repeating: "x", count: 1 << 20))
         return (1...80).reduce(into: []) { bytes, _ in bytes += query }
     }
 
-    /// The same with a comment before the text of each statement, by which it is known on the server.
+    /// The same with a comment before the text of each statement, by which the server's view identifies it.
     func commented(_ comment: String) -> Activity {
         var commented = self
         commented.sentAhead = Frontend.commented(sentAhead, comment)

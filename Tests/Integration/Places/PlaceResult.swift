@@ -1,6 +1,6 @@
-// What came of all drops at a place.
+// The results of all drops at a place.
 
-/// Cells, and in words what should not have been.
+/// The cells, and the violations in words.
 struct PlaceResult {
     struct Key: Hashable {
         let activity: String
@@ -8,12 +8,12 @@ struct PlaceResult {
     }
 
     var cells: [Key: Cell] = [:]
-    /// What was still there at the end of the time given.
+    /// The work that remained at the end of the time.
     var orphans: [String] = []
-    /// What pgleash had said to have ended when it ran.
+    /// The work that pgleash reported as ended while it ran.
     var falseReports: [String] = []
 
-    /// A row's cells together; nil where the row makes no sense.
+    /// All cells of a row together; nil where the row makes no sense.
     subscript(activity: Activity) -> Cell? {
         let cells = cells.filter { $0.key.activity == activity.description }.values
         return cells.isEmpty ? nil : cells.reduce(Cell(), +)
@@ -30,9 +30,9 @@ struct PlaceResult {
 }
 
 extension PlaceResult {
-    /// Measures all rows that make sense at such a place, all ways to go but a dead host.
+    /// Measures all rows that make sense at such a place, all ways to leave except a dead host.
     ///
-    /// - Parameter count: of each cell. Of those that send megabytes first it is half as many.
+    /// - Parameter count: the number for each cell; half as many for those that send megabytes first.
     static func measure(_ kind: Place.Kind, count: Int) throws -> PlaceResult {
         var result = PlaceResult()
         try measure(at: Place(kind), into: &result) { run in
@@ -69,7 +69,7 @@ extension PlaceResult {
         place.stop()
     }
 
-    /// Each way to go that makes sense, so many times.
+    /// Each way to leave that makes sense, this number of times.
     private static func repeating(_ activity: Activity, _ count: Int, _ body: (Departure) throws -> Void) throws {
         for departure in activity.departures where departure != .deadHost {
             for _ in 0..<count { try body(departure) }
@@ -78,8 +78,8 @@ extension PlaceResult {
 }
 
 extension Activity {
-    /// PgBouncer 1.18 gives a server connection back to its pool although its client left in the middle of a message,
-    /// and its reset query becomes the rest of that message: the connection is of no use any more.
+    /// PgBouncer 1.18 returns a server connection to its pool although its client left in the middle of a message, and
+    /// its reset query becomes the rest of that message: the connection can no longer be used.
     fileprivate func needsOwnPlace(_ kind: Place.Kind) -> Bool { isLarge && kind.hasPool }
 
     fileprivate var isLarge: Bool {

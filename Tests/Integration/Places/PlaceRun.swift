@@ -1,5 +1,5 @@
-// Lets clients go at one place, one right after the other, and looks all the while for what is left of them, and
-// whether pgleash says of something that it has ended while it still runs.
+// The run at one place: clients leave one after the other, while the test checks for their remaining work, and whether
+// pgleash reports work as ended that still runs.
 
 import Foundation
 import PostgresProtocol
@@ -8,11 +8,12 @@ import TestSupport
 
 /// The drops at one place.
 final class PlaceRun {
-    /// What is left after it is called an orphan. A balancer leads only some of the cancels to the right server.
+    /// After this time the remaining work is called an orphan. A balancer passes only some of the cancels to the right
+    /// server.
     static func limit(at kind: Place.Kind) -> Duration { kind == .balancer ? .seconds(25) : .seconds(3) }
-    /// What has not been seen to run for so long since its client went has ended. What begins later is still noticed.
+    /// Work that was not seen for this time since its client left has ended. Work that begins later is still noticed.
     private static let quiet = Duration.milliseconds(60)
-    /// More at a time would keep each other from running.
+    /// More at a time would compete for the processors.
     private static let mostOpen = 24
     private static let lastNumber = Atomic<Int>(0)
 
@@ -20,9 +21,9 @@ final class PlaceRun {
 
     private struct Drop {
         let key: PlaceResult.Key
-        /// It may have its socket still.
+        /// It may still have its socket.
         var client: DoomedClient?
-        /// Since when it is to end.
+        /// The time since which it should end.
         var start: Instant
         var end: Instant?
         var isOrphan = false
@@ -31,10 +32,10 @@ final class PlaceRun {
     private let place: Place
     private var locks = Locks()
     private var log: LogTail?
-    /// The lines in which pgleash says that something has ended, by application_name and by process ID.
+    /// The log lines in which pgleash reports work as ended, by application_name and by process ID.
     private var reports: [String: String] = [:]
     private var drops: [String: Drop] = [:]
-    /// Those that are to be looked after.
+    /// The drops that are being checked.
     private var open: Set<String> = []
     private var falseReports: [String: String] = [:]
     private var orphans: [String] = []
@@ -44,9 +45,9 @@ final class PlaceRun {
         log = place.pgleash.map { LogTail(of: $0) }
     }
 
-    /// Brings an activity about, and lets its client go.
+    /// Causes an activity, and lets its client leave.
     ///
-    /// - Parameter stay: for how long the client stays then.
+    /// - Parameter stay: the time for which the client stays after this.
     /// - Returns: its application_name, which is also in a comment before each of its statements.
     @discardableResult
     func drop(_ activity: Activity, _ departure: Departure, stay: Duration = .zero) throws -> String {
@@ -74,7 +75,7 @@ final class PlaceRun {
         }
     }
 
-    /// Lets a client go that waits for the pooler's only connection, which is busy for so much longer.
+    /// Lets a client leave that waits for the pooler's only connection, which is busy for this time.
     func dropQueued(for time: Duration, _ departure: Departure) throws {
         guard let pool = place.pool else { return }
         let occupant = try RawClient(port: pool.port)
@@ -92,7 +93,7 @@ final class PlaceRun {
         try settle()
     }
 
-    /// Waits until nothing is left or called an orphan, and nothing comes any more.
+    /// Waits until no work is left or called an orphan, and no more begins.
     func finish() throws -> PlaceResult {
         try settle()
         try place.pgleash?.waitForReport("no orphan", within: .seconds(40)) { $0["orphans_active"] == 0 }
@@ -114,7 +115,7 @@ final class PlaceRun {
         }
     }
 
-    // MARK: Looking
+    // MARK: Checks
 
     private struct Work {
         let name: String
@@ -124,7 +125,7 @@ final class PlaceRun {
         let waitsFor: String
     }
 
-    /// First at what pgleash says: from then on it has to be true.
+    /// pgleash's reports are checked first: they must be true from then on.
     private func look() throws {
         for line in log?.next() ?? [] { note(line) }
         let works = try place.servers.flatMap(works)
@@ -145,12 +146,12 @@ final class PlaceRun {
         guard let outcome = fields["outcome"], ["cancelled", "finished", "server_closed"].contains(outcome) else {
             return
         }
-        // A pooler knows pgleash's process IDs by those of its own; a pooler before pgleash is the only client.
+        // A pooler maps pgleash's process IDs to its own; a pooler in front of pgleash is its only client.
         let key = place.kind == .behindPool ? "pid" : "application_name"
         if let value = fields[key] { reports[value] = line }
     }
 
-    /// What is at work for any client of ours, or holds a transaction for it.
+    /// The work for any client of the test, and transactions of it.
     private func works(on server: PrivatePostgres) throws -> [Work] {
         let rows = try server.query(
             """

@@ -1,11 +1,11 @@
-// The places in Markdown: what is left at each, of how many clients that went.
+// The table of places in Markdown: the remaining work at each, and the number of clients that left.
 
 import Foundation
 import Proxy
 
 /// A row for each activity, a column for each place.
 struct PlaceTable {
-    /// Where it is to be written; nil when it is not.
+    /// The file to write; nil when it is not written.
     static let file = ProcessInfo.processInfo.environment["PGLEASH_PLACES"]
 
     var results: [Place.Kind: PlaceResult] = [:]

@@ -1,5 +1,5 @@
-// pgbench, connecting anew for each transaction, at each place with others: nobody has gone in the middle of anything,
-// so nothing may be cancelled.
+// pgbench at each place with other systems, with a new connection for each transaction: no client leaves in the middle
+// of a transaction, so nothing may be cancelled.
 
 import Foundation
 import Testing

@@ -1,11 +1,11 @@
-// Where pgleash may stand: before a server, before or behind PgBouncer, before HAProxy. Wherever it is, nothing is left
-// of a client that goes, and what pgleash says of it is true.
+// The places of pgleash: in front of a server, in front of or behind PgBouncer, in front of HAProxy. At each of them no
+// work of a client that left remains, and pgleash's reports about it are true.
 
 import Foundation
 import Testing
 
 extension IntegrationTests {
-    // HAProxy leads every second cancel to the other server, which knows no such process.
+    // HAProxy passes every second cancel to the other server, which has no such process.
     @Suite(.tags(.toleratesStrayCancels)) struct `At each place` {
         @Test(arguments: Place.Kind.leashed)
         func `nothing is left of a client, and nothing is reported that is not so`(
@@ -18,7 +18,8 @@ extension IntegrationTests {
             print("\(kind.rawValue): \(strayCount) stray cancels")
             for orphan in result.orphans { Issue.record("left at \(kind.rawValue): \(orphan)") }
             for report in result.falseReports { Issue.record("false at \(kind.rawValue): \(report)") }
-            // As in the matrix: on a busy machine a backend may take longer to leave than it is given.
+            // As in the matrix: on a busy machine a backend may take longer to exit than the time before the next
+            // cancel.
             if !kind.hasBalancer { #expect(strayCount * 100 <= result.total.count, "\(strayCount) stray cancels") }
         }
 

@@ -1,4 +1,4 @@
-// Clients and servers that send what makes no sense: the session ends with a reason, is counted, and others go on.
+// Clients and servers that send invalid bytes: the session ends with a reason, is counted, and others continue.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite(.tags(.toleratesStrayCancels)) struct `When input makes no sense` {
         private let postgres = PrivatePostgres.shared
 
-        /// A first packet, and how it is refused.
+        /// A first packet, and its refusal.
         struct FirstPacket: CustomTestStringConvertible, Sendable {
             let testDescription: String
             let bytes: [UInt8]
@@ -64,7 +64,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// The first message that comes back for a start-up packet of `length` bytes.
+        /// The first message in the reply to a startup packet of `length` bytes.
         private func answer(ofPort port: UInt16, toLength length: Int) throws -> Message {
             let empty = Frontend.startup(name: "long", parameters: [("options", "")])
             let spaces = String(repeating: " ", count: length - empty.count)
@@ -79,7 +79,7 @@ extension IntegrationTests {
             let pgleash = try PgleashProcess()
             #expect(try answer(ofPort: postgres.port, toLength: 10_004).kind == BackendKind.authentication)
             #expect(try answer(ofPort: pgleash.port, toLength: 10_004).kind == BackendKind.authentication)
-            // PostgreSQL says so in its log alone.
+            // PostgreSQL reports this in its log only.
             #expect(throws: RawClientError.self) { try answer(ofPort: postgres.port, toLength: 10_005) }
             #expect(try answer(ofPort: pgleash.port, toLength: 10_005).field("C") == "08P01")
             pgleash.stop()
@@ -91,7 +91,7 @@ extension IntegrationTests {
             var generator = SeededGenerator(seed: 42)
             for round in 0..<300 {
                 let client = try RawClient(port: pgleash.port)
-                // Half of them begin as a client should.
+                // Half of them begin like a valid client.
                 if round.isMultiple(of: 2) { try client.startUp(name: "random") }
                 let bytes = (0..<Int.random(in: 1...200, using: &generator)).map { _ in
                     UInt8.random(in: 0...255, using: &generator)

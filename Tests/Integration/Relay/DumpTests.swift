@@ -57,7 +57,7 @@ extension IntegrationTests {
             let bytes: Int
         }
 
-        /// Hash and size of a dump, but for the line with a random word in it that newer versions of pg_dump write.
+        /// Hash and size of a dump, without the line with a random word that newer versions of pg_dump write.
         private func hash(of database: String, port: UInt16) throws -> Dump {
             let file = RunFolder.shared.newPath("dump")
             defer { unsafe unlink(file) }

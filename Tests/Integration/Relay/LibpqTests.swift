@@ -1,4 +1,4 @@
-// What libpq can do, it can do through pgleash: each test asks for something whose answer is known.
+// The features of libpq through pgleash: each test requests something with a known result.
 
 import CLibpq
 import Foundation
@@ -119,7 +119,7 @@ extension IntegrationTests {
             try client.send("SELECT 3")
             #expect(unsafe PQpipelineSync(client.connection) == 1)
             var statuses: [ExecStatusType] = []
-            // A nil stands between the answers; each Sync is an answer too.
+            // A nil is between the results; each Sync is a result, too.
             while statuses.count(where: { $0 == PGRES_PIPELINE_SYNC }) < 2 {
                 if let result = try client.nextResult() { statuses.append(result.status) }
             }

@@ -1,4 +1,4 @@
-// Messages longer than any buffer: they flow through, and pgleash does not grow by them.
+// Messages longer than any buffer, which pass without increasing pgleash's memory.
 
 import TestSupport
 import Testing
@@ -7,7 +7,7 @@ extension IntegrationTests {
     @Suite struct `Longer than any buffer` {
         private static let growth = 20 * 1024  // KiB
 
-        /// A client that waits for as long as a busy machine takes to make up 1 GB.
+        /// A client that waits for as long as a busy machine takes to produce 1 GB.
         private func connect(_ pgleash: PgleashProcess) throws -> RawClient {
             let client = try RawClient(port: pgleash.port, timeout: 120)
             try client.startUp(name: "giant")
@@ -25,7 +25,7 @@ extension IntegrationTests {
                 #expect(try client.readMessage().kind == UInt8(ascii: "T"))
                 let header = try client.readHeader()
                 #expect(header.kind == UInt8(ascii: "D"))
-                // A count of columns, and the length of the one.
+                // The number of columns, and the length of the only one.
                 #expect(header.length == length + 6)
                 try client.skipBytes(header.length)
                 #expect(try client.readMessage() == Message(kind: UInt8(ascii: "C"), body: Array("SELECT 1\0".utf8)))

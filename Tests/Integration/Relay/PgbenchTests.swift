@@ -1,4 +1,4 @@
-// pgbench runs its whole course through pgleash, in each of its protocol modes.
+// pgbench through pgleash, in each of its protocol modes.
 
 import Foundation
 import Testing
@@ -7,7 +7,7 @@ extension IntegrationTests {
     @Suite struct `pgbench with 32 clients` {
         private let postgres = PrivatePostgres.shared
 
-        /// Seconds of each run.
+        /// The duration of each run in seconds.
         private static let seconds =
             ProcessInfo.processInfo.environment["PGLEASH_PGBENCH_SECONDS"].flatMap { Int($0) } ?? 30
 

@@ -1,10 +1,10 @@
-// Random sequences of frontend messages, from a seed: what drivers send, and what no driver would.
+// Random sequences of frontend messages, from a seed: those that drivers send, and those that no driver would.
 
 import TestSupport
 
 /// One message of a random conversation.
 struct Move {
-    /// How it reads in a failure's message.
+    /// Its text in a failure's message.
     let name: String
     let bytes: [UInt8]
 }
@@ -84,7 +84,7 @@ struct RandomConversation {
         return Move(name: "Execute(\(rows))", bytes: Frontend.execute(rows: rows))
     }
 
-    /// What drivers send most: a whole batch.
+    /// The most frequent messages of drivers: a complete batch.
     private static func batch(_ generator: inout SeededGenerator) -> Move {
         let sql = pick(statements, &generator)
         return Move(name: "Batch(\(sql))", bytes: Frontend.extended(sql) + Frontend.sync)

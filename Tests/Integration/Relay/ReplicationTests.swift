@@ -1,4 +1,4 @@
-// Replication connections: they speak the same protocol with other commands in it. What they stream is never cancelled.
+// Replication connections: they use the same protocol with other commands. Their streams are never cancelled.
 
 import Foundation
 import PostgresProtocol
@@ -30,7 +30,7 @@ extension IntegrationTests {
             try FileManager.default.removeItem(atPath: folder)
         }
 
-        @Test func `logical decoding tells each change, and its end is no case for a cancel`() throws {
+        @Test func `logical decoding sends each change, and its end causes no cancel`() throws {
             let pgleash = try PgleashProcess()
             try postgres.query("CREATE TABLE changes (number int)")
             try postgres.query("SELECT pg_create_logical_replication_slot('through_pgleash', 'test_decoding')")
@@ -59,7 +59,7 @@ extension IntegrationTests {
             let receiver = try ChildProcess(
                 Programs.postgres("pg_receivewal"), target(pgleash) + ["--directory=\(folder)", "--no-sync"]
             )
-            // Before it streams, it has not asked yet where to begin.
+            // Before it streams, it has not requested a start position.
             let streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
             try wait(for: "the stream") { try postgres.value(streaming) == "1" }
             try postgres.query("CREATE TABLE wal_filler AS SELECT generate_series(1, 10)")
@@ -75,7 +75,7 @@ extension IntegrationTests {
         @Test(arguments: ["SELECT pg_sleep(60)", "CREATE_REPLICATION_SLOT waits TEMPORARY LOGICAL test_decoding"])
         func `what a replication connection runs is cancelled when its client leaves`(_ command: String) throws {
             let pgleash = try PgleashProcess()
-            // Its transaction is what the making of a slot waits for.
+            // The creation of a slot waits for its transaction.
             let transaction = try pgleash.connect(name: "open")
             try transaction.send(Frontend.query("BEGIN; SELECT pg_current_xact_id()"))
             try transaction.read(until: BackendKind.readyForQuery)

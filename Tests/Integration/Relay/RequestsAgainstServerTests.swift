@@ -1,5 +1,5 @@
-// Whether the record of what is owed agrees with a real PostgreSQL: random conversations, and once all is quiet a look
-// at what the server itself says of the session.
+// The record of outstanding requests, compared with a real PostgreSQL: random conversations, and after each the
+// server's own view of the session.
 
 import CancelPolicy
 import Foundation
@@ -10,7 +10,7 @@ import Testing
 extension IntegrationTests {
     @Suite struct `The record of outstanding requests` {
         private static let sequences = Int(ProcessInfo.processInfo.environment["PGLEASH_SEQUENCES"] ?? "") ?? 2000
-        /// The same for every run, so that what fails is the change's doing; `PGLEASH_SEED=random` looks further.
+        /// The same seed for every run, so that a failure is caused by the change; `PGLEASH_SEED=random` draws others.
         private static let seed: UInt64 = {
             let word = ProcessInfo.processInfo.environment["PGLEASH_SEED"] ?? "1"
             return UInt64(word) ?? UInt64.random(in: 0 ... .max)
@@ -35,7 +35,7 @@ extension IntegrationTests {
             #expect(tally.busy > Self.sequences / 20 && tally.idle > Self.sequences / 20, "both must have been seen")
         }
 
-        /// Says `moves`, cut at different places each time.
+        /// Sends `moves`, split at different places each time.
         private func expectAgreement(after moves: ArraySlice<Move>) throws {
             let postgres = PrivatePostgres.shared
             try postgres.query("CREATE TABLE IF NOT EXISTS copied (n integer)")
@@ -46,7 +46,8 @@ extension IntegrationTests {
             }
         }
 
-        /// Messages that can't stand within a copy, with ends of it and a query behind them; once told idle too early.
+        /// Messages that cannot be part of a copy, with ends of the copy and a query after them; the record once became
+        /// idle too early.
         private static let brokenCopy = [
             Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
             Move(name: "CopyData(bad)", bytes: Frontend.copyData("not a number\n")),
@@ -69,7 +70,7 @@ extension IntegrationTests {
             ),
             Move(name: "CopyData(bad)", bytes: Frontend.copyData("not a number\n")),
             Move(name: "Sync", bytes: Frontend.sync),
-            // What waits for its client without an end.
+            // A request that waits for its client without end.
             Move(name: "Query(COPY copied FROM STDIN)", bytes: Frontend.query("COPY copied FROM STDIN")),
         ]
 
@@ -81,7 +82,7 @@ extension IntegrationTests {
     }
 }
 
-/// How often what was seen.
+/// The number of each result.
 private struct Tally: CustomStringConvertible {
     var busy = 0
     var idle = 0
@@ -105,14 +106,14 @@ private struct Tally: CustomStringConvertible {
     }
 }
 
-/// One conversation with the server, followed on the way as pgleash follows it.
+/// One conversation with the server, scanned on the way as pgleash does.
 private final class RequestTrial {
     enum Verdict {
         case agrees(isBusy: Bool)
-        /// The server thinks itself idle, waiting for the Sync of a batch of which nothing ran; or behind a copy that
-        /// failed with a Sync between its data, which may or may not have been answered.
+        /// The server is idle and waits for the Sync of a batch of which nothing ran; or after a copy that failed with
+        /// a Sync between its data, which may or may not have been answered.
         case leansToBusy
-        /// The server broke off, as it does at messages that can't stand within a copy.
+        /// The server closed the connection, as it does at messages that cannot be part of a copy.
         case ended
         case disagrees(String)
     }
@@ -136,7 +137,7 @@ private final class RequestTrial {
         }
     }
 
-    /// Says a few random things.
+    /// Sends several random messages.
     func converse() throws {
         let count = Int.random(in: 1...8, using: &conversation.generator)
         var moves = (0..<count).map { _ in conversation.next() }
@@ -145,7 +146,7 @@ private final class RequestTrial {
         try say(moves)
     }
 
-    /// Says this, cut anywhere, and reads what comes in between as it comes.
+    /// Sends this, split anywhere, and reads replies in between as they arrive.
     func say(_ said: [Move]) throws {
         moves = said.map(\.name)
         var bytes = said.flatMap(\.bytes)
@@ -163,20 +164,20 @@ private final class RequestTrial {
         }
     }
 
-    /// Waits until neither side has anything to say, and compares.
+    /// Waits until neither side sends anything, and compares.
     func judge() throws -> Verdict {
         var disagreements = 0
         for _ in 0..<1000 {
             try readWhatIsThere(within: disagreements == 0 ? 1 : 10)
             if hasEnded { return .ended }
-            // It may say that it waits for the client when it has not been woken yet.
+            // It can report that it waits for the client before it has been woken.
             guard try client.peerHasReadAll() else { continue }
             let row = try postgres.query(
                 "SELECT state, coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = \(client.backendPID)"
             )
             guard let state = row.first?.first, row.first?.last == "ClientRead" else { continue }
             let verdict = verdict(serverState: state)
-            // What the server sent before it began to wait may still be on its way, and a busy machine takes its time.
+            // Bytes that the server sent before it began to wait may be on their way, and a busy machine takes longer.
             guard case .disagrees = verdict, disagreements < 30 else { return verdict }
             disagreements += 1
         }
@@ -191,22 +192,22 @@ private final class RequestTrial {
         return .disagrees("\(words) after \(moves), answered with \(answers)")
     }
 
-    /// Extended messages were sent since the last Sync. The server does not say that it is active when all of them
-    /// failed before anything ran, or are of the kinds that run nothing.
+    /// Extended messages were sent since the last Sync. The server does not report itself as active when all of them
+    /// failed before any ran, or are of the kinds that run nothing.
     private var hasOpenBatch: Bool {
         let start = moves.lastIndex { $0 == "Sync" || $0.hasPrefix("Batch") }.map { $0 + 1 } ?? 0
         let extended = ["Parse", "Bind", "Describe", "Execute", "Close"]
         return moves[start...].contains { move in extended.contains { move.hasPrefix($0) } }
     }
 
-    /// No driver sends such a thing.
+    /// No driver sends this.
     private var hasSyncBehindData: Bool {
         zip(moves, moves.dropFirst()).contains { $0.hasPrefix("CopyData") && $1 == "Sync" }
     }
 
-    /// Reads what the server says within so many milliseconds, until it says nothing for as long.
+    /// Reads the server's messages for this number of milliseconds, until there are none for as long.
     ///
-    /// - Returns: whether it said anything.
+    /// - Returns: whether there were any.
     @discardableResult
     private func readWhatIsThere(within milliseconds: Int32) throws -> Bool {
         var hasRead = false

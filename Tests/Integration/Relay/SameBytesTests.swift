@@ -1,5 +1,5 @@
-// The same conversation, once with the server itself and once through pgleash, must give the same bytes, however the
-// client's are cut.
+// The same conversation with the server itself and through pgleash, which must result in the same bytes, wherever the
+// client's are split.
 
 import TestSupport
 import Testing
@@ -8,7 +8,7 @@ extension IntegrationTests {
     @Suite struct `A conversation that is cut anywhere` {
         private let postgres = PrivatePostgres.shared
 
-        /// What a client says, and how the server's answers end.
+        /// The client's messages, and the end of the server's replies.
         struct Conversation: CustomTestStringConvertible, Sendable {
             let testDescription: String
             let parts: [[UInt8]]
@@ -16,7 +16,7 @@ extension IntegrationTests {
             var bytes: [UInt8] { parts.flatMap { $0 } }
         }
 
-        /// All kinds of messages in one go; the server answers to them one after the other, then to Terminate.
+        /// All kinds of messages at once; the server replies to them one after the other, then to Terminate.
         private static let everything = Conversation(
             testDescription: "everything",
             parts: [
@@ -53,12 +53,12 @@ extension IntegrationTests {
             readyCount: 0
         )
 
-        /// What came back, message by message, without what differs from session to session.
+        /// The reply, message by message, without the parts that differ between sessions.
         private func answers(port: UInt16, to pieces: [ArraySlice<UInt8>]) throws -> [Message] {
             let client = try RawClient(port: port)
             for piece in pieces {
                 try client.send(Array(piece))
-                // Each piece is received by itself.
+                // Each piece is received separately.
                 if pieces.count > 1 { try wait(for: "the receipt", pause: .zero) { try client.peerHasReadAll() } }
             }
             let bytes = try client.readToEnd()

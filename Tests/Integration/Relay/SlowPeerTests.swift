@@ -1,4 +1,4 @@
-// Peers that take what they are sent in sips: what doesn't go out at once must go out later, complete and in order.
+// Peers that take few bytes at a time: bytes that are not sent at once must be sent later, complete and in order.
 
 import PostgresProtocol
 import TestSupport
@@ -6,12 +6,12 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `Slow peers` {
-        /// Messages of which no two stretches are alike, 8 MB of them.
+        /// 8 MB of messages of which no two parts are equal.
         private static let bytes: [UInt8] = (0..<80_000).flatMap { number in
             message("d", int32(number) + (0..<100).map { UInt8(truncatingIfNeeded: number &+ $0) })
         }
 
-        /// A session with a server of ours, both ends of it with the smallest of receive buffers.
+        /// A session with a server of the test, both ends with the smallest receive buffers.
         private func session(_ pgleash: PgleashProcess, _ server: FakeServer) throws -> (RawClient, RawClient) {
             let client = try RawClient(port: pgleash.port, receiveBuffer: 4096)
             try client.send(Frontend.startup(name: "slow"))
@@ -37,7 +37,7 @@ extension IntegrationTests {
             pgleash.process.kill()
         }
 
-        /// Offers all of the bytes to one end, and takes them in sips at the other.
+        /// Sends all bytes at one end, and takes few at a time at the other.
         private func pass(from sender: RawClient, to receiver: RawClient) throws {
             var (sent, received) = (0, 0)
             while received < Self.bytes.count {

@@ -1,4 +1,4 @@
-// The ways to pgleash and from it to the server: IPv4, IPv6, names, Unix sockets; and the refusal of encryption.
+// The connections to pgleash and to the server: IPv4, IPv6, names, Unix sockets; and the refusal of encryption.
 
 import Foundation
 import PostgresProtocol
@@ -123,7 +123,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `without encryption a client that prefers it, and tells one that requires it`() throws {
+        @Test func `without encryption a client that prefers it, and refuses one that requires it`() throws {
             let pgleash = try PgleashProcess()
             func psql(_ sslMode: String) throws -> (exit: Exit, output: String, error: String) {
                 try ChildProcess.run(

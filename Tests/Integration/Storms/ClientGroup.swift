@@ -1,8 +1,8 @@
-// Many clients in one process, pgbench, so that one signal ends them all in one instant.
+// Many clients in one process, pgbench, so that one signal ends all of them at once.
 
 import Foundation
 
-/// Clients that all wait for the same query. They end with the object, on the server, too.
+/// Clients that all wait for the same query. They end with the object, also on the server.
 final class ClientGroup {
     let name: String
     let size: Int
@@ -28,7 +28,7 @@ final class ClientGroup {
         }
     }
 
-    /// Leaves the server as it was, also where nobody has reaped them.
+    /// Restores the server, also where they were not reaped.
     deinit {
         kill()
         try? server.terminate(name)

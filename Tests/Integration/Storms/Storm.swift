@@ -1,4 +1,5 @@
-// A server with room for a storm of drops, what is measured in one, and how long the server alone takes for the same.
+// A server for many drops at once, the measurements in such a storm, and the time that the server alone takes for the
+// same.
 
 import Foundation
 import Synchronization
@@ -9,7 +10,7 @@ import Testing
 enum Storm {
     static let size = 500
 
-    /// Shared by all tests that don't end it.
+    /// Shared by all tests that do not end it.
     static let postgres = PrivatePostgres.untilTestsEnd { try newPostgres() }
 
     static func newPostgres(restarts: Bool = false) throws -> PrivatePostgres {
@@ -17,25 +18,25 @@ enum Storm {
     }
 }
 
-/// The course of a storm: when no query ran any more, when no backend was left, and what bystanders noticed of it.
+/// The course of a storm: the times at which no query ran and no backend was left, and its effect on bystanders.
 struct StormCourse: CustomStringConvertible {
     private(set) var stopped = Duration.zero
     private(set) var gone = Duration.zero
-    /// The longest that a bystander waited for an answer.
+    /// The longest wait of a bystander for a reply.
     private(set) var slowest = Duration.zero
-    /// The same of one that is connected to the server itself.
+    /// The same for one that is connected to the server directly.
     private(set) var slowestDirect = Duration.zero
 
-    /// Watches what `begin` begins.
+    /// Watches the events that `begin` starts.
     ///
-    /// - Parameter port: where the one bystander connects.
+    /// - Parameter port: the port of one bystander.
     init(of name: String, on server: PrivatePostgres, port: UInt16, _ begin: () throws -> Void) throws {
         let bystander = try Bystander(port: port)
         let direct = try Bystander(port: server.port, name: "direct bystander")
         let clock = ContinuousClock()
         let start = clock.now
         try begin()
-        // Each look is work for the server, too.
+        // Each check is work for the server, too.
         let pause = Duration.milliseconds(10)
         try wait(for: "the end of all queries", within: .seconds(60), pause: pause) {
             try server.backends(name, state: "active") == 0
@@ -52,23 +53,23 @@ struct StormCourse: CustomStringConvertible {
             + "and a direct one for \([slowestDirect].summary) at most"
     }
 
-    /// As a floor: within what all queries of a storm must have been stopped. A second, or where the server alone takes
-    /// about as long, half as long again: a busy machine is not busy evenly.
+    /// As a floor: the time in which all queries of a storm must have been stopped. A second, or where the server alone
+    /// takes about as long, half as long again: the load of a busy machine varies.
     var bound: Duration { max(.seconds(1), stopped * 1.5) }
 
-    /// As a floor: how long a bystander may have to wait. 50 ms where the server alone takes no longer than it does on
-    /// two processors that have nothing else to do, or what one waits that has nothing to do with pgleash.
+    /// As a floor: the longest wait of a bystander. 50 ms where the server alone takes no longer than on two idle
+    /// processors, or the wait of a bystander without pgleash.
     var bystanderBound: Duration {
-        // A busy machine is not busy evenly.
+        // The load of a busy machine varies.
         let isBusy = stopped > Self.stoppedOnQuietMachine
         let load = isBusy ? 1.5 * (stopped / Self.stoppedOnQuietMachine) : 1
         return max(.milliseconds(50) * load, slowestDirect)
     }
 
-    /// Measured with PostgreSQL 15: 500 cancels, and the ends of 500 backends beside them.
+    /// Measured with PostgreSQL 15: 500 cancels, and the ends of 500 backends at the same time.
     private static let stoppedOnQuietMachine = Duration.milliseconds(1200)
 
-    /// Of two floors the one by which more time is allowed.
+    /// The floor of two that allows more time.
     func orSlower(_ other: StormCourse) -> StormCourse { other.stopped > stopped ? other : self }
 
     /// Whether the bystander waited no longer than the floor, or the direct one in this course, allows.

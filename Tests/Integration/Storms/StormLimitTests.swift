@@ -1,5 +1,5 @@
-// A storm of drops, and a server that takes only so many cancels: with something between pgleash and the server that
-// counts them, refuses them or lets them wait.
+// A storm of drops with a server that takes a limited number of cancels: a system between pgleash and the server counts
+// them, refuses them or delays them.
 
 import Foundation
 import PostgresProtocol
@@ -18,7 +18,7 @@ extension IntegrationTests {
             try PgleashProcess(server: between.address, configuration: ["cancel": settings])
         }
 
-        /// The counters balance, and all had this end.
+        /// The counters are consistent, and all orphans had this outcome.
         private func expectAllReaped(_ pgleash: PgleashProcess, _ outcome: String = "cancelled") throws {
             let report = try pgleash.waitForReport("all reaped", within: .seconds(60)) {
                 $0.sum("drops_total") == Storm.size && $0["orphans_active"] == 0 && $0["sessions_busy"] == 0
@@ -27,7 +27,8 @@ extension IntegrationTests {
             #expect(report.sum("orphans_total") == Storm.size)
         }
 
-        /// Beside those on their way, as many connections may wait to be closed whose cancels have been answered.
+        /// In addition to those on their way, as many connections may wait for their close whose cancels have been
+        /// answered.
         private func expectFewOpen(_ limit: Int) {
             #expect((limit...2 * limit).contains(between.mostCancelsOpen), "\(between.mostCancelsOpen)")
         }
@@ -37,7 +38,7 @@ extension IntegrationTests {
             let limit = setting ?? 16
             let pgleash = try startPgleash(setting.map { ["max_concurrent = \($0)"] } ?? [])
             let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
-            // As many as may be, come; no more follow while none of them gets through.
+            // The allowed number arrives; no more follow while none of them gets through.
             try between.setMode(.hanging)
             group.kill()
             try wait(for: "\(limit) cancels") { between.cancelsOpen == limit }
@@ -51,7 +52,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// Kills a group in front of a mode that opens only two seconds later.
+        /// Kills a group while the server does not accept cancels for two seconds.
         private func storm(_ pgleash: PgleashProcess, _ mode: PassThrough.Mode) throws {
             let closed = Duration.seconds(2)
             let floor = try Storm.floor()
@@ -86,7 +87,7 @@ extension IntegrationTests {
             let pgleash = try startPgleash(["attempt_timeout = \(attemptTimeout)"])
             try storm(pgleash, .hanging)
             expectFewOpen(16)
-            // Those that hang for too long make room for others, and come again.
+            // Cancels that hang for too long release their places, and are sent again.
             let surplus = between.cancels - Storm.size
             #expect(attemptTimeout == "5s" ? surplus < 16 : surplus >= 4 * 16)
             pgleash.stop()
@@ -104,7 +105,7 @@ extension IntegrationTests {
             print("given up after \(times.min() ?? 0) to \(times.max() ?? 0) ms")
             #expect(times.count == Storm.size)
             #expect(times.allSatisfy { (1_990...3_000).contains($0) })
-            // Afterwards it goes on as if nothing had been, with a place in the queue for whoever comes.
+            // After this it works as before, with a place in the queue for each new order.
             try between.setMode(.open)
             let client = try pgleash.connectBusy(name: "afterwards", server: postgres)
             client.close()

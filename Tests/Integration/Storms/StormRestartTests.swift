@@ -1,4 +1,4 @@
-// A storm of drops, and in the middle of it the server ends, in each of its ways, and comes back.
+// A storm of drops, and during it the server ends, in each of its ways, and restarts.
 
 import Foundation
 import PostgresProtocol
@@ -7,7 +7,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `A server that ends in the middle of a storm` {
-        /// What ends a postmaster.
+        /// The ways to end a postmaster.
         enum Ending: CaseIterable, CustomTestStringConvertible {
             case smart, fast, immediate, killed, crashed
 
@@ -21,7 +21,7 @@ extension IntegrationTests {
                 }
             }
 
-            /// Whether sessions may go on to their end.
+            /// Whether sessions may continue to their end.
             var waitsForSessions: Bool { self == .smart }
 
             func happen(to server: PrivatePostgres, backend: pid_t) {
@@ -40,7 +40,7 @@ extension IntegrationTests {
             _ ending: Ending
         ) throws {
             let postgres = try Storm.newPostgres(restarts: true)
-            // What was lost is tried again for so long.
+            // The time for which lost cancels are sent again.
             let pgleash = try PgleashProcess(server: postgres.address, configuration: ["cancel": ["timeout = 5s"]])
             let group = try ClientGroup(Storm.size, port: pgleash.port, on: postgres)
             let bystander = try pgleash.connect(name: "bystander")
@@ -50,7 +50,7 @@ extension IntegrationTests {
             ending.happen(to: postgres, backend: pid_t(bystander.backendPID))
 
             if ending.waitsForSessions {
-                // No session is lost: they end when their clients wish.
+                // No session is lost: they end when their clients end them.
                 try pgleash.waitForReport("no orphan") { $0["orphans_active"] == 0 }
                 try bystander.send(Frontend.query("SELECT 1"))
                 #expect(try bystander.read(until: BackendKind.readyForQuery).map(\.kind) == Array("TDCZ".utf8))
@@ -70,7 +70,7 @@ extension IntegrationTests {
             #expect(report["orphans_total", "gave_up"] == 0)
             #expect(report["orphans_total", "no_key"] == 0)
             #expect(report["orphans_total", "cancelled"] >= 20)
-            // A backend whose postmaster was killed leaves without a word.
+            // A backend whose postmaster was killed exits without a message.
             let outcome = ending == .killed ? "unconfirmed" : "server_closed"
             #expect((report["orphans_total", outcome] > 0) == !ending.waitsForSessions)
             let lost = report["drops_total", "server_lost"]
@@ -89,7 +89,7 @@ extension IntegrationTests {
             #expect(report["sessions_opened_total"] == report.sum("sessions_ended_total"))
         }
 
-        /// Returns when the server is there again; after a crash it is the old postmaster.
+        /// Returns when the server is up again; after a crash it is the old postmaster.
         private func comeBack(_ postgres: PrivatePostgres, _ ending: Ending) throws {
             if ending == .crashed { return try wait(for: "the recovery") { (try? postgres.query("SELECT 1")) != nil } }
             try postgres.waitForRestart()

@@ -1,4 +1,4 @@
-// 500 clients that die in one instant: all of them are reaped at once, and nobody else notices.
+// 500 clients that die at once: all of them are reaped at once, and no other client is affected.
 
 import Foundation
 import PostgresProtocol
@@ -31,7 +31,7 @@ extension IntegrationTests {
                 #expect(report["cancels_failed_total"] == 0)
             }
             #expect(postgres.strayCancels == stray)
-            // The machine may have more to do than it had before.
+            // The machine may be busier than before.
             floor = floor.orSlower(try Storm.floor())
             print("at the longest: \(floor)")
             for course in courses {
@@ -51,14 +51,14 @@ extension IntegrationTests {
                 memory.append(pgleash.memory("VmRSS"))
                 group.kill()
                 try pgleash.waitForReport("no session", within: .seconds(30)) { $0["sessions_active"] == 0 }
-                // Backends that are cancelled leave one after another.
+                // Cancelled backends exit one after another.
                 try wait(for: "the descriptors") { pgleash.descriptors == descriptors }
                 memory.append(pgleash.memory("VmRSS"))
             }
             let most = pgleash.memory("VmHWM")
             print("VmRSS \(memory.map(String.init).joined(separator: ", ")) KiB, \(most) KiB at most")
             if !Programs.areSanitized {
-                // A session has no buffer while it waits: 500 of them, reaped or not, are a matter of kilobytes each.
+                // A session has no buffer while it waits: 500 of them, reaped or not, take kilobytes each.
                 #expect(most - memory[0] < 16 * 1024)
                 #expect(memory[6] - memory[2] < 1024)
             }
@@ -66,7 +66,7 @@ extension IntegrationTests {
         }
 
         @Test func `with a SIGTERM in the middle ends pgleash in time, with everything reaped`() throws {
-            // Few enough for the seconds a stop may take, on a machine that has other things to do, too.
+            // So few that a shutdown takes seconds, on a busy machine, too.
             let size = 200
             let pgleash = try PgleashProcess(server: postgres.address)
             let group = try ClientGroup(size, port: pgleash.port, on: postgres)

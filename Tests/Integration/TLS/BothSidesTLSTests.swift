@@ -1,4 +1,4 @@
-// TLS on both sides: logins that would like to bind themselves to the connection, and pgleash in front of pgleash.
+// TLS on both sides: logins with channel binding, and pgleash in front of pgleash.
 
 import Foundation
 import TestSupport
@@ -67,7 +67,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        /// `direct` needs PostgreSQL 17; another pgleash will do.
+        /// `direct` needs PostgreSQL 17; another pgleash supports it, too.
         @Test(arguments: ["postgres", "direct"]) func `pgleash gets through to pgleash, and so do its cancels`(
             _ negotiation: String
         ) throws {

@@ -1,5 +1,5 @@
-// TLS to the server from the first byte on (sslnegotiation = direct), as PostgreSQL takes it from version 17 on. Here a
-// listener before an older one does.
+// TLS to the server from the first byte on (sslnegotiation = direct), which PostgreSQL supports from version 17 on.
+// Here a TLS listener in front of an older server supports it.
 
 import Foundation
 import PostgresProtocol
@@ -10,7 +10,7 @@ extension IntegrationTests {
     @Suite struct `With TLS from the first byte on` {
         private let postgres = PrivatePostgres.encrypting
 
-        /// What speaks TLS, and before it what sees how it is spoken to.
+        /// A program that accepts TLS, and a relay in front of it that records the connections.
         private struct Listener {
             let program: ChildProcess
             let between: PassThrough

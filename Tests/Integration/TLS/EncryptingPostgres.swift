@@ -1,12 +1,12 @@
-// A PostgreSQL that speaks TLS: with which certificate, and whom it lets in how.
+// A PostgreSQL with TLS: its certificates, and its authentication methods.
 
 import Foundation
 import TestSupport
 import Testing
 
 extension PrivatePostgres {
-    /// Shows one of the tests' certificates, the right one at first, and logs each connection and CancelRequest. Who
-    /// gets in how is said by the user's name, or by the database `template1`: a certificate is asked for there.
+    /// Uses one of the tests' certificates, the valid one at first, and logs each connection and CancelRequest. The
+    /// user's name selects the authentication method, or the database `template1`, which requires a certificate.
     static let encrypting = untilTestsEnd {
         let certificates = Certificates.shared
         let files = Certificates.Server.allCases.map { ($0.fileName, certificates[$0]) }
@@ -40,18 +40,18 @@ extension PrivatePostgres {
         try query("SET password_encryption = md5; CREATE USER hashed PASSWORD '\(Self.password)'; RESET ALL")
     }
 
-    /// Shows another certificate, while `body` runs.
+    /// Uses another certificate while `body` runs.
     func whileShowing<Result>(_ certificate: Certificates.Server, _ body: () throws -> Result) throws -> Result {
         try set("ssl_cert_file", to: certificate.fileName)
         defer { try? set("ssl_cert_file", to: "server.crt") }
         return try body()
     }
 
-    /// Changes a setting for the connections to come.
+    /// Changes a setting for new connections.
     func set(_ name: String, to value: String) throws {
         try query("ALTER SYSTEM SET \(name) = '\(value)'")
         try query("SELECT pg_reload_conf()")
-        // A new backend has what the postmaster has.
+        // A new backend has the settings of the postmaster.
         try wait(for: "\(name) = \(value)") {
             try LibpqClient(port: port, name: "observer").query("SHOW \(name)") == [[value]]
         }

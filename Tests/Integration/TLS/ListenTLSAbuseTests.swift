@@ -1,4 +1,4 @@
-// Clients that begin TLS in ways no driver does: they stall, stop, say too much too early, or come by the thousand.
+// Clients that begin TLS in ways no driver does: they stall, stop, send too much too early, or connect by the thousand.
 
 import Foundation
 import PostgresProtocol
@@ -7,7 +7,7 @@ import Testing
 
 extension IntegrationTests {
     @Suite struct `When a client abuses TLS` {
-        /// Sends an SSLRequest, and takes the answer.
+        /// Sends an SSLRequest, and reads the answer.
         private func askForTLS(_ pgleash: PgleashProcess) throws -> RawClient {
             let client = try RawClient(port: pgleash.port)
             try client.send(Frontend.sslRequest)
@@ -15,7 +15,7 @@ extension IntegrationTests {
             return client
         }
 
-        /// What openssl says first: a ClientHello with this protocol in it, if any.
+        /// The first message of openssl: a ClientHello with this protocol in it, if any.
         private static func clientHello(alpn: String?) throws -> [UInt8] {
             let server = try FakeServer()
             let arguments = ["s_client", "-connect", server.address] + (alpn.map { ["-alpn", $0] } ?? [])
@@ -34,7 +34,7 @@ extension IntegrationTests {
             #expect(error.field("C") == "08P01")
             #expect(error.field("M") == "received unencrypted data after SSL request")
             #expect(try client.readToEnd() == [])
-            // What comes after the answer has to be TLS.
+            // The bytes after the answer must be TLS.
             let late = try askForTLS(pgleash)
             try late.send(Frontend.startup(name: "too late"))
             #expect(try !late.readToEnd().contains(UInt8(ascii: "R")))
@@ -78,7 +78,8 @@ extension IntegrationTests {
             for alpn in [nil, "http/1.1"] {
                 let client = try RawClient(port: pgleash.port)
                 try client.send(try Self.clientHello(alpn: alpn))
-                // openssl's own secrets are needed to go on, so the other protocol is refused at once and none is not.
+                // The handshake needs openssl's secrets to continue, so another protocol is refused at once, and no
+                // protocol is not.
                 if alpn != nil { #expect(try client.readToEnd().first == 0x15) }
             }
             let refused = try ChildProcess.run(
@@ -107,10 +108,10 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `thousands of half-open handshakes hold nobody up, and little memory`() throws {
+        @Test func `thousands of half-open handshakes delay no other client, and hold little memory`() throws {
             var limit = rlimit()
             unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            // Each is a descriptor here, too.
+            // Each needs a descriptor in the test, too.
             let count = min(10_000, Int(limit.rlim_cur) - 1000)
             let pgleash = try PgleashProcess(listening: "allow", ["max_sessions = 20000"])
             let bystander = try Bystander(port: pgleash.port)

@@ -1,4 +1,4 @@
-// TLS from the clients to pgleash: who gets it, who has to have it, and what they are shown.
+// TLS from the clients to pgleash: for which clients it is offered or required, and their certificate.
 
 import Foundation
 import TestSupport
@@ -26,7 +26,7 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `without a certificate a client is told no`() throws {
+        @Test func `without a certificate a client's SSLRequest is refused`() throws {
             let pgleash = try PgleashProcess()
             #expect(try !LibpqClient(port: pgleash.port, more: "sslmode=prefer").isEncrypted)
             let error = #expect(throws: LibpqError.self) {
@@ -115,7 +115,7 @@ extension IntegrationTests {
 
         @Test func `--ping goes through TLS where it is demanded`() throws {
             let pgleash = try PgleashProcess(listening: "require")
-            // Who asks need not be able to read the key.
+            // The user of the check need not have permission to read the key.
             let known = "sslmode = require\nssl_cert_file = \(Self.files[.right])\nssl_key_file = /nonexistent\n"
             let file = try RunFolder.shared.newFile("ping.conf", "[listen]\n\(known)")
             let server = PrivatePostgres.shared.address

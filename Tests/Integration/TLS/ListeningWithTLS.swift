@@ -1,4 +1,4 @@
-// A pgleash that shows its clients a certificate, and clients that want to see one.
+// A pgleash with a certificate for its clients, and clients that verify it.
 
 import Foundation
 import TestSupport
@@ -7,8 +7,8 @@ extension PgleashProcess {
     /// - Parameters:
     ///   - mode: `[listen] sslmode`.
     ///   - more: further lines of [listen].
-    ///   - certificate: what clients are shown.
-    ///   - address: where clients connect, where that is not 127.0.0.1.
+    ///   - certificate: the certificate for clients.
+    ///   - address: the address that clients connect to, where that is not 127.0.0.1.
     ///   - server: lines of [server], where that is the one that encrypts.
     convenience init(
         listening mode: String,
@@ -27,7 +27,7 @@ extension PgleashProcess {
         )
     }
 
-    /// A client that demands TLS, and that the certificate is for the address it connects to.
+    /// A client that requires TLS, and a certificate for the address that it connects to.
     func connectEncrypted(_ more: String = "") throws -> LibpqClient {
         try LibpqClient(
             port: port, more: "sslmode=verify-full sslrootcert=\(Certificates.shared.authority) \(more)"

@@ -1,5 +1,4 @@
-// Logging in through pgleash to a server it speaks TLS to, with clients that don't: every method, and what the server
-// sees of it.
+// Logins through pgleash to a server with TLS, by clients without it: every method, and the server's view of it.
 
 import Foundation
 import PostgresProtocol
@@ -19,7 +18,7 @@ extension IntegrationTests {
             return try LibpqClient("\(target) user=\(user) password='\(PrivatePostgres.password)'")
         }
 
-        /// Who the server thinks it is, and over what.
+        /// The user and the encryption in the server's view.
         private static let question = """
             SELECT current_user, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()
             """
@@ -61,7 +60,7 @@ extension IntegrationTests {
                 let pgleash = try startPgleash("sslmode = \(mode)")
                 let client = try RawClient(port: pgleash.port)
                 try client.send(Frontend.startup(user: "scrambled", name: "offered"))
-                // AuthenticationSASL, and a list of names with a zero behind each and one more behind the last.
+                // AuthenticationSASL, and a list of names with a zero after each and one more after the last.
                 let offer = message("R", int32(10) + Array("SCRAM-SHA-256\0\0".utf8))
                 #expect(try client.readBytes(offer.count) == offer)
                 client.close()
@@ -69,7 +68,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test func `a plain client that insists on channel binding gets libpq's own words`() throws {
+        @Test func `a plain client that insists on channel binding gets libpq's own error`() throws {
             let pgleash = try startPgleash("sslmode = require")
             let words = [
                 "scrambled": "channel binding required, but SSL not in use",
@@ -104,7 +103,7 @@ extension IntegrationTests {
             without.stop()
         }
 
-        @Test func `what a server has against pgleash's certificate is told to the client and to the log`() throws {
+        @Test func `a server's error about pgleash's certificate is sent to the client and logged`() throws {
             let files = Certificates.shared
             let pgleash = try startPgleash(
                 "sslmode = require", "sslcert = \(files[.unknownAuthority])", "sslkey = \(files.serverKey)"

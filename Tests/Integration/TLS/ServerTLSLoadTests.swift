@@ -1,4 +1,4 @@
-// Much data and many clients over TLS to the server: every byte arrives, in order, however slow the other side is.
+// Much data and many clients with TLS to the server: every byte arrives, in order, however slow the other side is.
 
 import Foundation
 import PostgresProtocol
@@ -9,7 +9,7 @@ extension IntegrationTests {
     @Suite struct `Under load over TLS` {
         private let postgres = PrivatePostgres.encrypting
 
-        /// 50 MB in rows of which no two are alike.
+        /// 50 MB in rows of which no two are equal.
         private static let rows = "SELECT repeat(md5(number::text), 32) FROM generate_series(1, 50000) number"
 
         private func startPgleash(_ more: [String: [String]] = [:]) throws -> PgleashProcess {
@@ -26,7 +26,7 @@ extension IntegrationTests {
             )
         }
 
-        /// A file with what a command of psql prints, through this port.
+        /// A file with the output of a psql command through this port.
         private func output(of command: String, port: UInt16) throws -> String {
             let file = RunFolder.shared.newPath("copied")
             let psql = try psql(port, command, output: file)
@@ -74,7 +74,7 @@ extension IntegrationTests {
             kill(backend, SIGSTOP)
             let feeder = try ChildProcess("/usr/bin/env", ["cat", direct], output: "/dev/fd/\(pipe.write)")
             close(pipe.write)
-            // Until all that takes bytes on the way is full.
+            // Until all buffers on the way are full.
             let before = try pgleash.report()["received_bytes_total", "client"]
             try wait(for: "a stall") {
                 let one = try pgleash.report()["received_bytes_total", "client"]

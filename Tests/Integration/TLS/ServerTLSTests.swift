@@ -1,4 +1,5 @@
-// TLS to the server, in libpq's words: what each sslmode makes of each server, the name check, SNI, and the versions.
+// TLS to the server, with libpq's options: the result of each sslmode with each server, the name check, SNI, and the
+// versions.
 
 import Foundation
 import TestSupport
@@ -8,10 +9,10 @@ extension IntegrationTests {
     @Suite struct `With TLS to the server` {
         private static let files = Certificates.shared
 
-        /// What pgleash is told.
+        /// The options of pgleash.
         enum Mode: String, CaseIterable {
             case disable, prefer, require
-            /// An authority that is named counts under `require`, too, as with libpq.
+            /// A configured authority is verified with `require`, too, as in libpq.
             case requireWithAuthority = "require, sslrootcert"
             case verifyCA = "verify-ca"
             case verifyFull = "verify-full"
@@ -59,7 +60,7 @@ extension IntegrationTests {
             other.stop()
         }
 
-        @Test func `libpq's client is told why, and so is the log`() throws {
+        @Test func `libpq's client gets the reason, and so does the log`() throws {
             let pgleash = try startPgleash(Self.verifyFull)
             let reason = "failed: SSL error: certificate verify failed: certificate has expired"
             try PrivatePostgres.encrypting.whileShowing(.expired) {
@@ -91,7 +92,7 @@ extension IntegrationTests {
         }
 
         @Test(arguments: [("localhost", 1, true), ("localhost", 0, false), ("127.0.0.1", 1, false)])
-        func `the server is told the name it was found by, if it is one and sslsni is on`(
+        func `the server gets its host name, if it is one and sslsni is on`(
             host: String, sslsni: Int, isTold: Bool
         ) throws {
             let between = try PassThrough(to: PrivatePostgres.encrypting.port)
@@ -120,7 +121,7 @@ extension IntegrationTests {
             try server.set("ssl_max_protocol_version", to: "TLSv1.2")
             defer { try? server.set("ssl_max_protocol_version", to: "") }
             #expect(try newer.wayToServer() == .insecure("SSL error: tlsv1 alert protocol version"))
-            // Where nothing has to be encrypted, a handshake that fails is no reason to refuse.
+            // Where encryption is not required, a failed handshake is no reason to refuse.
             #expect(try lenient.wayToServer() == .plain)
             newer.stop()
             lenient.stop()

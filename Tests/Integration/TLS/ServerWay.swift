@@ -1,16 +1,16 @@
-// pgleash in front of a server it may speak TLS to, and what a client finds out about the way to the server.
+// pgleash in front of a server with optional TLS, and the client's view of the connection to the server.
 
 import Foundation
 import PostgresProtocol
 import TestSupport
 import Testing
 
-/// What became of a client, and of the way from pgleash to the server.
+/// The result of a client, and of the connection from pgleash to the server.
 enum ServerWay: Equatable, CustomStringConvertible {
     case plain
     /// With this version of TLS.
     case encrypted(String)
-    /// The client was told so; pgleash's own words about where the server is are left out.
+    /// The client got this error, without pgleash's text about the server's address.
     case refused(sqlState: String, reason: String)
 
     var description: String {
@@ -34,8 +34,8 @@ enum ServerWay: Equatable, CustomStringConvertible {
 
 extension PgleashProcess {
     /// - Parameters:
-    ///   - port: of the server.
-    ///   - host: the name it is found by.
+    ///   - port: the server's port.
+    ///   - host: its host name.
     ///   - tls: lines of [server].
     ///   - more: lines of other sections.
     convenience init(
@@ -59,7 +59,7 @@ extension PgleashProcess {
         try client.read(until: BackendKind.readyForQuery)
         try client.send(Frontend.query("SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
         let row = try client.read(until: BackendKind.readyForQuery).first { $0.kind == UInt8(ascii: "D") }
-        // The number of columns, the length of the one, which is -1 for NULL, and its text.
+        // The number of columns, the length of the only one, which is -1 for NULL, and its text.
         let version = String(decoding: row?.body.dropFirst(6) ?? [], as: UTF8.self)
         return version.isEmpty ? .plain : .encrypted(version)
     }

@@ -1,11 +1,11 @@
-// The certificates of one test run, which servers, clients and pgleash show.
+// The certificates of one test run, for servers, clients and pgleash.
 
 import Foundation
 import TestSupport
 import Testing
 
 extension Certificates {
-    /// Made when they are first asked for.
+    /// Made at their first use.
     static let shared: Certificates = {
         do {
             return try Certificates(in: RunFolder.shared.newFolder("certificates"))

@@ -1,4 +1,5 @@
-// Settings of TLS that contradict each other, and files that can't be used: pgleash doesn't start, and says why.
+// TLS settings that contradict each other, and files that cannot be used: pgleash does not start, and reports the
+// reason.
 
 import Foundation
 import TestSupport
@@ -8,13 +9,13 @@ extension IntegrationTests {
     @Suite struct `When settings of TLS can't be used` {
         private let files = Certificates.shared
 
-        /// What a pgleash with these lines in a section says, in its last words and with the code for bad
-        /// configuration; where it is a file that is bad, with the one that has it started again.
+        /// The last message of a pgleash with these lines in a section, and the exit code for a wrong configuration;
+        /// for a file that cannot be used, the one for a restart.
         private func lastWords(
             _ settings: [String], in section: String = "server", isConfigurationError: Bool = false
         ) throws -> String {
             let file = try RunFolder.shared.newFile("bad.conf", "[\(section)]\n" + settings.map { $0 + "\n" }.joined())
-            // Who pings needs nothing of [listen].
+            // A ping needs nothing of [listen].
             let pings = section == "server" ? [["--ping"]] : []
             let runs = try ([[], ["--check-config"]] + pings).map {
                 try ChildProcess.run(Programs.pgleash, ["--config", file] + $0, within: .seconds(10))
@@ -34,7 +35,7 @@ extension IntegrationTests {
             #expect(told == "pgleash: 3: [server] weak sslmode \"require\" \(reason)\n")
         }
 
-        @Test func `a key that others can read is refused in PostgreSQL's words`() throws {
+        @Test func `a key that others can read is refused with PostgreSQL's text`() throws {
             let key = RunFolder.shared.newPath("open.key")
             try FileManager.default.copyItem(atPath: files.clientKey, toPath: key)
             let settings = ["sslcert = \(files.client)", "sslkey = \(key)"]

@@ -1,4 +1,4 @@
-// Nothing is believed that a server says in clear text before TLS: it may be anybody who says it.
+// Messages of a server in clear text before TLS, which are never trusted: an attacker can have sent them.
 
 import Foundation
 import PostgresProtocol
@@ -6,19 +6,19 @@ import TestSupport
 import Testing
 
 extension IntegrationTests {
-    @Suite struct `With a server that may be anybody` {
-        /// What somebody between pgleash and the server would like the client to read.
+    @Suite struct `With a server that is not authenticated` {
+        /// The message that an attacker between pgleash and the server would send the client.
         private static let bait = "your password has expired, visit evil.test"
 
         private static let errorResponse = message(
             "E", ["SFATAL", "VFATAL", "C28000", "M\(bait)", ""].flatMap { Array($0.utf8) + [0] }
         )
 
-        /// An answer to the SSLRequest that is no way to encrypt.
+        /// An answer to the SSLRequest that does not lead to TLS.
         struct Answer: CustomTestStringConvertible, Sendable {
             let testDescription: String
             let bytes: [UInt8]
-            /// What the client is told.
+            /// The error for the client.
             let reason: String
 
             init(_ description: String, _ bytes: [UInt8], _ reason: String) {
@@ -45,7 +45,7 @@ extension IntegrationTests {
         private func startPgleash(_ server: FakeServer, _ mode: String) throws -> PgleashProcess {
             let tls = ["sslmode = \(mode)", "connect_timeout = 1s"]
             let pgleash = try PgleashProcess(serverPort: server.port, host: "127.0.0.1", tls: tls)
-            // The probe comes first.
+            // The startup check comes first.
             let probe = try server.accept()
             #expect(try probe.readBytes(8) == Frontend.sslRequest)
             try probe.send([UInt8(ascii: "N")])
@@ -54,7 +54,7 @@ extension IntegrationTests {
             return pgleash
         }
 
-        /// A client that has said who it is, and the connection that is opened for it.
+        /// A client that has sent its StartupMessage, and the connection that is opened for it.
         private func meet(_ pgleash: PgleashProcess, _ server: FakeServer) throws -> (RawClient, RawClient) {
             let client = try RawClient(port: pgleash.port)
             try client.send(Frontend.startup(name: "baited"))
@@ -79,7 +79,7 @@ extension IntegrationTests {
             #expect(error.field("C") == "57P03")
             #expect(error.field("M") == "connection to server at \(server.address) failed: \(answer.reason)")
             expectNoBait(error.body + (try client.readToEnd()), pgleash)
-            // Of the client nothing has been told.
+            // No information about the client has been sent.
             let said = (try? accepted.readToEnd()) ?? []
             #expect(!String(decoding: said, as: UTF8.self).contains("baited"))
             client.close()
@@ -129,7 +129,7 @@ extension IntegrationTests {
                 #expect(error.field("C") == "57P03")
                 #expect(error.field("M") == "could not connect to server at \(server.address): Connection timed out")
             }
-            // It began before the clock did; and another machine's load may only make it longer.
+            // It began before the measurement, and another load of the machine can only make it longer.
             #expect(time > .milliseconds(500) && time < .seconds(5), "\(time)")
             client.close()
             withExtendedLifetime(accepted) { pgleash.stop() }

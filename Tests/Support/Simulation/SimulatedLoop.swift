@@ -1,5 +1,5 @@
-// An event loop without a system behind it: its clock moves when told, its connections are accepted, refused or left
-// hanging as the test wants. What travels through its sockets is SimulatedSocket's.
+// An event loop without an operating system: the test moves its clock, and its connections are accepted, refused or
+// left hanging as the test requires. SimulatedSocket transports the bytes.
 
 import Reactor
 
@@ -12,13 +12,13 @@ package final class SimulatedClock {
 
 /// An EventLoop whose callbacks run in `settle`, `iterate` and `advance`, and never within one another.
 package final class SimulatedLoop: EventLoop {
-    /// What becomes of a connection attempt.
+    /// The result of a connection attempt.
     package enum Network {
         case accepts, refuses, hangs
         /// The attempt itself fails.
         case fails(SystemError)
 
-        /// As to a Unix socket that isn't there.
+        /// As for a Unix socket that does not exist.
         package static let impossible = Network.fails(SystemError(2))
     }
 
@@ -73,13 +73,13 @@ package final class SimulatedLoop: EventLoop {
     package let receiveBuffer: ReceiveBuffer
     package let clock: SimulatedClock
     package var network = Network.accepts
-    /// Per address, in place of `network`.
+    /// By address, in place of `network`.
     package var networks: [SocketAddress: Network] = [:]
-    /// What a server at an address says that it is bound to, where that is another one, as a Unix socket's may be.
+    /// The address that a server reports as its own, where that is another one, as for a Unix socket.
     package var boundAddresses: [SocketAddress: SocketAddress] = [:]
-    /// Decides for each connection, in place of both.
+    /// The result of each connection, in place of both.
     package var route: ((SimulatedSocket) -> Network)?
-    /// A connection that is accepted stands as soon as it is made.
+    /// An accepted connection is established as soon as it is made.
     package var connectsAtOnce = false
     /// All connections ever made, oldest first.
     package private(set) var connections: [SimulatedSocket] = []
@@ -132,7 +132,7 @@ package final class SimulatedLoop: EventLoop {
         return wakeup
     }
 
-    // MARK: - What a test sees and moves
+    // MARK: - The interface for tests
 
     /// Sockets that have not been closed.
     package var openSockets: Int { open.reduce(0) { $0 + ($1.isClosed ? 0 : 1) } }
@@ -149,38 +149,37 @@ package final class SimulatedLoop: EventLoop {
     /// Timers that were neither cancelled nor released, nor have fired.
     package var liveTimers: Int { entries.reduce(0) { $0 + ($1.body == nil ? 0 : 1) } }
 
-    /// A socket or a wake-up has something to tell.
+    /// A socket or a wake-up has an event.
     package var isReady: Bool { wakeups.contains { $0.isWoken } || open.contains { $0.isReady } }
 
-    /// When the next timer fires.
+    /// The time of the next timer.
     package var nextDue: MonotonicTime? {
         var next: MonotonicTime?
         for entry in entries where entry.body != nil && next.map({ entry.due < $0 }) ?? true { next = entry.due }
         return next
     }
 
-    /// What libevent does in one turn: first the wake-ups and the sockets that are ready, then the timers that are due.
+    /// One turn as in libevent: first the wake-ups and the sockets that are ready, then the timers that are due.
     ///
-    /// - Parameter start: which of the sockets is the first to be told.
-    /// - Returns: whether there was anything to do.
+    /// - Parameter start: the socket that gets its event first.
+    /// - Returns: whether there was any event.
     @discardableResult
     package func iterate(from start: Int = 0) -> Bool {
         let hasTold = tellReady(from: start)
-        // Those that are due now; what they schedule comes in the next turn.
+        // The timers that are due now; timers that they schedule come in the next turn.
         let due = entries.filter { $0.body != nil && $0.due <= now }.sorted { $0.due < $1.due }
         due.forEach(fire)
         return hasTold || !due.isEmpty
     }
 
-    /// Tells every socket what it has become until none has anything to tell; fails by returning false after too many
-    /// rounds, as a busy loop would need.
+    /// Delivers all sockets' events until there are none; returns false after too many rounds, as in a busy loop.
     @discardableResult
     package func settle() -> Bool {
         for _ in 0..<10_000 where !tellReady(from: 0) { return true }
         return false
     }
 
-    /// Moves the clock and fires what falls due, in order.
+    /// Moves the clock and fires the due timers, in order.
     package func advance(by duration: Duration) {
         let end = now.advanced(by: duration)
         settle()
@@ -192,7 +191,7 @@ package final class SimulatedLoop: EventLoop {
         clock.now = end
     }
 
-    /// Lets go of everything, so that mailboxes and those who open them don't keep one another for ever.
+    /// Releases everything, so that mailboxes and their owners do not keep each other.
     package func tearDown() {
         wakeups.forEach { $0.body = nil }
         (wakeups, entries, open, route) = ([], [], [], nil)

@@ -1,4 +1,4 @@
-// One real worker and one real dispatcher in a simulated world, with the moves a client and a server can make.
+// One real worker and one real dispatcher in a simulated world, with the actions of a client and a server.
 
 import CancelPolicy
 import Logging
@@ -20,7 +20,7 @@ package final class SimulatedSession {
     package let dispatcher: CancelDispatcher
 
     /// - Parameters:
-    ///   - upstream: the addresses that the server's name stands for.
+    ///   - upstream: the addresses that the server's name resolves to.
     ///   - listeners: the addresses that pgleash itself listens on.
     package init(
         _ configuration: Configuration = Configuration(),
@@ -75,10 +75,10 @@ package final class SimulatedSession {
         return (client, server)
     }
 
-    /// The connections made since the session's own.
+    /// The connections made after the session's own.
     package var cancels: [SimulatedSocket] { Array(loop.connections.dropFirst()) }
 
-    /// A client in a session sends a query and is gone.
+    /// A client in a session sends a query and leaves.
     package func leaveInQuery() -> (client: SimulatedSocket, server: SimulatedSocket) {
         let (client, server) = logIn()
         client.inbox += Bytes.query
@@ -92,7 +92,7 @@ package final class SimulatedSession {
 
     package func outcomes(_ outcome: Outcome) -> Int64 { counters.orphans[outcome].value }
 
-    /// All sessions have ended, and the counters say so: each has one reason, each drop one outcome.
+    /// All sessions have ended, and the counters agree: each session has one reason, each drop one outcome.
     package var isOverAndBalanced: Bool {
         let ends = EndReason.allCases.map { ended($0) }.reduce(0, +)
         let drops = DropKind.allCases.map { counters.drops[$0].value }.reduce(0, +)

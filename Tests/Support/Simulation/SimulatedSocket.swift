@@ -1,52 +1,53 @@
-// A socket that is two byte queues: one end is the product's, the other the test's.
+// A socket that consists of two byte queues: the product has one end, the test the other.
 
 import Reactor
 
-/// The test's end of a simulated socket, told when there is something new for it.
+/// The test's end of a simulated socket, which gets events.
 package protocol SocketPeer: AnyObject {
     /// Bytes were taken or sent, the stream was shut down, or the socket was closed.
     func socketChanged(_ socket: SimulatedSocket)
 }
 
-/// A StreamSocket without a system.
+/// A StreamSocket without an operating system.
 package final class SimulatedSocket: StreamSocket {
     package weak var owner: (any SocketOwner)?
     package weak var peer: (any SocketPeer)?
     package var interest: Interest = []
     package let peerAddress: SocketAddress?
-    /// Where it was connected to; nil for an accepted one.
+    /// The address that it connected to; nil for an accepted one.
     package let dialledAddress: SocketAddress?
-    /// The peer's host takes notice of us; before, the socket is nothing.
+    /// The peer's host has responded; before this the socket is not connected.
     package var isAnswered = true
-    /// The connection stood as soon as it was made.
+    /// The connection was established as soon as it was made.
     package var isConnected = false
-    /// What the connection broke with, until it is taken; from then on the socket is as the kernel leaves it behind a
-    /// reset: ended for receives, broken for sends.
+    /// The error with which the connection broke, until it is taken; after that the socket is as after a reset: ended
+    /// for receives, broken for sends.
     package var error: SystemError? {
         didSet { if oldValue != nil, error == nil { isBroken = true } }
     }
     private var isBroken = false
 
-    /// What was sent goes without an answer: at each look the kernel has made one attempt more.
+    /// Sent bytes get no response: the kernel has made one more attempt at each check.
     package var isUnanswered = false { didSet { unansweredCount = 0 } }
     private var unansweredCount = 0
 
-    /// What the peer has sent and we have not received.
+    /// The bytes that the peer has sent and the product has not received.
     package var inbox: [UInt8] = []
-    /// The peer's stream ends behind `inbox`.
+    /// The peer's stream ends after `inbox`.
     package var isEnded = false
-    /// That end is told only when `inbox` is empty: it is in the peer's kernel, behind bytes that have no room here.
+    /// That end is reported only when `inbox` is empty: it is in the peer's kernel, after bytes that have no space
+    /// here.
     package var isEndHidden = false
-    /// The peer's kernel can be asked, as on the same machine.
+    /// The peer's kernel can be queried, as on the same machine.
     package var isPeerKnown = true
-    /// How often it was.
+    /// The number of such queries.
     package private(set) var questionCount = 0
-    /// What we have sent and the peer has not taken.
+    /// The bytes that the product has sent and the peer has not taken.
     package private(set) var outbox: [UInt8] = []
     package var outboxCount: Int { outbox.count }
-    /// How many more bytes a send takes.
+    /// The number of bytes that sends still take.
     package var room = Int.max
-    /// How many of so many bytes the next receive or send takes; all, where there is no say.
+    /// The number of bytes that the next receive or send takes of so many; all by default.
     package var portion: ((Int) -> Int)?
     /// Bytes received and sent so far.
     package private(set) var receivedCount = 0
@@ -73,16 +74,16 @@ package final class SimulatedSocket: StreamSocket {
         return taken
     }
 
-    /// The peer is told nothing more of the stream than its end.
+    /// The peer gets no event except the end of the stream.
     package var hasEndedSending: Bool { isShutDown || isClosed }
 
-    /// Looked at each second, it is silent for as many seconds as it has been looked at.
+    /// With one check per second, it is silent for as many seconds as there were checks.
     package var attempts: Attempts? {
         if isUnanswered { unansweredCount += 1 }
         return Attempts(kind: .retransmission, count: unansweredCount, silence: .seconds(unansweredCount))
     }
 
-    /// What was asked of the kernel, in order.
+    /// The options that were set, in order.
     package private(set) var paces: [AttemptPace] = []
 
     package func setPace(_ pace: AttemptPace) -> Bool {
@@ -153,10 +154,10 @@ package final class SimulatedSocket: StreamSocket {
         return readiness
     }
 
-    /// There is something to tell, though perhaps nobody to be told.
+    /// There is an event, though possibly without an owner.
     var isReady: Bool { !readiness.isEmpty }
 
-    /// Tells the owner what there is to tell; false when that is nothing.
+    /// Reports the event to the owner; false when there is none.
     func tell() -> Bool {
         let readiness = readiness
         guard !readiness.isEmpty, let owner else { return false }

@@ -1,10 +1,10 @@
-// Ports that are free, and addresses as the system calls want them.
+// Free ports, and addresses in the form of the system calls.
 
 import Glibc
 import Reactor
 
-/// A port that is free now, below the range that the kernel takes the ports of outgoing connections from. Nothing
-/// reserves it: be ready to try another.
+/// A port that is free now, below the range that the kernel takes the ports of outgoing connections from. It is not
+/// reserved, so the caller must be ready to try another.
 package func freePort() throws -> UInt16 {
     for _ in 0..<100 {
         let port = UInt16.random(in: 20_000..<32_000)
@@ -20,7 +20,7 @@ package func isFree(_ port: UInt16) -> Bool {
     return unsafe withLoopback(port) { unsafe bind(descriptor, $0, $1) } == 0
 }
 
-/// Calls `body` with a loopback address, 127.0.0.1 unless another is given, and a port as the system calls want it.
+/// Calls `body` with a loopback address, by default 127.0.0.1, and a port in the form of the system calls.
 package func withLoopback<Result>(
     _ port: UInt16, host: UInt32 = 0x7f00_0001, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
 ) -> Result {
@@ -35,7 +35,7 @@ package func withLoopback<Result>(
     }
 }
 
-/// Calls `body` with the address of a Unix socket as the system calls want it.
+/// Calls `body` with the address of a Unix socket in the form of the system calls.
 package func withUnixSocket<Result>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)

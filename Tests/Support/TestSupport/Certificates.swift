@@ -1,11 +1,10 @@
-// Certificates for servers and clients, made by the openssl command: one as it should be, and one for each way not to
-// be. What shows them is up to the tests.
+// Certificates for servers and clients, made by the openssl command: a valid one, and one for each kind of error.
 
 import Foundation
 
-/// An authority that is believed, one that is not, and what they certify. The keys are readable by us alone.
+/// A trusted authority, an untrusted one, and their certificates. Only this user can read the keys.
 package struct Certificates: Sendable {
-    /// A server's certificate by what is to be said about it.
+    /// A server's certificate, named by its property.
     package enum Server: String, CaseIterable, Sendable {
         /// For `localhost`, names below `example.org` and 127.0.0.1.
         case right
@@ -14,13 +13,13 @@ package struct Certificates: Sendable {
         case unknownAuthority = "unknown authority"
         case revoked
 
-        /// Of the file: in the tests' folder, and in the data folder of a server that shows them.
+        /// The name of the file: in the tests' folder, and in the data folder of a server that uses it.
         package var fileName: String { rawValue.replacing(" ", with: "-") + ".crt" }
     }
 
     private let folder: String
 
-    /// Of each `.crt` here but the garbage the `.key` has the same name.
+    /// Each `.crt`, except the garbage, has a `.key` with the same name.
     private static let recipe = """
         exec 2>log
         PATH=/usr/bin:$PATH # another openssl on it may lack what Debian's brings along
@@ -59,7 +58,7 @@ package struct Certificates: Sendable {
         chmod 600 *.key
         """
 
-    /// Makes them all in `folder`, which is there and stays the caller's.
+    /// Makes them all in `folder`, which exists and belongs to the caller.
     package init(in folder: String) throws {
         self.folder = folder
         let shell = Process()
@@ -77,18 +76,18 @@ package struct Certificates: Sendable {
 
     package subscript(_ server: Server) -> String { path(server.fileName) }
 
-    /// The authority that is believed.
+    /// The trusted authority.
     package var authority: String { path("authority.crt") }
-    /// What it has revoked.
+    /// The certificates that it has revoked.
     package var revocationList: String { path("authority.crl") }
-    /// Of all servers' certificates.
+    /// The authorities of all servers' certificates.
     package var serverKey: String { path("right.key") }
-    /// For the user `postgres`, from the authority that is believed.
+    /// For the user `postgres`, from the trusted authority.
     package var client: String { path("client.crt") }
     package var clientKey: String { path("client.key") }
 }
 
-/// What a helper could not do for a test.
+/// The failure of a test's helper.
 package struct Failure: Error, CustomStringConvertible {
     package let description: String
 

@@ -1,4 +1,4 @@
-// The bytes a client sends, message by message, under the names of PostgreSQL's chapter "Message Formats".
+// The messages of a client, under the names of PostgreSQL's chapter "Message Formats".
 
 /// Messages of the frontend.
 package enum Frontend {
@@ -55,7 +55,7 @@ package enum Frontend {
         return message("F", int32(function) + int16(1) + int16(1) + int16(arguments.count) + values + int16(1))
     }
 
-    /// The same messages with a comment before the text of each statement. Of the last there may be a part only.
+    /// The same messages with a comment before the text of each statement. The last message may be incomplete.
     package static func commented(_ messages: [UInt8], _ comment: String) -> [UInt8] {
         let comment = Array(comment.utf8)
         var (commented, rest): ([UInt8], ArraySlice<UInt8>) = ([], messages[...])

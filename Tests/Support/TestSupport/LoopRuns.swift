@@ -1,9 +1,9 @@
-// A real loop for a test, run for a while, and owners that write down what they are told.
+// A real loop for a test, run for a limited time, and owners that record their events.
 
 import Glibc
 import Reactor
 
-/// Lends a loop that outlives whatever `body` makes on it: events must be freed before their loop is.
+/// Lends a loop that outlives all objects of `body`: events must be freed before their loop.
 package func withLoop<Result>(_ body: (LibeventLoop) throws -> Result) rethrows -> Result {
     let loop = LibeventLoop(receiveBufferSize: 65_536)
     defer { withExtendedLifetime(loop) {} }
@@ -11,7 +11,8 @@ package func withLoop<Result>(_ body: (LibeventLoop) throws -> Result) rethrows 
 }
 
 extension LibeventLoop {
-    /// Runs for `duration` and gives the processor time this thread took, which tells a busy loop from a waiting one.
+    /// Runs for `duration` and returns the processor time of this thread, which distinguishes a busy loop from a
+    /// waiting one.
     @discardableResult
     package func run(for duration: Duration) -> Duration {
         let end = schedule(after: duration) { [unowned self] in stop() }
@@ -28,10 +29,10 @@ private func threadProcessorTime() -> Duration {
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
 }
 
-/// What a waiting loop may take of 100 ms; one that never waits takes nearly all.
+/// The limit for a waiting loop in 100 ms; one that never waits takes nearly all.
 package let idleProcessorTime = Duration.milliseconds(20)
 
-/// An owner that writes down what it is told and then does what the test wants.
+/// An owner that records its events and then performs the test's action.
 package final class Recorder: SocketOwner {
     package private(set) var told: [Readiness] = []
     private let reaction: (any StreamSocket, Readiness) -> Void
@@ -41,13 +42,13 @@ package final class Recorder: SocketOwner {
     }
 
     package func socket(_ socket: any StreamSocket, became readiness: Readiness) {
-        // A busy loop would tell a million times; a hundred are enough to see it by.
+        // A busy loop would report a million events; a hundred are enough to detect it.
         if told.count < 100 { told.append(readiness) }
         reaction(socket, readiness)
     }
 }
 
-/// A value that a closure may change while others look at it; for one thread.
+/// A value that a closure may change while others read it; for one thread.
 package final class Box<Value> {
     package var value: Value
     package init(_ value: Value) { self.value = value }

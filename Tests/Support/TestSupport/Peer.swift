@@ -1,9 +1,9 @@
-// The far end of a connection, held with plain system calls so that a test can end it in every way there is.
+// The other end of a connection, with plain system calls so that a test can end it in every possible way.
 
 import Glibc
 import Reactor
 
-/// A connected socket that no loop knows; closed with this object at the latest.
+/// A connected socket without a loop, closed with this object at the latest.
 package final class Peer {
     package private(set) var descriptor: Int32
 
@@ -32,7 +32,7 @@ package final class Peer {
         unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
     }
 
-    /// What is there to be read, at most `limit` bytes; nil at the end or after an error.
+    /// The bytes to read, at most `limit`; nil at the end or after an error.
     package func read(_ limit: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: limit)
         let count = unsafe recv(descriptor, &bytes, limit, 0)
@@ -50,7 +50,7 @@ package func makePair(on loop: LibeventLoop, _ transport: Transport = .tcp) thro
     return (loop.adopt(AcceptedSocket(descriptor: near, peer: address)), Peer(far))
 }
 
-/// Other tests start programs meanwhile; one that held a copy of a socket would put off its end.
+/// Other tests start programs meanwhile; one with a copy of a socket would delay its end.
 private let streamType = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
 
 /// Two connected descriptors; the first one is non-blocking.
@@ -75,7 +75,7 @@ package func makeDescriptors(_ transport: Transport) throws -> (near: Int32, far
             }
         }
         near = accept(listener, nil, nil)
-        // What a test writes shall be there at once.
+        // Bytes that a test writes should arrive at once.
         var noDelay: Int32 = 1
         unsafe setsockopt(far, Int32(IPPROTO_TCP), TCP_NODELAY, &noDelay, socklen_t(MemoryLayout<Int32>.size))
         guard isConnected, near >= 0 else { throw SystemError(errno) }

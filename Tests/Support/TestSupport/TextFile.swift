@@ -1,8 +1,9 @@
-// Reads files that others are writing, or that the kernel makes up; Foundation leaks its buffer when one is empty.
+// Reading files that other processes write, or that the kernel generates; Foundation leaks its buffer when one is
+// empty.
 
 import Foundation
 
-/// What is in a file behind its first `offset` bytes, as text; nil where there is none.
+/// The contents of a file after its first `offset` bytes, as text; nil where there is no file.
 package func readText(_ path: String, from offset: Int = 0) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }

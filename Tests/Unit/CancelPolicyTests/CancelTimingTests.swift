@@ -1,11 +1,11 @@
-// Which request may be cancelled when, told as pipelines: each word is a request, with the server's status before it.
+// The timing of cancels, written as pipelines: each word is a request, with the server's status before it.
 
 import Testing
 
 @testable import CancelPolicy
 @testable import PostgresProtocol
 
-/// What is owed of Queries with these texts; of `P COMMIT` and the like, a batch that parses, binds and executes it.
+/// The state after Queries with these texts; `P COMMIT` and the like is a batch that parses, binds and executes it.
 private func outstanding(_ texts: [String], status: Character = "I") -> SessionState {
     var state = SessionState(isReplication: false)
     state.tracker.serverAnswered(BackendKind.readyForQuery, [status.asciiValue ?? 0].span)

@@ -1,4 +1,4 @@
-// When a server is asked what it has answered.
+// The probes that show which requests a server has answered.
 
 import Reactor
 import Testing

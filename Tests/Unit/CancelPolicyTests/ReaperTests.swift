@@ -1,4 +1,4 @@
-// The reaper as a table of events and actions, with made-up times.
+// The reaper as a table of events and actions, with invented times.
 
 import Reactor
 import Testing
@@ -11,7 +11,7 @@ private func newReaper(timeout: Duration = .seconds(30)) -> Reaper {
     Reaper(timeout: timeout)
 }
 
-/// One that has sent its first cancel at 0.
+/// A reaper that has sent its first cancel at 0.
 private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
     var reaper = newReaper()
     _ = reaper.begin(.atOnce, at: at(0))
@@ -25,7 +25,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(reaper.begin(.atOnce, at: at(0)) == .cancel)
     }
 
-    @Test func `An error and an answer to all that is owed after a cancel was sent: cancelled`() {
+    @Test func `An error, and replies to all requests, after a cancel was sent: cancelled`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(1)) == .wake(at: at(3)))
@@ -34,7 +34,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(reaper.stoppedAt == at(2))
     }
 
-    @Test func `A change of the transaction status is heeded though it answers nothing`() {
+    @Test func `A change of the transaction status matters although it answers nothing`() {
         var waiting = newReaper()
         _ = waiting.begin(.never, at: at(0))
         #expect(waiting.retimed(.whenSlow, at: at(10)) == .wake(at: at(40)))
@@ -97,7 +97,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         for pause in [2, 2, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000] {
             let action = reaper.cancelConcluded(.sent, .atOnce, at: at(now))
             now += pause
-            // The probes come between: 250 ms and 2 s after the first cancel.
+            // The probes are in between: 250 ms and 2 s after the first cancel.
             if let probe = [258: 250, 2026: 2000][now] {
                 #expect(action == .wake(at: at(probe)))
                 #expect(reaper.timePassed(.atOnce, at: at(probe)) == .probe(wakeAt: at(now)))
@@ -131,7 +131,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(81)) == .wake(at: at(181)))
     }
 
-    @Test func `An answer after which only the last request is owed brings the next cancel at once`() {
+    @Test func `A reply after which only the last request is outstanding causes the next cancel at once`() {
         var reaper = cancelling(.whenSlow)
         #expect(reaper.serverAnswered(isBusy: true, .atOnce, at: at(1)) == .cancel)
         #expect(reaper.cancelConcluded(.sent, .atOnce, at: at(5)) == .wake(at: at(7)))
@@ -236,7 +236,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(reaper.timePassed(.atOnce, at: at(1000)) == .end(.gaveUp))
     }
 
-    @Test func `The server closes: over, and told apart from an answer that came before`() {
+    @Test func `The server closes: the outcome differs from that after a reply`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         #expect(reaper.serverClosed() == .end(.serverClosed))

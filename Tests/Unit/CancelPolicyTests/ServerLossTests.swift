@@ -1,4 +1,4 @@
-// The end of the connection to the server, and what it says about what ran there.
+// The loss of the connection to the server, and whether it shows that the statement has ended.
 
 import Reactor
 import Testing
@@ -9,7 +9,7 @@ import Testing
 private let now = Duration.zero
 
 @Suite struct `The end of the connection to the server` {
-    @Test func `The server closes: the reason depends on whether the client had said goodbye`() {
+    @Test func `The server closes: the reason depends on whether the client had sent Terminate`() {
         #expect(close(session(.authenticated, .key, .ready)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .key, .ready, .terminate)) == .end(.clientTerminated))
         #expect(close(session(.authenticated, .key, .ready, .query, .fatal)) == .end(.serverClosed))
@@ -36,7 +36,7 @@ private let now = Duration.zero
         #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.cancel))
     }
 
-    @Test func `A pooler says that the connection ends: what runs behind it may run on`() {
+    @Test func `A pooler ends the connection: the statement behind it may continue`() {
         for code in ["08P01", "08006"] {
             let body = Array("SFATAL\0VFATAL\0C\(code)\0Mquery_timeout\0\0".utf8)
             let lost = session(.authenticated, .key, .ready, .query, Step(answers: [(BackendKind.errorResponse, body)]))
@@ -44,7 +44,7 @@ private let now = Duration.zero
         }
     }
 
-    @Test func `PostgreSQL ends a session whose client broke off within a message, and says so in the same class`() {
+    @Test func `PostgreSQL ends a session whose client left within a message, with an error of the same class`() {
         let body = Array(
             "SFATAL\0VFATAL\0C08P01\0Msynchronization was lost\0Fpostgres.c\0L1\0RPostgresMain\0\0".utf8
         )
@@ -52,7 +52,7 @@ private let now = Duration.zero
         #expect(close(state) == .end(.serverClosed))
     }
 
-    @Test func `It closes without a word while something runs: that may run on`() {
+    @Test func `It closes without a message while a statement runs: this may continue`() {
         let atOnce = SessionState.Action.lose(.init(delay: .zero, isForOneCancel: false))
         #expect(close(session(.authenticated, .key, .ready, .query)) == atOnce)
         #expect(close(dropped(.authenticated, .key, .ready, .query)) == atOnce)
@@ -77,14 +77,14 @@ private let now = Duration.zero
         #expect(withGrace.serverClosed(at: later) == .lose(left))
     }
 
-    @Test func `It closes without a word before it has told the key, when something was sent ahead`() {
+    @Test func `It closes without a message before it has sent the key, when a request was sent ahead`() {
         #expect(close(dropped(.authenticated, .query)) == .reap(.end(.noKey)))
         #expect(close(session(.authenticated, .query)) == .end(.serverClosed), "its client is there to see it")
         let asked = Step(answers: [(BackendKind.authentication, [0, 0, 0, 3])])
         #expect(close(dropped(asked, .query)) == .reap(.end(.serverClosed)), "nothing runs before the login")
     }
 
-    @Test func `It closes without a word where nothing runs, or nothing can be cancelled: that is its end`() {
+    @Test func `It closes without a message where nothing runs, or nothing can be cancelled: the session ends`() {
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
         let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])

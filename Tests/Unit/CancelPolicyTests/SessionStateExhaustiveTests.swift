@@ -1,6 +1,5 @@
-// All that can happen to a session within six events, from every kind of beginning: 40 million sequences, which lead to
-// 200,000 states. That the rules hold is checked by DrivenSession at each step; here is what happens, and in which
-// order: in any.
+// All events of a session in all orders, up to six, from every kind of beginning: 40 million sequences, which lead to
+// 200,000 states. DrivenSession checks the rules at each step; this file generates the sequences.
 
 import FuzzTargets
 import Testing
@@ -20,21 +19,21 @@ private func session(
     return session
 }
 
-/// Few enough tries fit into it for their end to be reached.
+/// So few cancels fit into it that their end is reached.
 private let shortTimeout = Duration.milliseconds(100)
 
 private let login = DrivenSession.Event.serverAnswered(Array("RKZ".utf8))
 private let query = DrivenSession.Event.clientSent([FrontendKind.query])
 private let batch = DrivenSession.Event.clientSent(Array("PBES".utf8))
 
-/// What can happen: the types of messages that differ in what they mean, and every other event.
+/// The possible events: the types of messages that differ in their meaning, and every other event.
 private let alphabet: [DrivenSession.Event] =
     "QESc".utf8.map { .clientSent([$0]) } + [.clientSent([FrontendKind.terminate])]
     + ["K", "Z", "CZ", "C", "Cy", "xZ", "E", "G"].map { .serverAnswered(Array($0.utf8)) }
     + [DropKind.fin, .timeout].map { .clientDropped($0) }
     + [.serverClosed, .cancelBegan, .cancelConcluded(.sent), .cancelConcluded(.notSent), .timerFired]
 
-/// A way a session can begin, by its name.
+/// A beginning of a session, by its name.
 private struct Beginning: CustomTestStringConvertible {
     let testDescription: String
     let session: @Sendable () throws -> DrivenSession
@@ -86,9 +85,9 @@ private let beginnings = [
 ]
 
 @Suite struct `Whatever happens to a session within six events` {
-    /// Sequences that led to the same state go on together: what follows depends on the state alone.
+    /// Sequences that led to the same state continue together, as the rest depends on the state only.
     @Test(arguments: beginnings) fileprivate func `every rule is kept`(beginning: Beginning) throws {
-        // With the number of sequences that lead to each.
+        // The number of sequences that lead to each state.
         var reached = [try beginning.session(): 1]
         for _ in 0..<6 {
             var next: [DrivenSession: Int] = [:]

@@ -1,4 +1,4 @@
-// Whether a drop is answered with a cancel: the decisions of SessionState, as transcripts.
+// The decisions of SessionState, written as transcripts: which drops lead to a cancel.
 
 import Reactor
 import Testing
@@ -8,7 +8,7 @@ import Testing
 
 private let now = Duration.zero
 
-/// A session as far as the steps say.
+/// A session after these steps.
 func session(_ steps: Step..., isReplication: Bool = false) -> SessionState {
     var state = SessionState(isReplication: isReplication)
     for step in steps {
@@ -75,8 +75,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
         #expect(drop(session(.askedForPassword)) == .end(.clientClosed))
     }
 
-    @Test func `Requests sent ahead of the start-up are reaped once the key has come, which is never without a login`()
-    {
+    @Test func `Requests sent with the startup packet are reaped once the key has arrived, which needs a login`() {
         var state = session(.query)
         let deadline = now + .seconds(30)
         #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.wake(at: deadline)))
@@ -91,7 +90,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
     }
 
     @Test(arguments: [true, false])
-    func `A server that asks for a password sees that there is nobody to give one`(isAskedBefore: Bool) {
+    func `A server that asks for a password sees the end of the stream`(isAskedBefore: Bool) {
         var state = session(.query)
         let asks = { state.tracker.serverAnswered(BackendKind.authentication, ([0, 0, 0, 3] as [UInt8]).span) }
         if isAskedBefore { asks() }
@@ -164,7 +163,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
         }
     }
 
-    @Test func `A server that waits for its client alone is told so, and is not cancelled at once`() {
+    @Test func `A server that only waits for its client gets a message, and is not cancelled at once`() {
         let copy = Step(answers: [(BackendKind.copyInResponse, [])])
         let rest = now + .milliseconds(50)
         #expect(drop(session(.authenticated, .key, .ready, .query, copy)) == .reap(.wake(at: rest)))
@@ -209,7 +208,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
     }
 
     @Test func `The answer to a probe settles what the record could not tell`() {
-        // Nothing but a ReadyForQuery is no answer to a Query.
+        // A ReadyForQuery alone is no reply to a Query.
         var state = session(.authenticated, .key, .ready, .query, .ready)
         _ = state.clientDropped(.fin, timeout: .seconds(30))
         #expect(state.probe(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
@@ -234,7 +233,7 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
         #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
     }
 
-    @Test func `A warning after a cancel is kept to be told, one before it is not`() {
+    @Test func `A warning after a cancel is kept for the log, one before it is not`() {
         let notice = Array("SWARNING\0C01000\0Mcanceling wait\0\0".utf8)
         var state = session(.authenticated, .key, .ready, .query)
         state.tracker.serverAnswered(BackendKind.noticeResponse, notice.span)

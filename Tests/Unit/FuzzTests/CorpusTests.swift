@@ -1,4 +1,4 @@
-// The corpus of the fuzzer as ordinary tests: what once was found stays found.
+// The corpus of the fuzzer as ordinary tests, so that no error found once returns.
 
 import Foundation
 import FuzzTargets
@@ -35,7 +35,7 @@ private func violation(_ target: FuzzTarget, _ bytes: [UInt8]) -> String? {
 
     @Test(arguments: FuzzTarget.allCases)
     func `keeps every rule when its inputs are cut short`(target: FuzzTarget) throws {
-        // A transcript that repeats its messages thousands of times takes its time.
+        // A transcript that repeats its messages thousands of times takes long.
         for (name, bytes) in try corpus(target) where target != .requests || !bytes.contains(UInt8(ascii: "*")) {
             for count in 0..<min(bytes.count, 64) {
                 if let violation = violation(target, Array(bytes.prefix(count))) {

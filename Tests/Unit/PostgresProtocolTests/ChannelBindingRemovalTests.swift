@@ -1,4 +1,4 @@
-// The one edit of the relay: SCRAM-SHA-256-PLUS goes, everything else stays, however the stream is cut.
+// The only edit of the relay: SCRAM-SHA-256-PLUS is removed, everything else stays, wherever the stream is split.
 
 import PostgresProtocol
 import TestSupport
@@ -14,13 +14,13 @@ import Testing
         message("R", int32(10) + mechanisms.flatMap { Array($0.utf8) + [0] } + [0])
     }
 
-    /// What comes out, for pieces that go in.
+    /// The output for these pieces of input.
     private func edit(_ pieces: [[UInt8]]) -> [UInt8] {
         var removal = ChannelBindingRemoval()
         return pieces.flatMap { removal.edit($0.span) }
     }
 
-    /// Checks that `bytes` become `expected`, cut at any place, into single bytes, and with more behind them.
+    /// Checks that `bytes` become `expected`, split at any place, into single bytes, and followed by more.
     private func expect(
         _ bytes: [UInt8], becomes expected: [UInt8], sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -60,7 +60,7 @@ import Testing
         expect(bytes, becomes: bytes)
     }
 
-    @Test func `comes behind the word on the version of the protocol`() {
+    @Test func `comes after the negotiation of the protocol version`() {
         let version = message("v", int32(0x0003_0000) + int32(1) + Array("_pq_.x\0".utf8))
         let offered = Self.offer([Self.plus, Self.scram])
         expect(version + offered, becomes: version + Self.offer([Self.scram]))
@@ -99,7 +99,7 @@ import Testing
         expect(offered, becomes: Self.offer([padding]))
     }
 
-    @Test func `holds one message at most, and nothing behind it`() {
+    @Test func `holds one message at most, and nothing after it`() {
         var removal = ChannelBindingRemoval()
         let version = message("v", int32(0x0003_0000) + int32(0))
         var (input, output) = (0, 0)

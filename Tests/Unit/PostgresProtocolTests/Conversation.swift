@@ -1,10 +1,10 @@
-// A conversation as psql, a driver with pipelining and a COPY would have it, and a way to feed it in pieces and write
-// down what the scanner says.
+// A conversation like one of psql, a driver with pipelining and a COPY; and a function that scans it in pieces and
+// records the scanner's reports.
 
 import PostgresProtocol
 import TestSupport
 
-/// What a scanner told of a message.
+/// A report of a scanner about a message.
 struct Note: Equatable, CustomStringConvertible {
     let kind: UInt8
     let body: [UInt8]
@@ -21,20 +21,20 @@ struct Note: Equatable, CustomStringConvertible {
     var description: String { "\(Character(UnicodeScalar(kind)))\(body)" }
 }
 
-/// All that can be seen of a scanner after it was fed.
+/// The visible state of a scanner after the bytes.
 struct Transcript: Equatable {
     var notes: [Note] = []
     var messageCount: UInt64 = 0
     var isAtBoundary = true
     var failure: MalformedMessage?
 
-    /// Of the bodies that are told, so many bytes are of interest; of those that are not here, none.
+    /// The number of bytes that matter of each reported body; 0 for bodies that are not here.
     private static let interest: [MessageScanner.Direction: [UInt8: Int]] = [
         .frontend: [0x51: 1024, 0x50: 1024, 0x42: 1024],
         .backend: [0x5a: 1, 0x52: 4, 0x4b: 261, 0x45: 256, 0x4e: 256],
     ]
 
-    /// Feeds `pieces` one after the other to one scanner; ends with the first error.
+    /// Scans `pieces` one after the other with one scanner; ends at the first error.
     init(_ direction: MessageScanner.Direction, _ pieces: [some Collection<UInt8>]) {
         var scanner = MessageScanner(direction)
         var notes: [Note] = []
@@ -54,7 +54,7 @@ struct Transcript: Equatable {
     }
 }
 
-/// The client's half behind its StartupMessage.
+/// The client's half after its StartupMessage.
 let frontendConversation: [UInt8] = join(
     [
         message("p", "md5…"),
@@ -68,7 +68,7 @@ let frontendConversation: [UInt8] = join(
     ]
 )
 
-/// Of several CopyData in a row the first alone, and the bodies of those that tell of a statement.
+/// Of several CopyData in a row only the first, and the bodies that contain a statement.
 let frontendNotes: [Note] =
     [
         Note("Q", Array("select 1; select 2\u{0}".utf8)), Note("P", [0] + Array("select $1".utf8) + [0, 0, 0]),
@@ -79,7 +79,7 @@ let frontendNotes: [Note] =
     ]
 let frontendMessageCount: UInt64 = 20
 
-/// The server's half: SCRAM, parameters, a key of 32 bytes, answers, errors, COPY in both directions, a notice.
+/// The server's half: SCRAM, parameters, a key of 32 bytes, replies, errors, COPY in both directions, a notice.
 let backendConversation: [UInt8] = join(
     [
         message("R", int32(10) + Array("SCRAM-SHA-256".utf8) + [0, 0]),
@@ -110,7 +110,7 @@ let backendNotes: [Note] = [
 ]
 let backendMessageCount: UInt64 = 30
 
-/// Takes its type from here, as the compiler is slow to find it for so long a list.
+/// The type is given because the compiler is slow to infer it for a long list.
 private func join(_ messages: [[UInt8]]) -> [UInt8] {
     Array(messages.joined())
 }

@@ -1,4 +1,4 @@
-// The bytes of what pgleash says itself, as a client reads them.
+// The bytes of pgleash's own messages, as a client reads them.
 
 import PostgresProtocol
 import TestSupport

@@ -1,4 +1,4 @@
-// What a server's first message tells about it.
+// The information in a server's first message.
 
 import PostgresProtocol
 import TestSupport

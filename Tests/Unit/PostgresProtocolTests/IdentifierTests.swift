@@ -1,4 +1,4 @@
-// Names are compared by what PostgreSQL keeps of them, whatever a log may show.
+// The comparison of names as PostgreSQL stores them, independent of their form in a log.
 
 import PostgresProtocol
 import TestSupport
@@ -19,7 +19,7 @@ private func identifiers(_ pairs: [(String, String)]) throws -> StartupIdentifie
     @Test func `has 63 bytes of a longer one, but no part of a letter`() {
         #expect(Identifier(String(repeating: "x", count: 70)).bytes.count == 63)
         #expect(Identifier(String(repeating: "ж", count: 34)) == Identifier(String(repeating: "ж", count: 31)))
-        // Letters of 2, 3 and 4 bytes, beginning at each of the places around the cut.
+        // Letters of 2, 3 and 4 bytes, beginning at each position around the cut.
         for letter in ["ü", "€", "😀"] {
             for lead in 58...66 {
                 let kept = Identifier(String(repeating: "x", count: lead) + letter + "tail").bytes
@@ -42,7 +42,7 @@ private func identifiers(_ pairs: [(String, String)]) throws -> StartupIdentifie
     }
 }
 
-@Suite struct `The names in a start-up packet` {
+@Suite struct `The names in a startup packet` {
     @Test func `are as they were sent`() throws {
         let names = try identifiers([("user", "a\tb"), ("database", "c\u{85}d"), ("application_name", "e\u{1}f")])
         #expect(names.user == Identifier("a\tb"))

@@ -1,4 +1,4 @@
-// Lengths at the edges of what is legal, bodies as long as the protocol allows, and noise.
+// Lengths at the limits, bodies as long as the protocol allows, and noise.
 
 import PostgresProtocol
 import TestSupport
@@ -46,11 +46,11 @@ import Testing
         }
         #expect(scanner.isAtBoundary)
         #expect(scanner.messageCount == 1)
-        // Of the messages that matter no more is told than any cancel key has.
+        // No more is reported of a message than the length of any cancel key.
         #expect(noted == 0 || noted == 261)
-        // Other tests run in this process too, so the bound is wide; a kept body would be eight times as much.
+        // Other tests run in this process, too, so the bound is wide; a kept body would be eight times as much.
         #expect(try residentBytes() - before < 128 << 20)
-        // What comes next is understood again.
+        // The next messages are scanned correctly.
         var next: [UInt8] = []
         try scanner.scan(message("Z", [UInt8(ascii: "I")]).span) { _, body in next = body.copied() }
         #expect(next == [UInt8(ascii: "I")])
@@ -62,7 +62,7 @@ import Testing
         var (accepted, refused) = (0, 0)
         for round in 0..<100_000 {
             var bytes = generator.bytes(Int.random(in: 0...40, using: &generator))
-            // Noise seldom has a legal length; half of the buffers get one to begin with.
+            // Noise seldom has a legal length; half of the buffers begin with one.
             if round.isMultiple(of: 2), bytes.count >= 5 {
                 bytes[1] = 0
                 bytes[2] = 0

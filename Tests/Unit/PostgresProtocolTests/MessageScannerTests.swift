@@ -1,4 +1,4 @@
-// The scanner tells the same whatever the pieces are that a stream comes in, notes what it should and nothing else.
+// The scanner's reports, which must not depend on the pieces of the stream.
 
 import PostgresProtocol
 import TestSupport
@@ -13,7 +13,7 @@ import Testing
 
         var testDescription: String { "\(direction)" }
 
-        /// What is to be seen after all of it, written by hand rather than asked of the scanner.
+        /// The expected state after all bytes, written by hand.
         func matches(_ transcript: Transcript) -> Bool {
             transcript.notes == notes && transcript.messageCount == count && transcript.isAtBoundary
                 && transcript.failure == nil
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: halves) func `notes the same in random pieces`(_ half: Half) {
-        // A seed of its own for each run; the one that failed is in the message.
+        // Each run has its own seed; the message contains the one that failed.
         for seed in (0..<300).map({ _ in UInt64.random(in: 0 ... .max) }) {
             var generator = SeededGenerator(seed: seed)
             var pieces: [ArraySlice<UInt8>] = []
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test(arguments: halves) func `is at a boundary behind whole messages only`(_ half: Half) {
+    @Test(arguments: halves) func `is at a boundary after complete messages only`(_ half: Half) {
         var ends: Set = [0]
         var offset = 0
         while offset < half.bytes.count {
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func `never passes off the start of a longer key as the key`() {
-        // The secret of 300 bytes is illegal; its first 256 would make a CancelRequest that cancels nothing.
+        // The secret of 300 bytes is illegal; its first 256 would be a CancelRequest that cancels nothing.
         let notes = Transcript(.backend, [message("K", [UInt8](repeating: 7, count: 304))]).notes
         #expect(notes.count == 1)
         #expect(cancelKey(notes.first?.body ?? []) == nil)

@@ -1,11 +1,11 @@
-// What the server owes around COPY FROM STDIN, where a Sync may mean nothing and an error leaves bytes behind.
+// The record of outstanding requests around COPY FROM STDIN, where a Sync may have no effect and bytes follow an error.
 
 import PostgresProtocol
 import Testing
 
 @Suite struct `The record of outstanding requests, around a copy from the client,` {
     @Test(arguments: ["d d c", "d f", "c"])
-    func `A simple copy is owed one ReadyForQuery, however it ends`(copy: String) {
+    func `A simple copy is answered with one ReadyForQuery, however it ends`(copy: String) {
         var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test
-    func `libpq's copy over the extended protocol: the first Sync is swallowed, the one behind the copy answered`() {
+    func `libpq's copy over the extended protocol: the first Sync is ignored, the one after the copy answered`() {
         var transcript = RequestTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
@@ -45,7 +45,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `The same, when the copy fails: what follows is skipped up to the Sync behind it`() {
+    @Test func `The same, when the copy fails: messages are skipped up to the Sync after it`() {
         var transcript = RequestTranscript()
         transcript.client("P B D E S")
         transcript.server("1 2 n G")
@@ -58,14 +58,14 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `A copy sent as a whole before the server said a word`() {
+    @Test func `A copy sent completely before the server's first message`() {
         var transcript = RequestTranscript()
         transcript.client("P B E d d c S")
         transcript.server("1 2 G C Z")
         #expect(!transcript.isBusy)
     }
 
-    @Test func `After an error in a simple copy the rest of it is thrown away without an answer`() {
+    @Test func `After an error in a simple copy the rest of it is discarded without a reply`() {
         var transcript = RequestTranscript()
         transcript.client("Q")
         transcript.server("G")
@@ -117,7 +117,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `A batch sent behind a copy that fails is answered: it can't have been part of the copy`() {
+    @Test func `A batch sent after a copy that fails is answered: it cannot have been part of the copy`() {
         var transcript = RequestTranscript()
         transcript.client("Q d B P S")
         transcript.server("G E Z E")
@@ -126,7 +126,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `A Sync right behind bad data ends the batch, though it was thought ignored`() {
+    @Test func `A Sync directly after bad data ends the batch, although it was assumed to be ignored`() {
         var transcript = RequestTranscript()
         transcript.client("P B E H")
         transcript.server("1 2 G")

@@ -1,11 +1,11 @@
-// A Sync between the data of a copy: ignored while the copy is alive, answered when the data before it was bad.
+// A Sync between the data of a copy: ignored until the copy fails, answered when the data before it was bad.
 
 import Testing
 
 @testable import PostgresProtocol
 
 @Suite struct `A Sync within a copy over the extended protocol` {
-    /// What is owed when the client (`>`) and the server (`<`) have said these messages, by their types.
+    /// The record after these messages of the client (`>`) and the server (`<`), by their types.
     private func outstanding(_ transcript: String) -> OutstandingRequests {
         var outstanding = OutstandingRequests()
         outstanding.serverAnswered(UInt8(ascii: "Z"))
@@ -24,7 +24,7 @@ import Testing
         (">PBEdS <12GEZ", false), (">PBE <12G >dS <EZ", false), (">PBE <12G >dS <E >c <Z", false),
         (">PBEdSPBES <12GEZ12CZ", false), (">PBEdSPBES <12GEZ12", true),
     ])
-    func `Behind bad data it is answered, and what was sent behind it is owed yet`(transcript: String, isBusy: Bool) {
+    func `After bad data it is answered, and requests after it are outstanding`(transcript: String, isBusy: Bool) {
         #expect(outstanding(transcript).isBusy == isBusy)
     }
 
@@ -40,7 +40,7 @@ import Testing
         (">PBESQ <12GE", false, true), (">PBESQ <12GEZ", false, true), (">PBESQ <12GEZCZ", false, false),
         (">PBESSQ <12GEZ", false, true), (">PBESPBES <12GEZ", false, true), (">PBES <12GEZ", true, false),
     ])
-    func `When the copy fails before anything of it was read, as at a cancel, the Sync behind it is answered`(
+    func `When the copy fails before any of it was read, as at a cancel, the Sync after it is answered`(
         transcript: String, isIdle: Bool, isBusy: Bool
     ) {
         let outstanding = outstanding(transcript)
@@ -49,7 +49,7 @@ import Testing
         if isBusy { #expect(outstanding.isBusy) }
     }
 
-    @Test func `Where nobody can know, the record leans to busy`() {
+    @Test func `Where the state cannot be known, the record errs towards busy`() {
         #expect(outstanding(">PBE <12G >dSdcS <EZ").isBusy)
         #expect(!outstanding(">PBE <12G >dS <E").isAwaitingSync)
     }

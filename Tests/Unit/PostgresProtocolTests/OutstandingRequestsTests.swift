@@ -1,11 +1,12 @@
-// What the server owes, told as transcripts: the letters are the message types of PostgreSQL's protocol.
+// The record of outstanding requests, written as transcripts: the letters are the message types of PostgreSQL's
+// protocol.
 
 import Testing
 
 @testable import PostgresProtocol
 
 @Suite struct `The record of outstanding requests` {
-    @Test func `A session is busy from its start-up to the first ReadyForQuery`() {
+    @Test func `A session is busy from its startup to the first ReadyForQuery`() {
         var outstanding = OutstandingRequests()
         #expect(outstanding.isBusy && outstanding.isStartingUp)
         outstanding.serverAnswered(BackendKind.authentication)
@@ -15,7 +16,7 @@ import Testing
         #expect(!outstanding.isBusy && !outstanding.isStartingUp)
     }
 
-    @Test func `A Query sent before the first ReadyForQuery is owed behind it`() {
+    @Test func `A Query sent before the first ReadyForQuery is outstanding after it`() {
         var outstanding = OutstandingRequests()
         outstanding.clientSent(FrontendKind.query)
         outstanding.serverAnswered(BackendKind.readyForQuery)
@@ -56,7 +57,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `Flush, CopyData and Terminate alone are owed nothing`() {
+    @Test func `Flush, CopyData and Terminate alone have no reply`() {
         var transcript = RequestTranscript()
         transcript.client("H d c f X p")
         #expect(!transcript.isBusy)
@@ -84,7 +85,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `The skipping ends at the first Sync, whatever was sent behind it`() {
+    @Test func `The skipping ends at the first Sync, whatever was sent after it`() {
         var transcript = RequestTranscript()
         transcript.client("P B E S P B E S Q")
         transcript.server("E Z")
@@ -95,7 +96,7 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
-    @Test func `An error of a Query behind answered extended messages skips nothing`() {
+    @Test func `An error of a Query after answered extended messages skips nothing`() {
         var transcript = RequestTranscript()
         transcript.client("P B E Q Q")
         transcript.server("1 2 C E Z")

@@ -1,4 +1,4 @@
-// What a Bind or an Execute runs, by the names that were prepared and bound before.
+// The statements of Binds and Executes, by the names that were prepared and bound before.
 
 import PostgresProtocol
 import Testing
@@ -12,7 +12,7 @@ import Testing
         return statements.kind(boundBy: bind(name, portal: portal).span)
     }
 
-    /// Prepares at a server that has nothing else to do, and does it.
+    /// Prepares the statement at an idle server, which answers.
     private func prepare(
         _ name: String, _ text: String, in statements: inout PreparedStatements, isRefused: Bool = false
     ) {

@@ -2,7 +2,7 @@
 
 @testable import PostgresProtocol
 
-/// A conversation that has got past its start-up.
+/// A conversation after its startup.
 struct RequestTranscript {
     var outstanding = OutstandingRequests()
 

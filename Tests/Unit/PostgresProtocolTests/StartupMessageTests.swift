@@ -1,4 +1,4 @@
-// What the parameters of a StartupMessage tell, and that nothing in them harms a log.
+// The parameters of a StartupMessage, and their safe form in the log.
 
 import PostgresProtocol
 import TestSupport
@@ -89,8 +89,8 @@ import Testing
         #expect(StartupPacket.Malformed.parameters.sqlState == .protocolViolation)
     }
 
-    @Test func `ask for replication in PostgreSQL's words`() throws {
-        // As parse_bool does: any case, and words as short as they stay unambiguous.
+    @Test func `request replication in PostgreSQL's words`() throws {
+        // As in parse_bool: any case, and abbreviations that are unambiguous.
         let falseWords = ["0", "off", "of", "false", "fals", "fal", "fa", "f", "no", "n"]
         let trueWords = ["1", "on", "true", "tru", "tr", "t", "yes", "ye", "y", "database"]
         for word in falseWords {
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test func `are cut between letters`() throws {
-        // The 63rd byte is the first half of a letter.
+        // The 63rd byte is the first half of a character.
         let short = String(repeating: "x", count: 62)
         let message = try #require(
             startup([("user", short + "ü"), ("database", short + "üb"), ("application_name", short + "€uro")]))

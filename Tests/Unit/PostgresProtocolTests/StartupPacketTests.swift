@@ -1,10 +1,10 @@
-// The four packets a connection may open with, and every way in which they can be wrong.
+// The four possible first packets of a connection, and every way in which they can be invalid.
 
 import PostgresProtocol
 import TestSupport
 import Testing
 
-/// What `StartupPacket` makes of `bytes`: a value or the reason it is refused.
+/// The result of `StartupPacket` for `bytes`: a value or the reason for the refusal.
 func parse(_ bytes: [UInt8]) -> Result<StartupPacket, StartupPacket.Malformed> {
     do throws(StartupPacket.Malformed) {
         return .success(try StartupPacket(parsing: bytes.span))
@@ -110,12 +110,12 @@ func startup(_ pairs: [(String, String)]) -> StartupMessage? {
         var understood = 0
         for round in 0..<50_000 {
             var bytes = generator.bytes(Int.random(in: 0...40, using: &generator))
-            // A version that is read further, and zeros where they are of consequence.
+            // A supported version, and zeros where they matter.
             if round.isMultiple(of: 2), bytes.count > 8 {
                 bytes.replaceSubrange(4..<8, with: int32(version(3, 0)))
                 for index in bytes.indices.dropFirst(8) where bytes[index] & 3 == 0 { bytes[index] = 0 }
             }
-            // A user, a name of noise with a value of noise, and an end.
+            // A user, a random name with a random value, and the end.
             if round.isMultiple(of: 8) {
                 let noise = bytes.filter { $0 != 0 } + [1, 0]
                 bytes = packet(code: version(3, 0), parameters([("user", "u")]).dropLast() + noise + noise + [0])

@@ -1,4 +1,4 @@
-// The kind of a statement is told by its first word, and only where the message is that one statement.
+// The kind of a statement, which its first word determines if the message has only this statement.
 
 import PostgresProtocol
 import TestSupport

@@ -1,11 +1,11 @@
-// The queue of bytes that a socket has not taken: nothing lost, nothing reordered, nothing kept.
+// The queue of bytes that a socket has not taken: no byte is lost or reordered, and none is kept after it is sent.
 
 import Testing
 
 @testable import Proxy
 
 @Suite struct `A backlog` {
-    /// Takes all that is left, `step` bytes at a time.
+    /// Takes all bytes, `step` at a time.
     private func drain(_ backlog: inout Backlog, by step: Int) -> [UInt8] {
         var drained: [UInt8] = []
         while !backlog.isEmpty, drained.count < 10_000_000 {

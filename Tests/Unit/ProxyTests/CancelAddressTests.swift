@@ -1,4 +1,4 @@
-// Where cancels go: to the address that the session dialled, or, where nobody knows the session, to all there are.
+// The destination of cancels: the address that the session dialled, or, for an unknown session, all addresses.
 
 import InMemoryLogging
 import Logging
@@ -13,7 +13,7 @@ import Testing
 
 private let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0000 + $0, port: 5432), foundBy: "server") }
 
-/// A name server that can go away.
+/// A name server that can become unavailable.
 private final class Names: Sendable {
     let state = Mutex((isGone: false, questions: 0))
 
@@ -41,7 +41,7 @@ private final class Names: Sendable {
         return client
     }
 
-    /// As when the server's socket directory is mounted elsewhere, or was given relative to its working directory.
+    /// For example when the server's socket directory is mounted elsewhere, or is relative to its working directory.
     @Test(arguments: [false, true])
     func `is the one that was dialled, whatever the server says it is bound to`(isClients: Bool) throws {
         let (dialled, bound) = (SocketAddress.unix(path: "/run/app/s"), SocketAddress.unix(path: "./s"))
@@ -79,7 +79,7 @@ private final class Names: Sendable {
         #expect(canceller.isClosed && world.ended(.cancelRelayed) == 1)
     }
 
-    @Test func `is every one of the server's for a key that nobody has`() throws {
+    @Test func `is every one of the server's for an unknown key`() throws {
         let world = try SimulatedSession(upstream: Names().upstream)
         let canceller = requestCancel(world)
         #expect(world.loop.connections.map(\.dialledAddress) == addresses.map(\.address))

@@ -1,4 +1,4 @@
-// Clients that go in one instant: a few are seen to in each turn of the loop, each once.
+// Clients that leave at once: a few are handled in each turn of the loop, each one once.
 
 import Reactor
 import Simulation
@@ -33,7 +33,7 @@ import Testing
 
     private typealias Session = (client: SimulatedSocket, server: SimulatedSocket)
 
-    /// 20 clients left in one instant, with a query each.
+    /// 20 clients left at once, each with a query.
     private func leave(_ world: SimulatedSession) -> [Session] {
         let leaving: [Session] = (0..<20).map { _ in world.logIn() }
         for session in leaving { session.client.inbox += Bytes.query }

@@ -1,5 +1,5 @@
-// No outage within the timeout ends a connection, and a dead host is noticed soon after it, whatever the network is
-// doing when it fails, on kernels with short pauses between attempts and with doubling ones.
+// Outages and dead hosts: no outage within the timeout ends a connection, and a dead host is noticed soon after it,
+// whatever the network was doing, on kernels with short pauses between attempts and with doubling ones.
 
 import Reactor
 import Testing
@@ -8,28 +8,28 @@ import Testing
 
 @Suite struct `The watch over a peer's host` {
     private static let keepalive = Keepalive(idle: .seconds(30), interval: .seconds(5), count: 3, userTimeout: .zero)
-    /// Pauses before the first repetition, milliseconds: a near peer's, and those of farther ones.
+    /// The pauses before the first retransmission in milliseconds: for a near peer, and for more distant ones.
     private static let firstPauses = [201, 340, 1500]
 
-    /// One connection with one failure of its network, looked at each second.
+    /// One connection with one failure of its network, checked each second.
     private struct Trial: CustomStringConvertible {
         var traffic: KernelModel.Traffic
         var knowsPauses: Bool
         var firstPause: Int
-        /// Milliseconds.
+        /// In milliseconds.
         var start: Int
         var length: Int
-        /// Of the looks, within a second.
+        /// The offset of the checks within a second.
         var phase = 0
-        /// Seconds at which nobody looks.
+        /// The seconds without a check.
         var stopped = 0..<0
 
         var description: String {
             "\(traffic), knowsPauses \(knowsPauses), \(firstPause) ms, outage \(start) + \(length) ms, phase \(phase)"
         }
 
-        /// - Returns: milliseconds from the beginning of the outage until the host is taken for lost, by the watch or
-        ///   by the kernel; nil if it never is.
+        /// - Returns: milliseconds from the beginning of the outage until the host counts as lost, for the monitor or
+        ///   for the kernel; nil if it never does.
         func run(until end: Int) -> Int? {
             let keepalive = `The watch over a peer's host`.keepalive
             let kernel = KernelModel(
@@ -78,8 +78,8 @@ import Testing
         #expect(failures.count == 0, "\(failures.prefix(3)), \(failures.count)")
     }
 
-    /// A kernel that is asked to probe a closed window each second gives up by itself after 15 probes, when nobody
-    /// looks from then on; and a session that nobody has looked at yet has the kernel's keepalive.
+    /// A kernel that probes a closed window each second gives up after 15 probes if no check follows; and a session
+    /// that was not checked yet has the kernel's keepalive.
     @Test(arguments: [true, false])
     func `A time in which the process is stopped counts for nothing`(knowsPauses: Bool) {
         var failures: [String] = []
@@ -96,7 +96,7 @@ import Testing
         #expect(failures.count == 0, "\(failures.prefix(3)), \(failures.count)")
     }
 
-    /// Milliseconds until a dead host is noticed, at worst.
+    /// The longest time in milliseconds until a dead host is noticed.
     private func worst(_ traffic: KernelModel.Traffic, starts: [Int] = starts, knowsPauses: Bool) -> Int {
         var worst = 0
         forEach([traffic], starts: starts, length: .max / 2, knowsPauses: knowsPauses) {
@@ -109,7 +109,7 @@ import Testing
     func `A dead host is noticed within 2 seconds of the timeout`(knowsPauses: Bool) {
         let idle = worst(.idle, knowsPauses: knowsPauses)
         #expect(idle <= 47_000)
-        // The first repetition to a peer far away comes a second later.
+        // The first retransmission to a distant peer comes a second later.
         let rows = worst(.rows, knowsPauses: knowsPauses)
         #expect(rows <= 48_000)
         let unread = knowsPauses ? worst(.unread, knowsPauses: true) : 0
@@ -123,9 +123,10 @@ import Testing
         #expect(late <= 48_500 + 2 * 120_000)
     }
 
-    /// Looks at what the kernel says, at seconds: how many attempts are unanswered, and how long nothing has come.
+    /// Checks these states of the kernel, by second: the number of unanswered attempts, and the time since the last
+    /// packet.
     ///
-    /// - Returns: whether the host was lost at one of them.
+    /// - Returns: whether the host was lost at one of the checks.
     private func isLost(_ looks: [(second: Int, count: Int, silence: Int)]) -> Bool {
         let socket = FixedAttempts()
         let start = MonotonicTime(nanoseconds: 1_000_000_000_000)
@@ -153,7 +154,7 @@ import Testing
     }
 }
 
-/// A socket about which the kernel says what it is told to.
+/// A socket whose kernel state the test sets.
 private final class FixedAttempts: StreamSocket {
     weak var owner: (any SocketOwner)?
     var interest: Interest = []

@@ -1,5 +1,5 @@
-// A TCP connection as the kernel keeps it, as far as it tries to reach a silent peer: a model of Linux's tcp_timer.c,
-// for looks at many points in time that would take hours on real connections.
+// A model of a TCP connection in the kernel, as far as it tries to reach a silent peer, after Linux's tcp_timer.c. It
+// allows checks at many points in time that would take hours on real connections.
 
 import Reactor
 
@@ -22,7 +22,7 @@ final class KernelModel: StreamSocket {
     private var keepalive: Keepalive
     /// The kernel is Linux 6.15 or newer.
     private let knowsPauses: Bool
-    /// Milliseconds; those during which no packet passes.
+    /// The milliseconds in which no packet passes.
     private let outage: Range<Int>
     private let firstPause: Int
     private(set) var isEnded = false
@@ -33,7 +33,7 @@ final class KernelModel: StreamSocket {
     private var doublings = 0
     private var lastPacket = 0
     private var lastSent = 0
-    /// Since when nothing moves forward, as the kernel counts it.
+    /// The time of the last progress, as the kernel counts it.
     private var stamp: Int?
     private var next: Int
 

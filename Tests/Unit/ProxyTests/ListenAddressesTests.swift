@@ -1,4 +1,4 @@
-// Each address is listened on once, whichever hosts stand for it.
+// The addresses to listen on, each of them once, whichever hosts resolve to it.
 
 import Reactor
 import Testing

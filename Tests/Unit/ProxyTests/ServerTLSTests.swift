@@ -1,11 +1,11 @@
-// What of [server]'s settings of TLS goes together, and what of them is asked for by default.
+// The TLS settings of [server]: contradictions and defaults.
 
 import Testing
 
 @testable import Settings
 
 @Suite struct `TLS to the server, as configured` {
-    /// What is wrong with lines of [server]; nil when nothing is.
+    /// The error for these lines of [server]; nil when there is none.
     private func errorMessage(_ lines: String) -> String? {
         do throws(ConfigurationError) {
             _ = try Configuration(parsing: "[server]\n\(lines)\n", file: "test.conf")
@@ -27,7 +27,7 @@ import Testing
             "ssl_min_protocol_version = TLSv1.3\nssl_max_protocol_version = TLSv1.2",
             "ssl_min_protocol_version is above ssl_max_protocol_version"
         ),
-        // The lower bound is there by default.
+        // The lower bound has a default.
         ("ssl_max_protocol_version = TLSv1.1", "ssl_min_protocol_version is above ssl_max_protocol_version"),
     ]
     )
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: SSLMode.allCases)
-    func `The system's authorities, who certify everybody, need the name to be checked`(mode: SSLMode) {
+    func `The system's authorities, which certify anyone, require the check of the name`(mode: SSLMode) {
         let reason = "may not be used with sslrootcert=system (use \"verify-full\")"
         let expected = "weak sslmode \"\(mode.rawValue)\" \(reason)"
         let isFine = mode == .verifyFull
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func `Without a word everything is as libpq has it`() throws {
+    @Test func `Without settings all values are libpq's defaults`() throws {
         let tls = try Configuration(parsing: "", file: "test.conf").server.tls
         #expect(tls == Configuration.ServerTLS())
         #expect(tls.mode == .prefer && tls.negotiation == .postgres && tls.sendsServerName)

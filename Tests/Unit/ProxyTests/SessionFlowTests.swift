@@ -1,4 +1,4 @@
-// Flow control: what happens when one side takes its bytes more slowly than the other gives them.
+// Flow control, when one side takes its bytes more slowly than the other sends them.
 
 import Reactor
 import Simulation
@@ -17,7 +17,7 @@ import Testing
         let answers = Array(repeating: Bytes.answer, count: 30).flatMap { $0 }
         server.room = 0
         client.inbox += requests
-        // Each round at least one byte goes out.
+        // At least one byte is sent in each round.
         for _ in requests where server.outbox.count < requests.count {
             server.room = room
             #expect(world.loop.settle())
@@ -58,7 +58,7 @@ import Testing
         #expect(world.counters.drops[.fin].value == 1)
     }
 
-    @Test func `Of a client that dies before the server has got a whole request nothing is cancelled`() throws {
+    @Test func `Nothing is cancelled for a client that dies before the server has a complete request`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         server.room = Bytes.query.count - 1
@@ -71,7 +71,7 @@ import Testing
         #expect(world.cancels.isEmpty && world.isOverAndBalanced)
     }
 
-    @Test func `A client that dies while it takes nothing of a big result: the rest is read and thrown away`() throws {
+    @Test func `A client that dies while it takes nothing of a big result: the rest is read and discarded`() throws {
         let world = try SimulatedSession(receiveBufferSize: 64)
         let (client, server) = world.logIn()
         client.inbox += Bytes.query
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func `While the record is full, what is left over waits, though the server would take it`() throws {
-        // One receive takes all that the client has sent.
+        // One receive takes all bytes of the client.
         let world = try SimulatedSession(receiveBufferSize: 1 << 16)
         let (client, server) = world.logIn()
         let sync = message("S")

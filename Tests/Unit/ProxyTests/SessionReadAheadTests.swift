@@ -1,4 +1,4 @@
-// Clients that have sent more than their server reads, and the memory that is spent on them.
+// Reading ahead: clients that have sent more than their server reads, and the memory for them.
 
 import Simulation
 import TestSupport
@@ -9,7 +9,7 @@ import Testing
 @testable import Proxy
 @testable import Settings
 
-/// A session whose server takes no more, with a client that goes on sending.
+/// A session whose server takes no more, with a client that continues to send.
 private struct Stalled {
     let world: SimulatedSession
     let client: SimulatedSocket
@@ -18,7 +18,7 @@ private struct Stalled {
     init(_ configuration: Configuration = Configuration(), bytes: [UInt8], receiveBufferSize: Int = 4096) throws {
         world = try SimulatedSession(configuration, receiveBufferSize: receiveBufferSize)
         (client, server) = world.logIn()
-        // A whole query, and a part of the next.
+        // A complete query, and a part of the next.
         server.room = Bytes.query.count + 10
         client.inbox += bytes
         world.loop.settle()
@@ -28,7 +28,7 @@ private struct Stalled {
 @Suite struct `Reading ahead of a server that doesn't read` {
     private static let pipeline = Array((1...2000).map { _ in Bytes.query }.joined())
 
-    @Test func `It begins when nothing has moved for a while; then the end behind the bytes is seen`() throws {
+    @Test func `It begins after a while without progress; then the end after the bytes is seen`() throws {
         let stalled = try Stalled(bytes: Self.pipeline)
         stalled.world.loop.advance(by: .milliseconds(49))
         #expect(stalled.client.inbox.count == Self.pipeline.count - 4096, "one receive")
@@ -76,7 +76,7 @@ private struct Stalled {
     func `It ends at the limit, and goes on when others have given back`(bytes: Int) throws {
         var configuration = Configuration()
         configuration.cancel.readAhead = bytes
-        // One message, so that the record doesn't grow.
+        // One message, so that the record does not grow.
         let message = message("Q", Array(repeating: UInt8(ascii: "x"), count: 60_000))
         let stalled = try Stalled(configuration, bytes: message)
         stalled.world.loop.advance(by: .seconds(1))

@@ -1,4 +1,4 @@
-// A host that dies while something is under way to it, and hosts that only seem to have.
+// A host that dies while data is on its way to it, and hosts that only seem to be dead.
 
 import Reactor
 import Simulation

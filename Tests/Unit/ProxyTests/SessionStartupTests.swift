@@ -1,4 +1,4 @@
-// The first packets of a client, good and bad, and the ways to no server.
+// The first packets of a client, valid and invalid, and the failures to reach a server.
 
 import PostgresProtocol
 import Reactor
@@ -35,7 +35,7 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
     }
 
     @Test(arguments: 1...20)
-    func `What comes behind the start-up packet waits for the server`(cut: Int) throws {
+    func `Bytes after the startup packet wait for the server`(cut: Int) throws {
         let world = try SimulatedSession()
         let client = world.accept()
         let all = Bytes.startup + Bytes.query
@@ -102,7 +102,7 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
         #expect(client.isClosed && world.ended(.authenticationTimeout) == 1)
     }
 
-    @Test func `The server refuses or doesn't answer: the client is told the address and the reason`() throws {
+    @Test func `The server refuses or doesn't answer: the client's error has the address and the reason`() throws {
         for network in [SimulatedLoop.Network.refuses, .hangs] {
             let world = try SimulatedSession()
             world.loop.network = network
@@ -138,7 +138,7 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
         #expect(world.loop.connections.map(\.peerAddress) == [servers[1]])
     }
 
-    @Test func `A client that comes while pgleash stops is told to try elsewhere`() throws {
+    @Test func `A client that connects during a shutdown gets an error for its next host`() throws {
         let world = try SimulatedSession()
         world.loop.network = .hangs
         let (silent, connecting) = (world.accept(), world.accept())
@@ -152,7 +152,7 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8
         }
     }
 
-    @Test func `Above max_sessions a client is told so; a CancelRequest still goes through`() throws {
+    @Test func `Above max_sessions a client gets an error; a CancelRequest still goes through`() throws {
         var configuration = Configuration()
         configuration.listen.maxSessions = 1
         let world = try SimulatedSession(configuration)

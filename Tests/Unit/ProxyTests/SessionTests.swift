@@ -1,4 +1,4 @@
-// Whole sessions in a simulated world: every stage, both ends going away at every turn, short sends, bad packets.
+// Complete sessions in a simulated world: every stage, both ends leaving at every point, short sends, bad packets.
 
 import Reactor
 import Simulation
@@ -166,7 +166,7 @@ import Testing
         #expect(world.loop.connections[0].isClosed)
     }
 
-    @Test func `The server's last words reach a client that is slow to read them`() throws {
+    @Test func `The server's last messages reach a client that is slow to read them`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.room = 3
@@ -182,7 +182,7 @@ import Testing
         #expect(world.ended(.serverClosed) == 1)
     }
 
-    @Test func `SIGTERM: an idle client is told, a busy one's query is cancelled`() throws {
+    @Test func `SIGTERM: an idle client gets an error, a busy one's query is cancelled`() throws {
         let world = try SimulatedSession()
         let (idle, _) = world.logIn()
         let (busy, server) = world.logIn()

@@ -1,4 +1,4 @@
-// Clients whose end stands behind bytes that nobody reads: their kernel is asked, once a second, and only then.
+// Clients whose end follows bytes that are not read: their kernel is queried, once a second, and only then.
 
 import Simulation
 import TestSupport
@@ -6,10 +6,10 @@ import Testing
 
 @testable import Settings
 
-@Suite struct `The end of a client that nobody can see` {
+@Suite struct `The end of a client that cannot be seen` {
     private static let pipeline = (1...2000).flatMap { _ in Bytes.query }
 
-    /// A session whose server takes nothing, with a client that has said more than is read ahead.
+    /// A session whose server takes nothing, with a client that has sent more than is read ahead.
     private static func stalled(
         readAhead: Int = 0, _ exclusion: Exclusion = Exclusion()
     ) throws -> (SimulatedSession, SimulatedSocket, SimulatedSocket) {
@@ -19,7 +19,7 @@ import Testing
         let world = try SimulatedSession(configuration)
         let (client, server) = world.logIn()
         client.isEndHidden = true
-        // A whole query, and a part of the next.
+        // A complete query, and a part of the next.
         server.room = Bytes.query.count + 10
         client.inbox += pipeline
         world.loop.settle()

@@ -1,5 +1,5 @@
-// What the kernel is asked about a peer's socket, and what is made of its answers and of what is none. Here, as the
-// seeded bugs are looked for here.
+// The query to the kernel about a peer's socket, and its valid and invalid answers. The tests are in this target
+// because seeded bugs are tested here.
 
 import Glibc
 import Testing
@@ -48,7 +48,7 @@ import Testing
         #expect(question.report(in: Answer(Self.client.mapped, Self.own.mapped, family: 10).bytes) == right)
         let inode = Answer(Self.client, Self.own, family: 2, state: 4, inode: 0xffff_ffff)
         #expect(question.report(in: inode.bytes) == SocketReport(state: 4, inode: .max))
-        // More may follow: what was not asked for.
+        // More may follow: optional attributes.
         let long = Answer(Self.client, Self.own, family: 2, extra: 40)
         #expect(question.report(in: long.bytes) == right)
     }
@@ -77,7 +77,7 @@ import Testing
         for kind in [0, 1, 2, 3, 19, 21] as [UInt16] {
             #expect(question.report(in: header(length: 88, kind: kind, number: 7) + right.bytes[16...]) == nil)
         }
-        // NLMSG_ERROR: -ENOENT, and the question.
+        // NLMSG_ERROR: -ENOENT, and the query.
         let error = header(length: 108, kind: 2, number: 7) + native(UInt32(bitPattern: -ENOENT)) + question.bytes
         #expect(question.report(in: error) == nil)
         for count in 0..<right.bytes.count { #expect(question.report(in: right.bytes.prefix(count)) == nil) }
@@ -100,28 +100,29 @@ import Testing
         }
     }
 
-    @Test func `A socket has ended when nobody has it, or when its stream has ended`() {
+    @Test func `A socket has ended when no process owns it, or when its stream has ended`() {
         func hasEnded(_ state: UInt8, _ inode: UInt32) -> Bool { SocketReport(state: state, inode: inode).hasEnded }
         #expect(!hasEnded(SocketReport.State.established, 1))
         #expect(hasEnded(SocketReport.State.established, 0))
-        // Our end has ended its stream; the client may read on.
+        // pgleash's end has ended its stream; the client may continue to read.
         #expect(!hasEnded(SocketReport.State.closeWait, 1))
         #expect(hasEnded(SocketReport.State.closeWait, 0))
-        // FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING: of nobody, or of who has ended one half only.
+        // FIN_WAIT1, FIN_WAIT2, TIME_WAIT, LAST_ACK, CLOSING: without a process, or with one that has ended one half
+        // only.
         for state in [4, 5, 6, 9, 11] as [UInt8] { #expect(hasEnded(state, 0) && hasEnded(state, 1), "\(state)") }
-        // SYN_SENT, SYN_RECV, CLOSE, LISTEN, NEW_SYN_RECV and what there isn't: something else.
+        // SYN_SENT, SYN_RECV, CLOSE, LISTEN, NEW_SYN_RECV and unknown states.
         for state in [0, 2, 3, 7, 10, 12, 13, 255] as [UInt8] { #expect(!hasEnded(state, 0), "\(state)") }
     }
 }
 
 private func native(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
 
-/// On a machine that begins with the lowest byte, as those of the tests do.
+/// On a little-endian machine, as the test machines are.
 private func header(length: UInt32, kind: UInt16, number: UInt32, flags: UInt16 = 0) -> [UInt8] {
     native(length) + native(UInt32(kind) | UInt32(flags) << 16) + native(number) + native(0)
 }
 
-/// What the kernel says of a socket.
+/// A report of the kernel.
 private struct Answer {
     let source: SocketAddress
     let destination: SocketAddress
@@ -144,7 +145,7 @@ private struct Answer {
             + [UInt8](repeating: 7, count: 16) + native(inode) + [UInt8](repeating: 1, count: extra)
     }
 
-    /// The `inet_diag_req_v2` that it answers.
+    /// The `inet_diag_req_v2` of the report.
     func request(scope: UInt32) -> [UInt8] {
         [family, 6, 0, 0, 255, 255, 255, 255] + identity(scope: scope).dropLast(8)
             + [UInt8](repeating: 255, count: 8)
@@ -176,7 +177,7 @@ extension SocketAddress {
 }
 
 @Suite struct `A kernel that knows nothing` {
-    /// A connection of ours with ourselves.
+    /// A connection of this process with itself.
     private static func withConnection(_ body: (_ client: SocketAddress, _ own: SocketAddress) -> Void) throws {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         let (listener, client) = (socket(AF_INET, type, 0), socket(AF_INET, type, 0))

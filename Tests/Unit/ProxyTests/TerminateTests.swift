@@ -1,4 +1,4 @@
-// The client's Terminate: it goes to the server at once when nothing runs, and otherwise after the last answer.
+// The client's Terminate: it is sent to the server at once when no statement runs, and otherwise after the last reply.
 
 import Reactor
 import Simulation
@@ -87,7 +87,7 @@ import Testing
         #expect(server.takeOutbox() == Bytes.query + message)
     }
 
-    @Test func `waits, too, behind what the server has not taken yet`() throws {
+    @Test func `waits, too, after bytes that the server has not taken yet`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         server.room = 3
@@ -123,7 +123,7 @@ import Testing
             world.loop.settle()
             #expect(server.takeOutbox() == query)
         }
-        // One whose length is wrong is the server's to refuse.
+        // The server refuses one with a wrong length.
         client.inbox += [UInt8(ascii: "X"), 0]
         world.loop.settle()
         client.inbox += [0, 0, 8, 1, 2, 3, 4]
@@ -164,7 +164,7 @@ import Testing
         #expect(world.cancels.isEmpty && world.outcomes(.serverClosed) == 1 && world.isOverAndBalanced)
     }
 
-    @Test func `behind an open batch is the client's end after a while, though it stays`() throws {
+    @Test func `after an open batch is the client's end after a while, though it stays`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Self.batch + Frontend.terminate
@@ -181,7 +181,7 @@ import Testing
         #expect(server.takeOutbox() == Frontend.terminate && server.isClosed)
     }
 
-    @Test(arguments: [[], batch]) func `behind a request waits for as long as that runs`(_ batch: [UInt8]) throws {
+    @Test(arguments: [[], batch]) func `after a request waits for as long as that runs`(_ batch: [UInt8]) throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()
         client.inbox += Bytes.query + batch + Frontend.terminate

@@ -1,4 +1,4 @@
-// Cancels for what may run on where the connection to the server broke.
+// The cancels after the connection to the server broke.
 
 import Reactor
 import Simulation
@@ -30,7 +30,7 @@ import Testing
         return world
     }
 
-    /// Lets each cancel go as it comes.
+    /// Delivers each cancel as it comes.
     private func endCancels(of world: SimulatedSession, during time: Duration) {
         let end = world.loop.now.advanced(by: time)
         while world.loop.now < end {

@@ -1,4 +1,4 @@
-// Addresses as people read them, and what a host of the configuration becomes.
+// The text form of addresses, and the addresses of a configured host.
 
 import Reactor
 import Testing
@@ -35,7 +35,7 @@ import Testing
             let address = SocketAddress(socketDirectory: directory, port: 5_432)
             #expect((address != nil) == (length <= 107), "\(length) bytes")
         }
-        // Bytes count, not letters.
+        // The limit is in bytes, not in characters.
         #expect(SocketAddress(socketDirectory: "/" + String(repeating: "ü", count: 60), port: 1) == nil)
     }
 }
@@ -73,7 +73,7 @@ import Testing
         #expect(addresses.contains(.ipv4(0x7f00_0001, port: 5_432)) || addresses.description.contains("[::1]"))
     }
 
-    @Test func `that is none is refused in libpq's words`() {
+    @Test func `that is none is refused with libpq's text`() {
         let tooLong = "/" + String(repeating: "d", count: 200)
         let directory = #expect(throws: ResolutionError.self) { try Endpoint(host: tooLong, port: 1).resolve() }
         #expect(directory?.reason == "socket path longer than 107 bytes")

@@ -1,4 +1,4 @@
-// Connecting: success, every kind of refusal, and whom a socket says it is connected to.
+// Connecting: success, every kind of refusal, and the peer's address.
 
 import Glibc
 import Reactor
@@ -7,7 +7,8 @@ import Testing
 
 extension RealLoop {
     @Suite struct `Connecting` {
-        /// Connects and gives what `takeError` says once the socket is writable, or what was thrown at once.
+        /// Connects and returns the result of `takeError` once the socket is writable, or the error that was thrown at
+        /// once.
         private func outcome(_ loop: LibeventLoop, _ address: SocketAddress) -> SystemError? {
             do throws(SystemError) {
                 let socket = try loop.connect(to: address)
@@ -28,7 +29,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `succeeds where somebody listens`() throws {
+        @Test func `succeeds with a listener`() throws {
             try withTemporaryDirectory { directory in
                 try withLoop { loop in
                     var addresses = [
@@ -46,7 +47,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `is refused where nobody does`() throws {
+        @Test func `is refused without a listener`() throws {
             try withLoop { loop in
                 let port = try freePort()
                 #expect(outcome(loop, .ipv4(0x7f00_0001, port: port)) == SystemError(ECONNREFUSED))
@@ -56,7 +57,7 @@ extension RealLoop {
 
         @Test func `fails at once where no way leads`() throws {
             withLoop { loop in
-                // TCP goes to no group of machines, whatever the routes of this one are.
+                // TCP does not connect to a multicast address, whatever the routes of this machine are.
                 let error = outcome(loop, .ipv4(0xe000_0001, port: 5_432))
                 #expect(error == SystemError(ENETUNREACH))
                 #expect(error?.isTimeout == true)
@@ -71,12 +72,12 @@ extension RealLoop {
                     _ = outcome(loop, .unix(path: "/no/such/socket"))
                     _ = outcome(loop, .ipv4(0xe000_0001, port: port))
                 }
-                // Other suites of this process open some meanwhile.
+                // Other suites of this process open descriptors meanwhile.
                 #expect(try openDescriptors() - before < 200)
             }
         }
 
-        @Test func `tells both ends whom they are connected to`() throws {
+        @Test func `returns the peer's address at both ends`() throws {
             try withTemporaryDirectory { directory in
                 var addresses = [SocketAddress.ipv4(0x7f00_0001, port: try freePort()), .unix(path: directory + "/s")]
                 if `A listener`.hasIPv6 {
@@ -106,7 +107,7 @@ extension RealLoop {
     }
 }
 
-/// How many descriptors this process has open.
+/// The number of open descriptors of this process.
 func openDescriptors() throws -> Int {
     guard let directory = unsafe opendir("/proc/self/fd") else { throw SystemError(errno) }
     defer { unsafe closedir(directory) }

@@ -1,5 +1,5 @@
-// The keepalive options of sockets: set on those a loop makes, handed down to those a listener accepts, and left out
-// between two ends of one machine.
+// The keepalive options of sockets: set on those that a loop makes, inherited by those that a listener accepts, and not
+// set between two ends on one machine.
 
 import Glibc
 import Reactor
@@ -12,9 +12,9 @@ extension RealLoop {
             idle: .seconds(7), interval: .seconds(3), count: 4, userTimeout: .milliseconds(1500)
         )
 
-        /// The value of an option in each of the process's sockets that has this one as its local or remote port: in
-        /// the listener, in what connects to it, in what it has accepted. Other tests make descriptors meanwhile, so
-        /// that their numbers are in no order.
+        /// The value of an option in each of the process's sockets with this local or remote port: in the listener, the
+        /// connecting socket and the accepted one. Other tests make descriptors meanwhile, so the numbers are in no
+        /// order.
         private func values(of option: Int32, at level: Int32 = Int32(IPPROTO_TCP), port: UInt16) -> [Int32] {
             let found = (Int32(3)..<1024).compactMap { descriptor -> (place: Int, value: Int32)? in
                 guard let place = place(of: descriptor, port) else { return nil }
@@ -50,8 +50,8 @@ extension RealLoop {
             return result == 0 ? address.sin_port.bigEndian : nil
         }
 
-        /// Looks at the options of a listener on `address`, and of both ends of a connection that is made to `target`
-        /// and goes to it over 127.0.0.1.
+        /// Checks the options of a listener on `address`, and of both ends of a connection that is made to `target`
+        /// over 127.0.0.1.
         private func withConnection(
             on address: UInt32, to target: UInt32 = 0x7f00_0001, _ body: (_ port: UInt16) -> Void
         ) throws {
@@ -72,14 +72,14 @@ extension RealLoop {
             withExtendedLifetime((loop, listener, client)) {}
         }
 
-        /// Linux takes 0.0.0.0 for this machine; the program doesn't.
+        /// Linux treats 0.0.0.0 as this machine; the program does not.
         @Test func `are set on the listener, on what it accepts, and on what a loop connects`() throws {
             try withConnection(on: 0, to: 0) { port in
                 #expect(values(of: TCP_KEEPIDLE, port: port) == [7, 7, 7])
                 #expect(values(of: TCP_KEEPINTVL, port: port) == [3, 3, 3])
                 // One more than the 4, at the end of the timeout.
                 #expect(values(of: TCP_KEEPCNT, port: port) == [5, 5, 5])
-                // The accepted one shows who it is from.
+                // The accepted socket is identified by its peer.
                 #expect(values(of: SO_KEEPALIVE, at: SOL_SOCKET, port: port) == [1, 1, 0])
             }
         }

@@ -46,7 +46,7 @@ extension RealLoop {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop, transport)
                 peer.close()
-                // TCP learns from the answer to the first bytes that nobody takes them.
+                // TCP learns from the answer to the first bytes that they were not accepted.
                 if transport == .tcp { #expect(socket.send([1]) == .bytes(1)) }
                 loop.run(for: .milliseconds(20))
                 #expect(socket.send([1]) == .failed(SystemError(EPIPE)) || transport == .tcp)
@@ -58,7 +58,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `is told again and again while bytes are unread, and no more once they are`() throws {
+        @Test func `reports unread bytes again and again, and no more once they are read`() throws {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop)
                 let owner = Recorder { socket, _ in _ = socket.receive(into: loop.receiveBuffer, limit: 1) }
@@ -71,7 +71,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `is told of what it is interested in at the time`() throws {
+        @Test func `reports the events of its interest at the time`() throws {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop)
                 let owner = Recorder { _, _ in loop.stop() }
@@ -105,7 +105,7 @@ extension RealLoop {
                 let (sent, shortSends, received) = (Box(0), Box(0), Box<[UInt8]>([]))
                 let sender = Recorder { socket, readiness in
                     #expect(readiness == .writable)
-                    // One send for each call, as the relay does it.
+                    // One send for each call, as in the relay.
                     guard case .bytes(let count) = socket.send(payload.span.extracting(sent.value..<payload.count))
                     else {
                         Issue.record("the send failed")
@@ -161,6 +161,6 @@ extension RealLoop {
 }
 
 extension Span<UInt8> {
-    /// The bytes, as an array that can be compared.
+    /// The bytes as an array, for comparisons.
     var copiedBytes: [UInt8] { indices.map { self[$0] } }
 }

@@ -1,4 +1,5 @@
-// Listening on each kind of address: clients come in when they should, and no file is removed that is not ours.
+// Listening on each kind of address: clients are accepted when they should be, and only pgleash's own files are
+// removed.
 
 import Glibc
 import Reactor
@@ -7,10 +8,10 @@ import Testing
 
 extension RealLoop {
     @Suite struct `A listener` {
-        /// Whether this machine has IPv6; containers often have not.
+        /// Whether this machine has IPv6; containers often lack it.
         static let hasIPv6 = readText("/proc/net/if_inet6")?.contains("00000000000000000000000000000001") ?? false
 
-        /// Connects `count` clients to a listener at `address` and gives what it accepted.
+        /// Connects `count` clients to a listener at `address` and returns those that it accepted.
         private func accept(_ count: Int, at address: SocketAddress) throws -> [SocketAddress] {
             try withLoop { loop in
                 let peers = Box<[SocketAddress]>([])
@@ -20,7 +21,7 @@ extension RealLoop {
                         return loop.stop()
                     }
                     peers.value.append(accepted.peer)
-                    // The descriptor came with the flags a loop needs.
+                    // The descriptor has the flags that a loop needs.
                     #expect(fcntl(accepted.descriptor, F_GETFL) & O_NONBLOCK != 0)
                     #expect(fcntl(accepted.descriptor, F_GETFD) & FD_CLOEXEC != 0)
                     closeDescriptor(accepted.descriptor)
@@ -53,7 +54,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `accepts on a Unix socket that anybody may connect to`() throws {
+        @Test func `accepts on a Unix socket that any user may connect to`() throws {
             try withTemporaryDirectory { directory in
                 let path = directory + "/.s.PGSQL.5432"
                 let peers = try accept(3, at: .unix(path: path))
@@ -74,7 +75,7 @@ extension RealLoop {
                 try withLoop { loop in
                     let address = SocketAddress.unix(path: directory + "/s")
                     var first: Listener? = try Listener(loop: loop, address: address) { _ in }
-                    // As a cleaner of temporary files does.
+                    // As a program that removes temporary files does.
                     unsafe unlink(directory + "/s")
                     let second = try Listener(loop: loop, address: address) { _ in }
                     first = nil
@@ -117,7 +118,7 @@ extension RealLoop {
                 listener.value = try Listener(loop: loop, address: address) { result in
                     if case .success(let client) = result { closeDescriptor(client.descriptor) }
                     accepted.value += 1
-                    // Several wait; the pause holds for those of the same wake-up too.
+                    // Several clients wait; the pause applies to those of the same wake-up, too.
                     listener.value?.pause()
                 }
                 let clients = try (0..<3).map { _ in try loop.connect(to: address) }
@@ -161,7 +162,7 @@ extension RealLoop {
                     for address in addresses {
                         let first = try Listener(loop: loop, address: address) { _ in }
                         #expect(throws: SystemError(EADDRINUSE)) { try Listener(loop: loop, address: address) { _ in } }
-                        // The live one's file is still there, and it still listens.
+                        // The file of the active listener still exists, and it still listens.
                         _ = try loop.connect(to: address)
                         withExtendedLifetime(first) {}
                     }

@@ -1,4 +1,4 @@
-// Messages from other threads arrive once, in order and on the loop's thread.
+// Delivery of messages from other threads: once, in order, and on the loop's thread.
 
 import Glibc
 import Reactor

@@ -1,4 +1,4 @@
-// Points in time and spans between them, also where 64 bits end.
+// Points in time and durations between them, also at the limits of 64 bits.
 
 import Glibc
 import Reactor
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func `just beyond 292 years has as many as there can be`() async {
-        // In processes of their own: what this is about would end them all.
+        // Each runs in its own process, as the errors would end the process.
         await #expect(processExitsWith: .success) {
             exit((Duration.nanoseconds(Int64.max) + .nanoseconds(1)).wholeNanoseconds == .max ? 0 : 1)
         }

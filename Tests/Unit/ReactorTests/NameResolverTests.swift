@@ -1,4 +1,4 @@
-// Looking names up on another thread: every asker gets one answer, and never more than one look-up is under way.
+// Name resolution on another thread: each request gets one answer, and at most one look-up is under way.
 
 import Dispatch
 import Glibc
@@ -10,12 +10,13 @@ extension RealLoop {
     @Suite struct `A name resolver` {
         private static let one = Endpoint(host: "127.0.0.1", port: 1)
         private static let two = Endpoint(host: "/run/pg", port: 2)
-        /// Fails without asking a name server.
+        /// Fails without a name server.
         private static let unknown = Endpoint(host: "/" + String(repeating: "d", count: 200), port: 3)
 
         private typealias Reply = (asker: Int, answer: NameResolver.Answer)
 
-        /// Asks `askers` times and gives the answers in the order they came, with those who asked.
+        /// Makes `askers` requests and returns the answers in the order of their arrival, with the number of the
+        /// request.
         private func ask(_ endpoints: [Endpoint], askers: Int = 1) throws -> [Reply] {
             try withLoop { loop in
                 let (mailbox, answers) = (Mailbox<Reply>(), Box<[Reply]>([]))
@@ -26,7 +27,7 @@ extension RealLoop {
                 let resolver = NameResolver(endpoints)
                 for asker in 0..<askers { resolver.resolve { mailbox.post((asker, $0)) } }
                 loop.runUntilStopped()
-                // Nobody is answered twice.
+                // No request gets two answers.
                 loop.run(for: .milliseconds(10))
                 return answers.value
             }
@@ -46,7 +47,7 @@ extension RealLoop {
             #expect(try answer.get().map(\.address) == [.unix(path: "/run/pg/.s.PGSQL.2")])
         }
 
-        @Test func `tells the first failure when nothing can be`() throws {
+        @Test func `returns the first failure when nothing can be`() throws {
             let other = Endpoint(host: Self.unknown.host + "e", port: 4)
             let answer = try #require(try ask([Self.unknown, other]).first).answer
             let failure = #expect(throws: ResolutionError.self) { try answer.get() }
@@ -77,7 +78,7 @@ extension RealLoop {
             }
         }
 
-        @Test func `makes those who ask meanwhile wait for the next look-up, which they share`() throws {
+        @Test func `makes further requests wait for the next look-up, which they share`() throws {
             try withLoop { loop in
                 let gate = DispatchSemaphore(value: 0)
                 let (mailbox, answers) = (Mailbox<(asker: Int, thread: UInt)>(), Box<[(asker: Int, thread: UInt)]>([]))
@@ -86,7 +87,7 @@ extension RealLoop {
                     if reply.asker == 0 || answers.value.count == 6 { loop.stop() }
                 }
                 let resolver = NameResolver([Self.one])
-                // The first answer holds up the resolver's thread until the gate is opened.
+                // The first answer blocks the resolver's thread until the gate is opened.
                 resolver.resolve { _ in
                     mailbox.post((0, UInt(pthread_self())))
                     gate.wait()

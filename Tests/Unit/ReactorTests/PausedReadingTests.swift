@@ -1,5 +1,4 @@
-// A client that is not read from is still missed when it leaves: told about once, at no cost while nothing happens,
-// and with the reason still to be had.
+// A client that is not read: its end is reported once, at no cost while nothing happens, and the reason is available.
 
 import Glibc
 import Reactor
@@ -14,7 +13,7 @@ extension RealLoop {
             let transport: Transport
             let ending: Ending
             let unread: Int
-            /// The end is there before anybody watches for it.
+            /// The end is there before the watch for it begins.
             let endsBefore: Bool
 
             var testDescription: String {
@@ -38,7 +37,7 @@ extension RealLoop {
             }
         }
 
-        @Test(arguments: cases) func `is told of it once`(_ what: Case) throws {
+        @Test(arguments: cases) func `reports it once`(_ what: Case) throws {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop, what.transport)
                 let owner = Recorder()
@@ -67,8 +66,8 @@ extension RealLoop {
             }
         }
 
-        /// The watch for the end is edge-triggered, and none of that may stay behind in the kernel.
-        @Test(arguments: Transport.allCases) func `is told of what it leaves unread once it is read again`(
+        /// The watch for the end is edge-triggered, and must not remain in the kernel.
+        @Test(arguments: Transport.allCases) func `reports its unread bytes once it is read again`(
             _ transport: Transport
         ) throws {
             try withLoop { loop in
@@ -90,7 +89,7 @@ extension RealLoop {
             }
         }
 
-        @Test(arguments: Transport.allCases) func `is told of a reset behind an orderly end, and then rests`(
+        @Test(arguments: Transport.allCases) func `reports a reset after an orderly end, and then rests`(
             _ transport: Transport
         ) throws {
             try withLoop { loop in
@@ -108,7 +107,7 @@ extension RealLoop {
             }
         }
 
-        @Test(arguments: Transport.allCases) func `costs nothing while bytes trickle in, and tells of none`(
+        @Test(arguments: Transport.allCases) func `costs nothing while bytes trickle in, and reports none`(
             _ transport: Transport
         ) throws {
             try withLoop { loop in
@@ -128,11 +127,11 @@ extension RealLoop {
             }
         }
 
-        @Test(arguments: Ending.allCases) func `is told of it while it waits to write, too`(_ ending: Ending) throws {
+        @Test(arguments: Ending.allCases) func `reports it while it waits to write, too`(_ ending: Ending) throws {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop)
                 let chunk = [UInt8](repeating: 0, count: 65_536)
-                // Until the kernel takes no more, which is when the relay waits to write.
+                // Until the kernel takes no more; in this state the relay waits to write.
                 var stalls = 0
                 while stalls < 5 {
                     if case .bytes(let count) = socket.send(chunk), count > 0 { continue }
@@ -148,12 +147,12 @@ extension RealLoop {
                 #expect(loop.run(for: .milliseconds(100)) < idleProcessorTime)
                 #expect(owner.told.filter { $0.contains(.closed) }.count >= 1)
                 #expect(owner.told.count <= 3)
-                // To close over unread bytes is a reset as well.
+                // A close with unread bytes is a reset, too.
                 #expect(socket.takeError() == (ending == .finish ? nil : SystemError(ECONNRESET)))
             }
         }
 
-        @Test func `is told again when the watch begins anew`() throws {
+        @Test func `reports it again when the watch begins anew`() throws {
             try withLoop { loop in
                 let (socket, peer) = try makePair(on: loop)
                 let owner = Recorder()

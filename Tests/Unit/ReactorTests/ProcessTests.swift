@@ -1,4 +1,4 @@
-// What concerns the whole process: threads, signals, the limit of descriptors, standard error.
+// Process-wide functions: threads, signals, the limit of descriptors, standard error.
 
 import Glibc
 import Reactor
@@ -35,7 +35,7 @@ extension RealLoop {
                     try startThread(named: "holder") { withExtendedLifetime(held) { mailbox.post(1) } }
                 }
                 loop.runUntilStopped()
-                // The thread may still be on its way out.
+                // The thread may not have ended yet.
                 for _ in 0..<1_000 where watched != nil { usleep(1_000) }
                 #expect(watched == nil)
             }
@@ -60,7 +60,7 @@ extension RealLoop {
         }
 
         @Test func `is no longer caught once the watch is gone`() {
-            /// Whom the signal is for: nobody, which ends the process, or a function.
+            /// The handler of the signal: none, which ends the process, or a function.
             func handler() -> UInt {
                 var action = sigaction()
                 unsafe sigaction(SIGUSR1, nil, &action)

@@ -1,4 +1,4 @@
-// The suite of all tests on a real loop, one after the other, and runs of a loop that end by a deadline.
+// The suite of all tests on a real loop, one after the other, and loop runs with a deadline.
 
 import Glibc
 import Reactor

@@ -1,11 +1,11 @@
-// A file that is replaced: it is there whole at each moment, as reachable for others as before, and nothing else goes.
+// Replacing a file: it is complete at each moment, with the same permissions as before, and no other file changes.
 
 import Glibc
 import Reactor
 import TestSupport
 import Testing
 
-/// What lstat(2) says of `path`; nil where there is nothing.
+/// The result of lstat(2) for `path`; nil where there is no file.
 private func status(_ path: String) -> stat? {
     var status = stat()
     return unsafe lstat(path, &status) == 0 ? status : nil
@@ -69,7 +69,7 @@ extension RealLoop {
             }
         }
 
-        @Test(.enabled(if: geteuid() == 0)) func `is open to nobody new where its owner can't be kept`() async {
+        @Test(.enabled(if: geteuid() == 0)) func `gives no other user access where its owner can't be kept`() async {
             await #expect(processExitsWith: .success) {
                 try withTemporaryDirectory { directory in
                     let path = directory + "/file"

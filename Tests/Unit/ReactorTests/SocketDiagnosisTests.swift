@@ -1,4 +1,4 @@
-// What the kernel says of the clients' sockets of real connections.
+// The kernel's reports about the clients' sockets of real connections.
 
 import Glibc
 import TestSupport
@@ -8,7 +8,7 @@ import Testing
 
 extension RealLoop {
     @Suite struct `The kernel` {
-        /// Where the client connects to; its socket is of that address's family.
+        /// The address that the client connects to; its socket has that address's family.
         static let addresses: [SocketAddress] = [
             .ipv4(0x7f00_0001, port: 0), .ipv6(high: 0, low: 1, port: 0, scope: 0),
             .ipv6(high: 0, low: 0xffff_7f00_0001, port: 0, scope: 0), .ipv4(0x7f00_0005, port: 0),
@@ -30,7 +30,7 @@ extension RealLoop {
             return (loop.adopt(try #require(accepted)), Peer(descriptor))
         }
 
-        /// Writes until the kernels have no room left.
+        /// Writes until the kernels have no space left.
         private func fill(_ peer: Peer) {
             _ = fcntl(peer.descriptor, F_SETFL, O_NONBLOCK)
             let bytes = [UInt8](repeating: 1, count: 1 << 20)
@@ -40,7 +40,7 @@ extension RealLoop {
             }
         }
 
-        @Test(arguments: addresses) func `says that a client is gone whose end stands behind its bytes`(
+        @Test(arguments: addresses) func `reports the end of a client that follows its bytes`(
             _ address: SocketAddress
         ) throws {
             try withLoop { loop in
@@ -89,7 +89,7 @@ extension RealLoop {
             }
         }
 
-        /// As of a client on another machine: the addresses of its socket are nobody's here.
+        /// As for a client on another machine: its socket's addresses belong to no socket here.
         @Test func `says nothing of a connection that it doesn't know`() throws {
             try withLoop { loop in
                 let diagnosis = SocketDiagnosis()
@@ -97,7 +97,7 @@ extension RealLoop {
                 let address = try #require(socket.peerAddress)
                 let own = SocketAddress.ipv4(0x7f00_0001, port: try #require(boundPort(socket)))
                 #expect(diagnosis.report(of: address, connectedTo: own)?.hasEnded == false)
-                // The kernel offers the listener at the client's address, where there is one.
+                // The kernel reports the listener at the client's address, where there is one.
                 let listener = try Listener(loop: loop, address: Self.addresses[0]) { _ in }
                 for other in [listener.address, .ipv4(0x0a00_0001, port: 1), own] {
                     #expect(diagnosis.report(of: other, connectedTo: own) == nil, "\(other)")
@@ -110,7 +110,7 @@ extension RealLoop {
             unsafe SocketAddress { unsafe getsockname(socket.descriptor, $0, $1) }?.port
         }
 
-        /// Those that ask about sockets; others may be other tests'.
+        /// Netlink sockets for sock_diag; others may belong to other tests.
         private func netlinkSockets() -> Int {
             (Int32(3)..<1024).count { option(SO_DOMAIN, $0) == AF_NETLINK && option(SO_PROTOCOL, $0) == 4 }
         }

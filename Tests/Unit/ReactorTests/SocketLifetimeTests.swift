@@ -1,4 +1,4 @@
-// Sockets and owners that go in the middle of a callback, and descriptors whose numbers come back.
+// Sockets and owners that are released during a callback, and descriptors whose numbers are reused.
 
 import Glibc
 import Reactor
@@ -22,7 +22,7 @@ extension RealLoop {
                 #expect(owner.told.count == 1)
                 #expect(socket.send([1]) == .failed(SystemError(EBADF)))
                 #expect(socket.receive(into: loop.receiveBuffer) == .failed(SystemError(EBADF)))
-                // The peer, which still has unread bytes of its own over there, learns of it.
+                // The peer, which has unread bytes of its own, notices it.
                 #expect(peer.read(1) == nil)
             }
         }
@@ -55,7 +55,7 @@ extension RealLoop {
         }
 
         @Test func `leaves no event to a new socket of the same number`() throws {
-            // A number above all that this process uses, so that nobody else takes it.
+            // A number above all that this process uses, so that no other test uses it.
             let number: Int32 = 900
             func move(_ descriptor: Int32) -> Int32 {
                 defer { close(descriptor) }
@@ -86,14 +86,15 @@ extension RealLoop {
                     first.interest = interest
                     second.owner = stale
                     second.interest = .close
-                    // Both in one wake-up, and the order of the two is the kernel's: the first one's event came first.
+                    // Both events are in one wake-up, and the kernel determines their order: the event of the first
+                    // socket came first.
                     firstPeer.finish()
                     usleep(2_000)
                     secondPeer.finish()
                     loop.run(for: .milliseconds(50))
                     #expect(stale.told.isEmpty)
                     #expect(freshOwner.told.isEmpty)
-                    // The new socket is watched for what happens to itself.
+                    // The new socket is watched for its own events.
                     freshPeer.write([1])
                     loop.run(for: .milliseconds(20))
                     #expect(freshOwner.told.first == .readable)
@@ -101,7 +102,7 @@ extension RealLoop {
             }
         }
 
-        /// An owner that holds its socket and gives up itself when it is told.
+        /// An owner that holds its socket and releases itself at an event.
         private final class Passing: SocketOwner {
             let socket: any StreamSocket
             let release: () -> Void
@@ -118,12 +119,12 @@ extension RealLoop {
             func socket(_ socket: any StreamSocket, became readiness: Readiness) {
                 self.socket.close()
                 release()
-                // Still whole after the last reference of others is gone.
+                // It exists after the last other reference is released.
                 lived.value = self.socket.peerAddress == nil
             }
         }
 
-        @Test func `may take its owner along while that is told`() throws {
+        @Test func `may release its owner during an event`() throws {
             try withLoop { loop in
                 let (holder, lived) = (Box<Passing?>(nil), Box(false))
                 weak var watched: Passing?
@@ -164,7 +165,7 @@ extension RealLoop {
                     socket.interest = round.isMultiple(of: 3) ? .close : [.read, .write]
                     if round.isMultiple(of: 4) { peer.reset() }
                     if round.isMultiple(of: 50) { loop.run(for: .milliseconds(1)) }
-                    // Half of them are closed, the others just let go.
+                    // Half of them are closed, the others released.
                     if round % 4 < 2 { socket.close() }
                 }
                 for _ in 0..<500 {
@@ -174,7 +175,7 @@ extension RealLoop {
                     let address = SocketAddress.ipv4(0x7f00_0001, port: 0)
                     _ = try Listener(loop: loop, address: address) { _ in }
                 }
-                // Other suites of this process open some meanwhile.
+                // Other suites of this process open descriptors meanwhile.
                 #expect(try openDescriptors() - before < 200)
             }
         }

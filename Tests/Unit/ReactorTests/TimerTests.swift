@@ -99,7 +99,7 @@ extension RealLoop {
                         }
                     )
                 }
-                // Both are due when the loop looks for the first time.
+                // Both are due when the loop checks for the first time.
                 usleep(10_000)
                 loop.run(for: .milliseconds(30))
                 #expect(fired.value == [0])
@@ -182,7 +182,7 @@ extension RealLoop {
                     )
                 }
                 tickers.value.forEach { $0.start(every: .milliseconds(1)) }
-                // Both are due when the loop looks for the first time.
+                // Both are due when the loop checks for the first time.
                 usleep(10_000)
                 loop.run(for: .milliseconds(30))
                 #expect(calls.value == 1)

@@ -1,4 +1,4 @@
-// Reading configuration files, and above all what is said of those that can't be used.
+// Reading configuration files, in particular the errors of those that cannot be used.
 
 import Logging
 import Reactor
@@ -98,7 +98,7 @@ private func message(_ text: String) -> String {
         )
     }
 
-    @Test func `Who is left out, and the grace`() throws {
+    @Test func `The excluded names, and the grace`() throws {
         let text = """
             [cancel]
             exclude_user = etl , vacuum

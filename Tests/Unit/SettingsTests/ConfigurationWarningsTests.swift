@@ -1,4 +1,4 @@
-// What is allowed and warned of: settings that are not used, or do less than they seem to.
+// The warnings about settings that are allowed but not used, or have less effect than expected.
 
 import Testing
 

@@ -1,4 +1,4 @@
-// Who is left out: by names as they are sent, of any length and with any characters.
+// The exclusion of sessions by names as the clients send them, of any length and with any characters.
 
 import Simulation
 import Testing
@@ -12,7 +12,7 @@ private func isCovered(by exclusion: Exclusion, _ parameters: [(name: String, va
     return exclusion.reason(for: message, in: packet.span) != nil
 }
 
-@Suite struct `Who is left out` {
+@Suite struct `Excluded sessions` {
     @Test(arguments: [
         "plain", "tab\there", "\u{1}", "Zo\u{eb}", String(repeating: "x", count: 70),
         String(repeating: "ж", count: 34),
@@ -41,7 +41,7 @@ private func isCovered(by exclusion: Exclusion, _ parameters: [(name: String, va
         #expect(try !isCovered(by: Exclusion(users: ["plain"]), [("user", "Plain")]))
     }
 
-    @Test func `Nobody, where nobody is named`() throws {
+    @Test func `No session, where no name is configured`() throws {
         #expect(try !isCovered(by: Exclusion(), [("user", "u"), ("application_name", "")]))
     }
 }

@@ -1,11 +1,11 @@
-// The certificates of these tests, in a folder that goes with the process.
+// The certificates of these tests, in a folder that is removed at the end of the process.
 
 import Foundation
 import Reactor
 import TestSupport
 
 extension Certificates {
-    /// Made when one is first needed.
+    /// Made at the first use.
     static let shared = Result {
         let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "pgleash-tls-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

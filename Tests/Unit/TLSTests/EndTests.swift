@@ -1,5 +1,5 @@
-// How a TLS connection ends: with a word and without, by one side and by both, in the owner's callback, and what is
-// left of it then.
+// The end of a TLS connection: with and without a close_notify, by one side and by both, in the owner's callback, and
+// the state after it.
 
 import Glibc
 import Reactor
@@ -9,13 +9,14 @@ import Testing
 
 extension OverTLS {
     @Suite struct `The end of a TLS connection` {
-        /// A client on the loop whose server's descriptor the test holds too, to end it without a word.
+        /// A client on the loop. The test holds the descriptor of its server, too, to end the connection without a
+        /// close_notify.
         private func makeCutPair(_ loop: LibeventLoop) throws -> (pair: TLSPair, far: Peer) {
             let pair = try TLSPair.agreed(on: loop, .tcp)
             return (pair, Peer(dup(pair.server.descriptor)))
         }
 
-        @Test func `is told behind all that was sent before, by a close as by half a close`() throws {
+        @Test func `is reported after all bytes before it, for a close and for half a close`() throws {
             try withLoop { loop in
                 for endsHalf in [true, false] {
                     let pair = try TLSPair.agreed(on: loop)
@@ -25,13 +26,13 @@ extension OverTLS {
                     #expect(loop.run(left) { left.end != nil })
                     #expect(left.end == .endOfStream)
                     #expect(isSame(left.received, pattern(50_000)))
-                    // However often one asks.
+                    // For any number of calls.
                     #expect(pair.client.receive(into: loop.receiveBuffer) == .endOfStream)
                 }
             }
         }
 
-        /// Of a connection that OpenSSL's buffers hide nothing of.
+        /// A connection without bytes in OpenSSL's buffers.
         @Test func `is known to the kernel while nothing of it is received`() throws {
             try withLoop { loop in
                 let (pair, far) = try makeCutPair(loop)
@@ -50,7 +51,7 @@ extension OverTLS {
                 pair.client.shutdownSending()
                 #expect(loop.run(right) { right.end != nil })
                 right.send(pattern(1_000_000))
-                // A second time changes nothing.
+                // A second call changes nothing.
                 pair.client.shutdownSending()
                 #expect(loop.run(left, right) { left.received.count == 1_000_000 })
                 pair.server.shutdownSending()
@@ -77,7 +78,7 @@ extension OverTLS {
                 let (pair, far) = try makeCutPair(loop)
                 #expect(pair.server.send(pattern(unread)) == .bytes(unread))
                 if unread > 0 {
-                    // The bytes are OpenSSL's by now, and one of them ours.
+                    // OpenSSL has the bytes now, and the test has read one of them.
                     let early = Talker(pair.client, on: loop, limit: 1)
                     #expect(loop.run(early) { early.received.count == 1 })
                     early.socket.interest = []
@@ -95,7 +96,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `by garbage is an error, told behind what was good, again and again`() throws {
+        @Test func `by garbage is an error, reported after the valid bytes, each time`() throws {
             try withLoop { loop in
                 let (pair, far) = try makeCutPair(loop)
                 let left = Talker(pair.client, on: loop)
@@ -132,11 +133,11 @@ extension OverTLS {
             }
         }
 
-        @Test func `may come in the owner's own callback, twice over, and tells it nothing more`() throws {
+        @Test func `may come in the owner's own callback, twice, and causes no further event`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
                 let owner = Recorder { socket, _ in
-                    // More is there than is taken, so there is something to tell.
+                    // More bytes are there than are taken, so there is an event to report.
                     #expect(socket.receive(into: loop.receiveBuffer, limit: 1) == .bytes(1))
                     socket.close()
                     socket.close()
@@ -177,7 +178,7 @@ extension OverTLS {
             }
         }
 
-        /// Its number may be another connection's by then.
+        /// The number can belong to another connection now.
         @Test func `leaves its descriptor alone`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
@@ -187,7 +188,7 @@ extension OverTLS {
                 pair.client.close()
                 let other = Peer(fcntl(spare.descriptor, F_DUPFD_CLOEXEC, number))
                 spare.close()
-                // Other tests make descriptors meanwhile, and may have been faster.
+                // Other tests make descriptors meanwhile, and may have reused the number.
                 guard other.descriptor == number else { return }
                 #expect(peer.write([1, 2, 3]) == 3)
                 #expect(pair.client.send([9]) == .failed(SystemError(EBADF)))
@@ -201,13 +202,13 @@ extension OverTLS {
     }
 }
 
-/// Closes the descriptor under a socket, so that nothing more is said on it.
+/// Closes the descriptor under a socket, so that no more is sent on it.
 private func closeSilently(_ socket: TLSSocket) {
     let nothing = unsafe Peer(open("/dev/null", O_RDWR | O_CLOEXEC))
     dup2(nothing.descriptor, socket.descriptor)
 }
 
-/// Receives until nothing more comes.
+/// Receives until no more bytes arrive.
 private func drain(_ socket: TLSSocket, _ loop: LibeventLoop) -> Received {
     while true {
         let received = socket.receive(into: loop.receiveBuffer)

@@ -1,4 +1,4 @@
-// Files that can't be used: each error is one line that names the file and tells nothing of what is in it.
+// Files that cannot be used: each error is one line that names the file and does not contain its contents.
 
 import Foundation
 import Glibc
@@ -9,7 +9,7 @@ import Testing
     struct Case: CustomTestStringConvertible, Sendable {
         let certificate: String
         let key: String
-        /// What the error names, and says.
+        /// The file and the text of the error.
         let named: String
         let reason: String
 
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    /// As root the tests own the file in the name of others.
+    /// As root the tests change the owner of the file.
     @Test(
         arguments: [
             (0o600, true, true), (0o400, true, true), (0o640, false, true), (0o660, false, false),
@@ -85,7 +85,7 @@ import Testing
         #expect(isTaken ? others == "" : others.hasPrefix(reason))
     }
 
-    @Test func `is told apart from the others by the error`() throws {
+    @Test func `is distinguished from the others by the error`() throws {
         func part(_ body: () throws -> Void) -> TLSError.Part? {
             do { try body() } catch { return (error as? TLSError)?.part }
             return nil
@@ -125,7 +125,7 @@ import Testing
     }
 }
 
-/// Why `body` failed; empty where it didn't.
+/// The reason why `body` failed; empty where it did not.
 private func refusal(_ body: () throws -> Void) -> String {
     do {
         try body()

@@ -1,4 +1,4 @@
-// Agreement and refusal: what each side asks of the other, and peers that stop, leave or talk nonsense in the middle.
+// Handshakes that succeed and fail: the requirements of each side, and peers that stop, leave or send invalid bytes.
 
 import COpenSSL
 import Foundation
@@ -46,7 +46,7 @@ extension OverTLS {
         }
 
         @Test(arguments: [("right", nil), ("revoked", "certificate revoked")] as [(String, String?)])
-        func `heeds what was revoked`(_ certificate: String, _ reason: String?) throws {
+        func `refuses revoked certificates`(_ certificate: String, _ reason: String?) throws {
             try withLoop { loop in
                 let client = try makeClient { $0.revocationList = try path("authority.crl") }
                 let server = try makeServer(certificate)
@@ -64,7 +64,7 @@ extension OverTLS {
         }
 
         @Test(arguments: TLSVersion.allCases.suffix(2), ["", "client", "other"])
-        func `lets in who shows a certificate of the authority`(_ version: TLSVersion, _ name: String) throws {
+        func `accepts clients with a certificate of the authority`(_ version: TLSVersion, _ name: String) throws {
             try withLoop { loop in
                 let server = try makeServer { $0.clientAuthorities = try path("authority.crt") }
                 let client = try makeClient {
@@ -75,7 +75,7 @@ extension OverTLS {
                 let reasons = ["": "peer did not return a certificate", "other": "certificate verify failed"]
                 expect(pair.serverVerdict.error, reasons[name])
                 guard name != "client" else { return }
-                // With TLS 1.3 it is behind its own handshake that a client learns of it.
+                // With TLS 1.3 a client learns of it only after its own handshake.
                 let isLate = pair.clientVerdict.error == nil
                 #expect(isLate == (version == .tls13))
                 if isLate { #expect(Talker(pair.client, on: loop).endComes(loop) == .failed(.protocolError)) }
@@ -114,7 +114,7 @@ extension OverTLS {
             }
         }
 
-        /// Cut the client's first flight, the server's, and the client's second one, at every byte.
+        /// Split the client's first flight, the server's, and the client's second one at every byte.
         @Test(arguments: [false, true]) func `that is cut at any byte fails or waits, and lets go`(_ closes: Bool)
             throws
         {
@@ -125,7 +125,7 @@ extension OverTLS {
                     while !isWhole {
                         let run = try Cut(on: loop, client, server, flight, at: cut, closes)
                         isWhole = run.isWhole
-                        // Who was given the end knows it when the timers have run; who waits, waits.
+                        // The side that received the end notices it when the timers have run; the other one waits.
                         if closes { loop.run(for: .zero) }
                         let isOver = run.verdict.calls == 1
                         #expect(isOver == (closes || isWhole), "flight \(flight), \(cut) bytes")
@@ -166,7 +166,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `that is given up tells nobody, whoever goes first`() throws {
+        @Test func `that is given up causes no event, whichever side closes first`() throws {
             try withLoop { loop in
                 for closes in [false, true] {
                     let (socket, peer) = try makePair(on: loop, .unix)
@@ -201,9 +201,9 @@ extension Talker {
     }
 }
 
-/// A handshake whose flights a test carries from one side to the other, one of them only in part.
+/// A handshake whose flights the test carries from one side to the other, one of them only in part.
 private struct Cut {
-    /// Who gets no more than a part, and the other end of its connection.
+    /// The side that gets only a part, and the other end of its connection.
     let victim: TLSSocket
     let peer: Peer
     let verdict = Verdict()
@@ -237,7 +237,7 @@ private struct Cut {
             loop.run(for: .zero)
             bytes = nearPeer.read(100_000) ?? []
         }
-        // The first flight alone ends nothing.
+        // The first flight alone ends no handshake.
         isWhole = count >= bytes.count
         peer.write(Array(bytes.prefix(count)))
         if closes, !isWhole { peer.finish() }
@@ -248,7 +248,7 @@ private struct Cut {
 }
 
 extension Peer {
-    /// Nothing comes any more.
+    /// No more bytes arrive.
     fileprivate var seesEnd: Bool {
         while let bytes = read(100_000), !bytes.isEmpty {}
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

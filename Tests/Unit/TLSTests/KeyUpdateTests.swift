@@ -1,4 +1,4 @@
-// What TLS 1.3 says to itself between the bytes: a peer may change its keys as often as it likes.
+// Key updates of TLS 1.3 between the data: a peer may change its keys any number of times.
 
 import COpenSSL
 import Reactor
@@ -9,7 +9,7 @@ import Testing
 
 extension OverTLS {
     @Suite struct `New keys` {
-        /// Sends some that ask for an answer, or don't.
+        /// Sends key updates that request an answer, or do not.
         private func sendKeys(_ socket: TLSSocket, _ count: Int, asks: Bool) {
             for _ in 0..<count {
                 unsafe SSL_key_update(socket.connection, asks ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED)
@@ -18,7 +18,7 @@ extension OverTLS {
         }
 
         @Test(arguments: [1, 2, 100], [false, true])
-        func `hide no bytes before or behind them`(_ count: Int, _ asks: Bool) throws {
+        func `hide no bytes before or after them`(_ count: Int, _ asks: Bool) throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
                 let (left, right) = (Talker(pair.client, on: loop), Talker(pair.server, on: loop))

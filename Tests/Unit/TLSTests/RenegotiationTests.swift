@@ -1,4 +1,4 @@
-// A client that wants to agree all over again: with TLS 1.2 it costs the server a signature each time, and is refused.
+// A client that requests a renegotiation: with TLS 1.2 it costs the server a signature each time, and is refused.
 
 import Foundation
 import Glibc
@@ -21,7 +21,7 @@ extension OverTLS {
                     socket.handshake { error in
                         #expect(error == nil)
                         talker = Talker(socket, on: loop)
-                        // `R` is a command where it is all that s_client reads at once: not with the line before.
+                        // s_client treats `R` as a command if it is all that it reads at once, without the line before.
                         talker?.behind = {
                             if talker?.end != nil { loop.stop() }
                             guard !hasAsked, talker?.received.last == UInt8(ascii: "\n") else { return }

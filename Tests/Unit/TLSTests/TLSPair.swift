@@ -1,4 +1,4 @@
-// A client and a server that speak TLS with one another, both on one loop, and what they use.
+// A TLS client and a TLS server, both on one loop, and their certificates.
 
 import Glibc
 import Reactor
@@ -6,7 +6,7 @@ import TLS
 import TestSupport
 import Testing
 
-/// The suite of all tests of this room, one after the other: several measure processor time or fill kernels' buffers.
+/// The suite of all tests of this module, one after the other: several measure processor time or fill kernels' buffers.
 @Suite(.serialized) enum OverTLS {}
 
 func path(_ name: String) throws -> String {
@@ -22,7 +22,7 @@ func makeServer(
     return try TLSServer(options)
 }
 
-/// A client that believes the authority and checks the name.
+/// A client that trusts the authority and checks the name.
 func makeClient(_ change: (inout TLSClientOptions) throws -> Void = { _ in }) throws -> TLSClient {
     var options = TLSClientOptions()
     options.authorities = .file(try path("authority.crt"))
@@ -44,7 +44,7 @@ func makeEnds(on loop: LibeventLoop, _ transport: Transport = .unix) throws -> (
     )
 }
 
-/// What a handshake ended with: nothing yet, or an agreement, or why there is none.
+/// The result of a handshake: none yet, success, or an error.
 final class Verdict {
     private(set) var calls = 0
     private(set) var error: TLSError?
@@ -64,7 +64,7 @@ struct TLSPair {
     let clientVerdict = Verdict()
     let serverVerdict = Verdict()
 
-    /// Begins the handshake of both, and lets it come to its end.
+    /// Begins the handshake of both sides, and runs it to its end.
     init(
         on loop: LibeventLoop,
         _ transport: Transport = .unix,
@@ -77,7 +77,7 @@ struct TLSPair {
         self.server = try (server ?? makeServer()).accept(over: far, loop: loop)
         let (clientVerdict, serverVerdict) = (clientVerdict, serverVerdict)
         let isOver = { clientVerdict.calls > 0 && serverVerdict.calls > 0 }
-        // An end that finds no agreement closes, as who uses it does.
+        // A side whose handshake fails closes, as a session does.
         self.client.handshake { [client = self.client] error in
             clientVerdict.note(error)
             if error != nil { client.close() }
@@ -91,7 +91,7 @@ struct TLSPair {
         if !isOver() { loop.run(for: .seconds(10)) }
     }
 
-    /// The same, where both must have agreed.
+    /// The same, where both handshakes must succeed.
     static func agreed(
         on loop: LibeventLoop, _ transport: Transport = .unix, client: TLSClient? = nil, server: TLSServer? = nil
     ) throws -> TLSPair {
@@ -102,10 +102,10 @@ struct TLSPair {
     }
 }
 
-/// Bytes that tell where they stand.
+/// Bytes that show their position.
 func pattern(_ count: Int) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
 }
 
-/// Whether these are the same bytes. `#expect` of `==` itself would look for what differs, for hours.
+/// Whether the bytes are equal. `#expect` with `==` would search for the difference for hours.
 func isSame(_ left: [UInt8], _ right: some Sequence<UInt8>) -> Bool { left.elementsEqual(right) }

@@ -1,4 +1,4 @@
-// An owner of a socket that sends and receives as a session does: what a short send leaves over is offered again.
+// An owner of a socket that sends and receives as a session does: it sends the rest after a short send.
 
 import Reactor
 import TLS
@@ -7,16 +7,16 @@ import TLS
 final class Talker: SocketOwner {
     let socket: any StreamSocket
     private let loop: LibeventLoop
-    /// Of each receive.
+    /// The size of each receive.
     var limit: Int
     var received: [UInt8] = []
-    /// What ended the peer's stream.
+    /// The end of the peer's stream.
     private(set) var end: Received?
     private(set) var sendError: SystemError?
-    /// How often it was told that it could read.
+    /// The number of readable events.
     private(set) var told = 0
     private var backlog: ArraySlice<UInt8> = []
-    /// Called behind each time it was told something.
+    /// Called after each event.
     var behind: () -> Void = {}
 
     init(_ socket: any StreamSocket, on loop: LibeventLoop, limit: Int = .max, interest: Interest = .read) {
@@ -27,13 +27,13 @@ final class Talker: SocketOwner {
 
     var isStalled: Bool { !backlog.isEmpty }
 
-    /// As Pipe.deliver does.
+    /// As Pipe.deliver.
     func send(_ bytes: [UInt8]) {
         backlog += bytes
         if backlog.count == bytes.count { flush() }
     }
 
-    /// As Pipe.flush does: a chunk at a time, never less than was offered before.
+    /// As Pipe.flush: one chunk at a time, never less than was offered before.
     private func flush() {
         let chunk = Array(backlog.prefix(64 * 1024))
         switch socket.send(chunk) {
@@ -70,7 +70,7 @@ final class Talker: SocketOwner {
 }
 
 extension LibeventLoop {
-    /// Runs until `condition` holds behind something that `talkers` were told, or for `seconds` at most.
+    /// Runs until `condition` holds after an event of `talkers`, or for at most `seconds`.
     ///
     /// - Returns: whether it holds.
     func run(_ talkers: Talker..., atMost seconds: Int = 5, until condition: @escaping () -> Bool) -> Bool {

@@ -37,7 +37,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `in many small records are received some at a time, and the rest is told of`() throws {
+        @Test func `in many small records are received some at a time, and the rest is reported`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
                 for byte in pattern(150) { #expect(pair.client.send([byte]) == .bytes(1)) }
@@ -63,14 +63,14 @@ extension OverTLS {
             #expect(isSame(right.received, pattern(1_000_000)))
         }
 
-        @Test func `that come with the end of the handshake are told of`() throws {
+        @Test func `that come with the end of the handshake are reported`() throws {
             try withLoop { loop in
                 let (near, far) = try makeEnds(on: loop)
                 let (client, server) = (
                     try makeClient().connect(over: near, host: "localhost", loop: loop),
                     try makeServer().accept(over: far, loop: loop)
                 )
-                // One after the other by hand, so that the server receives Finished and what follows it in one go.
+                // The steps are taken by hand, so that the server receives Finished and the next records together.
                 let owner = Recorder()
                 let peer = Recorder { [unowned client] _, _ in client.interest = [] }
                 client.owner = peer
@@ -89,7 +89,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `that OpenSSL holds are told of when the owner takes an interest again, at no cost before`() throws {
+        @Test func `that OpenSSL holds are reported when the owner reads again, at no cost before`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
                 let (left, right) = (Talker(pair.client, on: loop), Talker(pair.server, on: loop, limit: 10))
@@ -106,7 +106,7 @@ extension OverTLS {
                 }
                 #expect(loop.run(right) { right.received.count == 100 })
                 #expect(isSame(right.received, pattern(100)))
-                // And then it is quiet.
+                // After this no events follow.
                 loop.run(for: .milliseconds(10))
                 let told = right.told
                 #expect(loop.run(for: .milliseconds(100)) < idleProcessorTime)
@@ -114,7 +114,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `that OpenSSL holds wait behind the turns of others`() throws {
+        @Test func `that OpenSSL holds wait until other sockets had their turn`() throws {
             try withLoop { loop in
                 let (first, second) = (try TLSPair.agreed(on: loop), try TLSPair.agreed(on: loop))
                 let (busy, other) = (
@@ -127,7 +127,7 @@ extension OverTLS {
             }
         }
 
-        @Test func `of a short send go when they are offered again, alone or with more behind them`() throws {
+        @Test func `of a short send are sent when they are offered again, alone or followed by more`() throws {
             try withLoop { loop in
                 let pair = try TLSPair.agreed(on: loop)
                 var sent: [UInt8] = []
@@ -136,7 +136,7 @@ extension OverTLS {
                 let right = Talker(pair.server, on: loop, interest: [])
                 var offered = 0
                 for _ in 0..<5 {
-                    // Until nothing goes: a record is encrypted, and part of it in the kernel.
+                    // Until no more is sent: a record is encrypted, and a part of it is in the kernel.
                     while true {
                         offered = max(offered, 1 + Int(generator.next() % 30_000))
                         guard case .bytes(let count) = pair.client.send(bytes[sent.count...].prefix(offered).all)
@@ -151,7 +151,7 @@ extension OverTLS {
                     #expect(pair.client.send(bytes[sent.count...].prefix(offered).all) == .bytes(0))
                     #expect(pair.client.send(bytes[sent.count...].prefix(offered + 1).all) == .bytes(0))
                     right.socket.interest = .read
-                    // The kernel's part; a record that is not all there can't be read.
+                    // The part in the kernel; an incomplete record cannot be read.
                     loop.run(for: .milliseconds(50))
                     right.socket.interest = []
                     #expect(sent.count - right.received.count < 16_384)
@@ -178,7 +178,7 @@ extension OverTLS {
     }
 }
 
-/// One short conversation on a loop of its own.
+/// One short conversation on its own loop.
 private func talk(_ client: TLSClient, _ server: TLSServer) throws {
     try withLoop { loop in
         let pair = try TLSPair.agreed(on: loop, client: client, server: server)

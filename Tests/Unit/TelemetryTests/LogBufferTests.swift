@@ -44,7 +44,7 @@ import Testing
         #expect(kept == Array(0..<100))
     }
 
-    @Test func `tells once how many lines were dropped`() {
+    @Test func `reports once how many lines were dropped`() {
         var buffer = LogBuffer()
         for number in 0..<103 { buffer.append(line(number), .info) }
         let told = [buffer.take(1).dropped, buffer.take(1).dropped]

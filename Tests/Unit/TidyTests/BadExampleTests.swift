@@ -1,9 +1,9 @@
-// Each rule finds what it is there to find, and lets what only looks like it pass.
+// Tests of the rules: each finds its violations, and ignores text that only looks like one.
 
 import Testing
 
 @Suite struct `A rule` {
-    /// What a rule says of a tree, as `file:line` pairs.
+    /// The findings of a rule in a tree, as `file:line` pairs.
     private func places(_ name: String, _ files: [String: String]) throws -> [String] {
         let rule = try #require((sourceRules + documentRules).first { $0.name == name })
         return rule.findings(Tree(files)).map { "\($0.file):\($0.line)" }.sorted()
@@ -83,7 +83,7 @@ import Testing
         #expect(try places("nothing is forced", ["Sources/A/A.swift": text]) == expected)
     }
 
-    /// For each module something that its rule forbids.
+    /// An import for each module that its rule forbids.
     @Test(arguments: [
         ("PostgresProtocol", "Reactor"), ("PostgresProtocol", "Glibc"), ("CancelPolicy", "Reactor"),
         ("CancelPolicy", "Logging"), ("Reactor", "PostgresProtocol"), ("Reactor", "Foundation"), ("TLS", "Settings"),

@@ -1,17 +1,17 @@
-// Takes comments and strings out of Swift text, so that rules about code don't trip over prose.
+// The removal of comments and strings from Swift text, so that rules about code do not match prose.
 
-/// `text` with a blank for each character of a comment or a string; line breaks and interpolated code stay.
+/// `text` with a space for each character of a comment or a string; line breaks and interpolated code stay.
 func codeOnly(_ text: String) -> String {
     var scanner = CodeScanner(Array(text))
     return scanner.run()
 }
 
 private struct CodeScanner {
-    /// Where the scanner is, the innermost place last.
+    /// The context of the scanner, the innermost one last.
     private enum Place: Equatable {
-        /// In a string that ends with this many quotes and hashes.
+        /// A string that ends with this many quotes and hashes.
         case string(quotes: Int, hashes: Int)
-        /// In an interpolation, with this many parentheses open.
+        /// An interpolation with this many open parentheses.
         case interpolation(open: Int)
         case lineComment
         case blockComment
@@ -83,7 +83,7 @@ private struct CodeScanner {
     private mutating func passString(_ quotes: Int, _ hashes: Int) {
         let escape = "\\" + String(repeating: "#", count: hashes)
         if stands(escape + "(") {
-            // The parenthesis itself is counted as code, as is the one that closes it.
+            // The parenthesis itself is code, as is the closing one.
             blank(escape.count)
             places.append(.interpolation(open: 0))
         } else if stands(escape) {
@@ -96,7 +96,7 @@ private struct CodeScanner {
         }
     }
 
-    /// How the string that begins here ends, if one does.
+    /// The end of the string that begins here, if one does.
     private func openingQuotes() -> (quotes: Int, hashes: Int)? {
         let hashes = text[index...].prefix { $0 == "#" }.count
         let quotes = text[(index + hashes)...].prefix { $0 == "\"" }.count

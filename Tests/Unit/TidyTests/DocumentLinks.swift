@@ -1,7 +1,7 @@
-// Looks in Markdown files for relative links to files that are not in the repository, and to headings that are not in
-// their document. Links to other sites are not followed.
+// The check of relative links in Markdown files: to files that are not in the repository, and to headings that are not
+// in their document. Links to other sites are not checked.
 
-/// A finding for each link of `document` that leads nowhere.
+/// A finding for each broken link of `document`.
 func deadLinks(in document: String, of tree: Tree) -> [Finding] {
     let pattern = /\]\(([^)\s]+)\)/
     return prose(tree.lines(of: document)).enumerated().flatMap { offset, line in
@@ -22,7 +22,7 @@ private func leads(_ link: String, from document: String, in tree: Tree) -> Bool
     return anchors(tree.lines(of: path)).contains(parts[1])
 }
 
-/// The path from the root of the repository; nil for one that leads out of it.
+/// The path from the root of the repository; nil for one outside of it.
 private func resolved(_ link: String, from document: String) -> String? {
     var folders = document.split(separator: "/").dropLast().map(String.init)
     for part in link.split(separator: "/") where part != "." {
@@ -35,8 +35,8 @@ private func resolved(_ link: String, from document: String) -> String? {
     return folders.joined(separator: "/")
 }
 
-/// The anchors that GitHub gives to headings: small letters, hyphens for spaces, no punctuation; a number for a heading
-/// that was there before.
+/// The anchors that GitHub gives to headings: lower case, hyphens for spaces, no punctuation; a number for a heading
+/// that occurred before.
 private func anchors(_ lines: [Substring]) -> Set<String> {
     var anchors: Set<String> = []
     for heading in prose(lines).compactMap({ $0.firstMatch(of: /^#{1,6} +(.*)/)?.1 }) {
@@ -52,7 +52,7 @@ private func anchors(_ lines: [Substring]) -> Set<String> {
     return anchors
 }
 
-/// The lines with nothing in the place of blocks of code and code in a line.
+/// The lines without blocks of code and code in a line.
 private func prose(_ lines: [Substring]) -> [String] {
     var isCode = false
     return lines.map { line in
@@ -64,7 +64,7 @@ private func prose(_ lines: [Substring]) -> [String] {
     }
 }
 
-/// A heading keeps its words, of which code is a part.
+/// A heading keeps its words, code included.
 private func withoutCode(_ line: Substring) -> String {
     String(line.hasPrefix("#") ? line : line.replacing(/`[^`]*`/, with: ""))
 }

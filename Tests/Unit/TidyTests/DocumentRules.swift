@@ -1,5 +1,5 @@
-// The rules that keep the documents true: what the sources name, the documents name as well, and they name nothing
-// else. The rule for links is in DocumentLinks.swift.
+// The rules that keep the documents consistent with the sources: both contain the same names. The rule for links is in
+// DocumentLinks.swift.
 
 let documentRules: [Rule] = [
     Rule("documents name no metric that is not in the table of metrics") { tree in
@@ -58,21 +58,21 @@ private let readmePath = "README.md"
 let bugsPath = "Tests/Data/Mutants/seeded-bugs.txt"
 private let changelogPath = "CHANGELOG.md"
 
-/// Something that has a name, and where it has it.
+/// A name and its place.
 private struct Name {
     let file: String
     let line: Int
     let name: String
 }
 
-/// What `name` finds in the lines of a file.
+/// The matches of `name` in the lines of a file.
 private func named(in tree: Tree, _ path: String, _ name: (Substring) -> String?) -> [Name] {
     tree.lines(of: path).enumerated().compactMap { offset, line in
         name(line).map { Name(file: path, line: offset + 1, name: $0) }
     }
 }
 
-/// The same in one chapter of a document.
+/// The same for one chapter of a document.
 private func named(
     in tree: Tree, _ path: String, chapter: String, _ name: (Substring) -> String?
 ) -> [Name] {
@@ -83,8 +83,8 @@ private func named(
     }
 }
 
-/// A finding for each name on one side only. Nothing on either side is a finding too: a rule that finds nothing to
-/// compare has lost what it looks for.
+/// A finding for each name on one side only. No name on either side is a finding, too: the rule no longer matches its
+/// text.
 private func compare(_ sources: [Name], _ documents: [Name], _ kind: String, _ document: String) -> [Finding] {
     guard !sources.isEmpty, !documents.isEmpty else {
         return [Finding(document, 1, "no \(kind) found in \(sources.isEmpty ? "the sources" : document)")]
@@ -96,14 +96,14 @@ private func compare(_ sources: [Name], _ documents: [Name], _ kind: String, _ d
         .map { Finding($0.file, $0.line, "\(kind) \($0.name) is not in the sources") }
 }
 
-/// The folders of the architecture's table.
+/// The folders in the architecture's table.
 private func laidOutFolders(_ tree: Tree) -> [Name] {
     named(in: tree, architecturePath, chapter: "Folders") { line in
         line.firstMatch(of: /^\| `([\w\/]+)` \|/).map { "Sources/\($0.1)" }
     }
 }
 
-/// The modules of the architecture's table, each with the ones that it may import.
+/// The modules in the architecture's table, each with the modules that it may import.
 private func documentedImports(_ tree: Tree) -> [Name] {
     var above: Set<String> = []
     return named(in: tree, architecturePath, chapter: "Modules") { line in

@@ -1,11 +1,11 @@
-// The rules for single Swift files: how long they are, what they may say, whom they may know.
+// The rules for single Swift files: their length, their contents and their imports.
 
 import Testing
 
-/// Something all of the tree keeps to.
+/// A rule for the whole tree.
 struct Rule: CustomTestStringConvertible, Sendable {
     let name: String
-    /// Every place in the tree where the rule is not kept.
+    /// All violations in the tree.
     let findings: @Sendable (Tree) -> [Finding]
 
     init(_ name: String, _ findings: @escaping @Sendable (Tree) -> [Finding]) {
@@ -15,7 +15,7 @@ struct Rule: CustomTestStringConvertible, Sendable {
 
     var testDescription: String { name }
 
-    /// A rule that looks at each file below `directories` for itself.
+    /// A rule that checks each file below `directories` separately.
     static func each(
         _ name: String,
         in directories: [String],
@@ -61,7 +61,7 @@ let sourceRules: [Rule] = [
 
 // MARK: - Imports
 
-/// What each module may import; Swift's own modules are in the table too.
+/// The allowed imports of each module, Swift's own modules included.
 let allowedImports: [String: Set<String>] = [
     "PostgresProtocol": [],
     "CancelPolicy": ["PostgresProtocol"],
@@ -92,7 +92,7 @@ private func imports(in code: [Substring]) -> [(line: Int, module: String)] {
 
 // MARK: - Functions
 
-/// The lines of each function, initialiser and deinitialiser with a body, from its name to its last brace.
+/// The lines of each function, initializer and deinitializer with a body, from its name to its last brace.
 func functions(in code: [Substring]) -> [Range<Int>] {
     let pattern = /(?:^|\s)(?:func\s|init[?!]?[(<]|deinit\b|subscript[(<])/
     return code.indices.compactMap { start in
@@ -101,7 +101,7 @@ func functions(in code: [Substring]) -> [Range<Int>] {
     }
 }
 
-/// The line of the brace that closes what begins at `start`; nil where there is no body, as in a protocol.
+/// The line of the brace that closes the block at `start`; nil where there is no body, as in a protocol.
 private func end(of code: [Substring], from start: Int, _ first: Substring) -> Int? {
     var (braces, parentheses) = (0, 0)
     for index in start..<code.count {

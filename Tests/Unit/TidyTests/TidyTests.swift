@@ -1,4 +1,4 @@
-// The repository keeps to its own rules.
+// The test of the repository's own rules.
 
 import Testing
 

@@ -1,4 +1,4 @@
-// The text files of the repository, which all rules are functions of; a bad example is a tree as well.
+// The text files of the repository, which are the input of all rules; a bad example is a tree, too.
 
 import Foundation
 import TestSupport
@@ -6,7 +6,7 @@ import TestSupport
 /// Files by their path from the root of the repository.
 struct Tree: Sendable {
     var files: [String: String]
-    /// Files and folders that are there, of whatever kind.
+    /// All files and folders.
     private var others: Set<String> = []
 
     init(_ files: [String: String]) { self.files = files }
@@ -16,12 +16,12 @@ struct Tree: Sendable {
         files[path] != nil || others.contains(path) || files.keys.contains { $0.hasPrefix(path + "/") }
     }
 
-    /// What is in the repository that the tests were compiled in.
+    /// The repository in which the tests were compiled.
     static func repository() throws -> Tree {
         let root = Repository.root
         var tree = Tree([:])
         for path in try FileManager.default.contentsOfDirectory(atPath: root.path) {
-            // Neither what was built nor what is git's.
+            // Without build products and git's files.
             guard path != ".build", path != ".git" else { continue }
             tree.others.insert(path)
             let below = try? FileManager.default.subpathsOfDirectory(atPath: root.appending(path: path).path)
@@ -33,7 +33,7 @@ struct Tree: Sendable {
         return tree
     }
 
-    /// Whether rules look into the file.
+    /// Whether rules check the file.
     private static func isRead(_ path: String) -> Bool {
         path.hasSuffix(".swift") || path.hasSuffix(".md") || path.hasPrefix("man/") || path == bugsPath
     }
@@ -45,17 +45,17 @@ struct Tree: Sendable {
             .sorted { $0.path < $1.path }
     }
 
-    /// The lines of the file at `path`, none when it is not there.
+    /// The lines of the file at `path`, none if it does not exist.
     func lines(of path: String) -> [Substring] {
         lineArray(files[path] ?? "")
     }
 }
 
-/// One Swift file, as it is and without what is not code.
+/// One Swift file: its text, and its code only.
 struct SwiftFile {
     let path: String
     let lines: [Substring]
-    /// The same lines with blanks in the place of comments and strings.
+    /// The same lines with spaces instead of comments and strings.
     let code: [Substring]
 
     init(path: String, text: String) {
@@ -78,7 +78,7 @@ struct SwiftFile {
     }
 }
 
-/// A place where a rule is not kept.
+/// A violation of a rule.
 struct Finding: Equatable, CustomStringConvertible, Sendable {
     let file: String
     let line: Int
@@ -90,11 +90,11 @@ struct Finding: Equatable, CustomStringConvertible, Sendable {
         self.message = message
     }
 
-    /// As compilers write it, so that editors find the place.
+    /// In the format of compilers, which editors support.
     var description: String { "\(file):\(line): \(message)" }
 }
 
-/// The lines of `text`, without the empty one behind the last line break.
+/// The lines of `text`, without the empty one after the last line break.
 func lineArray(_ text: String) -> [Substring] {
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }

@@ -1,4 +1,4 @@
-// The dispatcher's queue: how many at a time, in which order, and what is withdrawn.
+// The dispatcher's queue: the number of orders at a time, their order, and withdrawals.
 
 import InMemoryLogging
 import Logging
@@ -77,7 +77,7 @@ private func key(_ number: Int) -> CancelKey? {
         #expect(processes.prefix(9).count { $0 >= 10 } == 4)
     }
 
-    @Test func `Of clients' own cancels no more wait than the first 1024; the others are told at once`() throws {
+    @Test func `Of clients' own cancels no more wait than the first 1024; the others fail at once`() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
         for number in 0..<1100 { dispatcher.receive(.order(try order(number, .client))) }
@@ -123,7 +123,7 @@ private func key(_ number: Int) -> CancelKey? {
         #expect(replies.withLock { $0.isEmpty })
     }
 
-    /// The message of the withdrawal is still on its way, as between two threads.
+    /// The message of the withdrawal has not arrived yet, as between two threads.
     @Test(arguments: [false, true])
     func `A connection that stands after the withdrawal is closed unsent`(connectsAtOnce: Bool) throws {
         var limits = Configuration.Cancel()

@@ -1,4 +1,4 @@
-// Who comes before whom among cancels: each address of the server for itself, strangers last.
+// The order of cancels: each address of the server has its own queue, and unknown keys come last.
 
 import Reactor
 import Simulation
@@ -11,7 +11,7 @@ import Testing
 extension `The cancel dispatcher` {
     private static let dead = SocketAddress.ipv4(0x7f00_0002, port: 5432)
 
-    /// The numbers of the orders that were written, in their order.
+    /// The numbers of the written orders, in their order.
     private var written: [Int] {
         loop.connections.filter { $0.sentCount > 0 }.map { Int($0.outbox[10]) << 8 | Int($0.outbox[11]) }
     }
@@ -72,7 +72,7 @@ extension `The cancel dispatcher` {
         #expect(loop.connections.count == 3)
     }
 
-    @Test func `Strangers go last, after those that come later`() throws {
+    @Test func `Cancels with unknown keys come last, after later ones`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
         let dispatcher = dispatcher(limits)
@@ -84,7 +84,7 @@ extension `The cancel dispatcher` {
         #expect(written.first == 0 && Set(written[1...20]) == Set(10..<30) && Array(written[21...]) == Array(1..<10))
     }
 
-    @Test func `Strangers get one place in eight, whoever else is there, and get it again`() throws {
+    @Test func `Cancels with unknown keys get one place in eight, and get it again`() throws {
         let dispatcher = dispatcher()
         loop.network = .hangs
         for number in 0..<10 { dispatcher.receive(.order(try order(number, .unknownKey))) }
@@ -109,7 +109,7 @@ extension `The cancel dispatcher` {
         #expect(replies.withLock { $0.keys.sorted() } == Array((64 + 2)..<100))
         #expect(counters.clientCancelsFailed.value == 34)
         #expect(logged.entries.count == 10)
-        // What strangers fill the log with leaves room for others.
+        // The log lines about unknown keys leave room for others.
         loop.networks = [Self.dead: .impossible]
         dispatcher.receive(.order(try order(200, to: Self.dead)))
         loop.advance(by: .milliseconds(1))

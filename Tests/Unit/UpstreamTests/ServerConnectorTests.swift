@@ -1,5 +1,5 @@
-// A connection that has to be encrypted, or may be: what each answer to the SSLRequest leads to, address by address.
-// The TLS behind it is in TLSTests.
+// A connection for which TLS is required or optional: the result of each answer to the SSLRequest, address by address.
+// TLS itself is tested in TLSTests.
 
 import Reactor
 import Simulation
@@ -11,7 +11,7 @@ import Testing
 
 private let addresses = [1, 2].map { HostAddress(SocketAddress.ipv4(0x7f00_0001, port: $0), foundBy: "localhost") }
 
-/// A connector and what it came to.
+/// A connector and its result.
 private final class Attempt {
     let loop = SimulatedLoop()
     private(set) var result: Result<any StreamSocket, ConnectError>?
@@ -27,7 +27,7 @@ private final class Attempt {
         ) { [unowned self] in
             #expect(result == nil)
             result = $0
-            // As who takes it over does.
+            // As the owner of the connection does.
             if case .success(let socket) = $0 { (socket.owner, socket.interest) = (nil, []) }
         }
     }
@@ -37,7 +37,7 @@ private final class Attempt {
         loop.settle()
     }
 
-    /// The server at the other end of the newest connection says something.
+    /// Bytes that the server at the other end of the newest connection sends.
     func answer(_ bytes: String, ends: Bool = false) {
         let socket = loop.connections[loop.connections.count - 1]
         #expect(socket.takeOutbox() == Frontend.sslRequest)
@@ -94,7 +94,7 @@ private final class Attempt {
         #expect(attempt.failure?.description.contains("connection to server at 127.0.0.1:2 failed: ") == true)
     }
 
-    @Test func `takes not a byte behind the answer`() throws {
+    @Test func `reads no byte after the answer`() throws {
         let attempt = try Attempt(.prefer)
         attempt.start()
         attempt.answer("N" + "injected")
@@ -107,9 +107,8 @@ private final class Attempt {
         #expect(attempt.isPlain && attempt.loop.connections[0].takeOutbox() == [])
     }
 
-    /// The first one's timer is over; the second connection stands at once and starts none of its own.
-    @Test(arguments: [false, true]) func `gives a silent server its time, behind one that failed`(_ fails: Bool) throws
-    {
+    /// The timer of the first connection is over; the second connection is established at once and starts no timer.
+    @Test(arguments: [false, true]) func `gives a silent server its time, after one that failed`(_ fails: Bool) throws {
         let attempt = try Attempt(.prefer, connectsAtOnce: true)
         if fails { attempt.loop.networks[addresses[0].address] = .impossible }
         attempt.start()

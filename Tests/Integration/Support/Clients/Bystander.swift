@@ -1,11 +1,11 @@
-// A client that only wants its short queries answered, again and again, while something else is going on.
+// A client whose short queries must be answered while other events take place.
 
 import Foundation
 import PostgresProtocol
 import Synchronization
 import TestSupport
 
-/// One session, or one after the other, on a thread of its own, from the start to `stop`.
+/// One session, or one after the other, on its own thread, from the start to `stop`.
 final class Bystander: Sendable {
     private static let pause = Duration.milliseconds(2)
 
@@ -16,8 +16,8 @@ final class Bystander: Sendable {
 
     /// Returns when the first answer is there.
     ///
-    /// - Parameter queriesPerSession: after so many it ends the session and begins another, and after anything but its
-    ///   answer, too; nil keeps it to one session.
+    /// - Parameter queriesPerSession: after this number it ends the session and begins another, and after any other
+    ///   reply, too; nil for one session.
     init(port: UInt16, name: String = "bystander", queriesPerSession: Int? = nil) throws {
         let task = ParallelTask { [self] in
             guard let queriesPerSession else { return try ask(port, name) }
@@ -64,8 +64,8 @@ final class Bystander: Sendable {
 
     /// Ends the session.
     ///
-    /// - Returns: how long it waited for each of its answers, but for pauses of the machine.
-    /// - Throws: what came in the place of an answer.
+    /// - Returns: the wait for each of its replies, without pauses of the machine.
+    /// - Throws: the message in place of a reply.
     @discardableResult
     func stop() throws -> [Duration] {
         isStopping.store(true, ordering: .relaxed)
@@ -75,7 +75,7 @@ final class Bystander: Sendable {
 
     /// Ends it where it has many sessions.
     ///
-    /// - Returns: what came in the place of answers.
+    /// - Returns: the messages in place of replies.
     func stopAfterHits() throws -> [String] {
         try stop()
         return hits.withLock { $0 }
@@ -88,7 +88,7 @@ final class Bystander: Sendable {
 }
 
 extension Message {
-    /// The kind and, of an error, what it says.
+    /// The type and, for an error, its text.
     fileprivate var text: String {
         let kind = String(UnicodeScalar(kind))
         return kind == "E" ? "E \(field("C")) \(field("M"))" : kind

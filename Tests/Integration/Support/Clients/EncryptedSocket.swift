@@ -1,9 +1,9 @@
-// TLS for a raw client: OpenSSL over its socket, with calls that behave like send(2) and recv(2).
+// TLS for a raw client: OpenSSL over its socket, with functions that behave like send(2) and recv(2).
 
 import COpenSSL
 import Foundation
 
-/// The TLS connection of one socket. It believes any certificate: what pgleash shows is other tests' business.
+/// The TLS connection of one socket. It accepts any certificate: other tests check pgleash's.
 @safe final class EncryptedSocket {
     private nonisolated(unsafe) static let context: OpaquePointer? = {
         let context = unsafe SSL_CTX_new(TLS_client_method())
@@ -15,7 +15,7 @@ import Foundation
     private let connection: OpaquePointer?
     private let descriptor: Int32
 
-    /// Shakes hands; the socket blocks up to here, and never again.
+    /// Performs the handshake; the socket is blocking until then, and not after it.
     init(descriptor: Int32) throws {
         self.descriptor = descriptor
         unsafe connection = unsafe SSL_new(Self.context)
@@ -29,7 +29,7 @@ import Foundation
         unsafe SSL_free(connection)
     }
 
-    /// Bytes that have come and would not be seen by poll(2).
+    /// Bytes that have arrived and that poll(2) would not report.
     var hasMore: Bool { unsafe SSL_pending(connection) > 0 }
 
     /// - Returns: as send(2) does, with EAGAIN when nothing was taken within so many milliseconds. The same bytes have
@@ -56,7 +56,7 @@ import Foundation
                     return -1
                 }
             case SSL_ERROR_SYSCALL where errno != 0: return -1
-            // A peer that ends without a word of TLS does so like any other, here.
+            // A peer that ends without a close_notify is treated like any other.
             default: return 0
             }
         }

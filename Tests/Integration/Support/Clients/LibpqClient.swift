@@ -1,13 +1,13 @@
-// A client that speaks through libpq, as most of the world's drivers do. No call waits for ever.
+// A client that uses libpq, as most drivers do. No call waits without a limit.
 
 import CLibpq
 import Foundation
 import Testing
 
-/// What libpq or the server said.
+/// An error of libpq or the server.
 struct LibpqError: Error, CustomStringConvertible {
     let description: String
-    /// Empty where the server said nothing.
+    /// Empty where the server sent none.
     var sqlState = ""
 }
 
@@ -19,21 +19,21 @@ struct LibpqResult {
     let message: String
 }
 
-/// One connection, closed with Terminate when the object goes.
+/// One connection, closed with Terminate when the object is released.
 @safe final class LibpqClient {
     let connection: OpaquePointer
     private static let timeout = Duration.seconds(30)
 
     /// - Parameter parameters: a connection string.
     init(_ parameters: String) throws {
-        // Of a keyword that stands twice libpq takes the last.
+        // libpq uses the last value of a repeated keyword.
         guard let connection = unsafe PQconnectdb("connect_timeout=10 sslmode=disable gssencmode=disable " + parameters)
         else {
             throw LibpqError(description: "out of memory")
         }
         unsafe self.connection = unsafe connection
         guard unsafe PQstatus(connection) == CONNECTION_OK else { throw error() }
-        // Warnings and notices are of no interest to the output of the tests.
+        // Warnings and notices are not printed in the output of the tests.
         unsafe PQsetNoticeProcessor(connection, { _, _ in }, nil)
     }
 
@@ -46,15 +46,15 @@ struct LibpqResult {
         unsafe PQfinish(connection)
     }
 
-    /// Whether the server has not ended the session, as far as was noticed.
+    /// Whether the server has not ended the session, as far as it was noticed.
     var isConnected: Bool { unsafe PQstatus(connection) == CONNECTION_OK }
 
-    /// Whether the connection, to whomever it leads, is on TLS.
+    /// Whether the connection is encrypted with TLS.
     var isEncrypted: Bool { unsafe PQsslInUse(connection) == 1 }
 
     var backendPID: Int32 { unsafe PQbackendPID(connection) }
 
-    /// Has the query under way cancelled, by PQcancel().
+    /// Cancels the running query with PQcancel().
     ///
     /// - Returns: whether the request was sent, as far as libpq knows.
     func requestCancel() -> Bool {
@@ -84,7 +84,7 @@ struct LibpqResult {
         return try rows()
     }
 
-    /// Sends a query through the extended protocol, and waits for nothing.
+    /// Sends a query through the extended protocol, without waiting.
     func send(_ sql: String, _ parameters: [String?] = []) throws {
         let sent = unsafe withParameters(parameters) {
             unsafe PQsendQueryParams(connection, sql, Int32(parameters.count), nil, $0, nil, nil, 0)
@@ -115,7 +115,7 @@ struct LibpqResult {
         return results
     }
 
-    /// The next result, or nil behind the last one of a query.
+    /// The next result, or nil after the last one of a query.
     func nextResult() throws -> LibpqResult? {
         let deadline = Deadline(after: Self.timeout)
         unsafe PQflush(connection)
@@ -142,14 +142,14 @@ struct LibpqResult {
 }
 
 extension LibpqClient {
-    /// Begins a sleep without end, and returns once the server is in it; `name` is the session's application_name.
+    /// Begins an endless sleep, and returns once the server runs it; `name` is the session's application_name.
     func fallAsleep(in postgres: PrivatePostgres, name: String) throws {
         try send("SELECT pg_sleep(600)")
         unsafe PQflush(connection)
         try postgres.waitForActive(name, event: "PgSleep")
     }
 
-    /// Has such a sleep cancelled, and expects that it ends and the session lives on.
+    /// Cancels such a sleep, and expects that it ends and the session continues.
     func expectCancel(in postgres: PrivatePostgres, name: String) throws {
         try fallAsleep(in: postgres, name: name)
         #expect(requestCancel())

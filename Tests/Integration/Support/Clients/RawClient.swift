@@ -1,10 +1,10 @@
-// A client that is nothing but a socket and bytes, for what no driver would do: it blocks, but never for ever.
+// A client that consists of a socket and bytes, for messages that no driver sends: it blocks, but with a limit.
 
 import Foundation
 import PostgresProtocol
 import TestSupport
 
-/// A message of the server's.
+/// A message of the server.
 struct Message: Equatable {
     let kind: UInt8
     let body: [UInt8]
@@ -18,14 +18,14 @@ struct Message: Equatable {
     }
 }
 
-/// What ended the server's bytes.
+/// The end of the server's bytes.
 enum RawClientError: Error, Equatable {
     case endOfStream
     case failed(Int32)
     case timedOut
 }
 
-/// One socket, closed when the object goes.
+/// One socket, closed when the object is released.
 final class RawClient {
     private(set) var descriptor: Int32
     /// The body of the BackendKeyData.
@@ -33,7 +33,7 @@ final class RawClient {
     private var received: [UInt8] = []
     private var receivedStart = 0
     private var encryption: EncryptedSocket?
-    /// Seconds it waits for the other side, each time.
+    /// The seconds that it waits for the other side, each time.
     static let timeout = 20
 
     /// Connects to 127.0.0.1, unless another address is given.
@@ -83,7 +83,7 @@ final class RawClient {
         unsafe setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Value>.size))
     }
 
-    // MARK: The ways to go
+    // MARK: The ways to leave
 
     /// FIN, or RST when bytes are unread.
     func close() {
@@ -106,7 +106,7 @@ final class RawClient {
 
     // MARK: Sending and receiving
 
-    /// Has all that follows encrypted.
+    /// Encrypts all further bytes.
     func encrypt() throws {
         try send(Frontend.sslRequest)
         guard try readBytes(1) == [UInt8(ascii: "S")] else { throw RawClientError.failed(EPROTO) }
@@ -136,9 +136,9 @@ final class RawClient {
         }
     }
 
-    /// Sends until nobody takes any more for so many milliseconds.
+    /// Sends until no more is taken for this number of milliseconds.
     ///
-    /// - Returns: how many bytes went out.
+    /// - Returns: the number of bytes sent.
     @discardableResult
     func sendWhatFits(_ bytes: ArraySlice<UInt8>, within milliseconds: Int32) -> Int {
         var rest = bytes
@@ -152,7 +152,7 @@ final class RawClient {
         return bytes.count - rest.count
     }
 
-    /// Receives what comes next, at most `limit` bytes.
+    /// Receives the next bytes, at most `limit`.
     func receive(limit: Int = 65_536) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: limit)
         let count = unsafe receive(&buffer, limit: limit)
@@ -161,7 +161,7 @@ final class RawClient {
         return Array(buffer[..<count])
     }
 
-    /// Passes over all bytes until none come for so many milliseconds.
+    /// Discards all bytes until none arrive for this number of milliseconds.
     func skipWhatComes(within milliseconds: Int32) throws {
         (received, receivedStart) = ([], 0)
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
@@ -191,7 +191,7 @@ final class RawClient {
         return Array(received[receivedStart..<receivedStart + count])
     }
 
-    /// Passes over bytes without keeping them.
+    /// Discards bytes.
     func skipBytes(_ count: Int) throws {
         var left = count - min(count, received.count - receivedStart)
         _ = try readBytes(count - left)
@@ -224,7 +224,7 @@ final class RawClient {
 
     /// Opens a session, up to the first ReadyForQuery.
     ///
-    /// - Parameter requests: sent with the start-up packet.
+    /// - Parameter requests: sent with the startup packet.
     @discardableResult
     func startUp(
         name: String, parameters: [(String, String)] = [], followedBy requests: [UInt8] = []
@@ -235,7 +235,7 @@ final class RawClient {
         return messages
     }
 
-    /// Our own address and port, as the other side sees them.
+    /// The client's own address and port, as the other side sees them.
     var localAddress: String {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)

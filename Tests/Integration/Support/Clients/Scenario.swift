@@ -1,19 +1,19 @@
-// What many tests begin with: a raw client in a session through pgleash, idle or with a query under way; and what many
-// end with: the proof that nothing is left of it.
+// The common beginning of many tests: a raw client in a session through pgleash, idle or with a running query; and
+// their common end: the proof that nothing remains of it.
 
 import Foundation
 import TestSupport
 import Testing
 
 extension PgleashProcess {
-    /// A session that has become ready.
+    /// A session that is ready.
     func connect(name: String, parameters: [(String, String)] = []) throws -> RawClient {
         let client = try RawClient(port: port)
         try client.startUp(name: name, parameters: parameters)
         return client
     }
 
-    /// A session whose server runs what `bytes` ask for.
+    /// A session whose server runs the requests in `bytes`.
     func connectBusy(
         name: String,
         bytes: [UInt8] = Frontend.query("SELECT pg_sleep(600)"),
@@ -26,7 +26,7 @@ extension PgleashProcess {
         return client
     }
 
-    /// The fields of the "orphan reaped" line of this application_name, or of one that says something else.
+    /// The fields of the "orphan reaped" line of this application_name, or of one with another message.
     func reapedLine(_ name: String, saying text: String = "orphan reaped") throws -> [String: String] {
         let line = try wait(for: "the log line of \(name)") {
             logLines(text).first { Report.fields($0)["application_name"] == name }
@@ -35,7 +35,7 @@ extension PgleashProcess {
     }
 }
 
-/// Calls `body` while the client's backend is held by SIGSTOP, so that no cancel can reach it.
+/// Calls `body` while the client's backend is stopped by SIGSTOP, so that no cancel can reach it.
 func whileStopped(_ client: RawClient, _ body: () throws -> Void) rethrows {
     kill(pid_t(client.backendPID), SIGSTOP)
     defer { kill(pid_t(client.backendPID), SIGCONT) }

@@ -1,12 +1,12 @@
-// Starts servers on ports that are free. Nothing reserves a port: where it was taken meanwhile, another is tried.
+// The start of servers on free ports. A port is not reserved: where it was taken meanwhile, another is tried.
 
 import Foundation
 import TestSupport
 
-/// Starts a program that listens on a port of its own, on one that turns out to be free.
+/// Starts a program that listens on its own port, on one that proves to be free.
 ///
 /// - Parameters:
-///   - sign: what it writes to standard error as soon as it listens; nil for one that writes nothing.
+///   - sign: its message on standard error as soon as it listens; nil for one without a message.
 ///   - start: starts it with this port.
 func startOnFreePort(
     _ name: String, sign: String? = nil, _ start: (UInt16) throws -> ChildProcess

@@ -1,36 +1,36 @@
-// A second host on this machine: a network namespace with a link to ours, from which clients connect and which can die
-// without a word. It lives as long as a process of ours, so nothing is left of it whatever ends the tests.
+// A second host on this machine: a network namespace with a link to the tests', from which clients connect and which
+// can die without sending a packet. It lives as long as a process of the tests, so nothing of it remains after them.
 
 import Foundation
 
-/// A network namespace, joined to ours.
+/// A network namespace, linked to the tests'.
 final class NetworkNamespace {
-    /// What joins it to ours.
+    /// The link.
     enum Link {
         /// A pair of veth devices, on which nothing is lost.
         case direct
         /// Two TUN devices and a program between them.
         ///
         /// - Parameters:
-        ///   - loss: the share of packets that are lost, from 0 to 1.
-        ///   - delay: how long each takes.
+        ///   - loss: the fraction of packets that are lost, from 0 to 1.
+        ///   - delay: the delay of each packet.
         case lossy(loss: Double, delay: Duration)
     }
 
-    /// Our address on the link, where its clients find us.
+    /// The tests' address on the link, which its clients connect to.
     let hostAddress: String
-    /// Its own, in the byte order of the machine.
+    /// Its own address, in the byte order of the machine.
     var ownAddress: UInt32 { host + 1 }
     private let host: UInt32
     private let holder: ChildProcess
-    /// Passes packets on, where that is a program's work.
+    /// The program that passes packets on, where there is one.
     private let forwarder: ChildProcess?
     private let device: String
     private let descriptor: Int32
 
-    /// Set where a machine that can't make namespaces must not go unnoticed.
+    /// Set where the tests must fail on a machine that cannot create namespaces.
     static let isRequired = ProcessInfo.processInfo.environment["PGLEASH_REQUIRE_NETNS"] != nil
-    /// Whether tests that need one are to run. Where it is required they do, and fail if it can't be made.
+    /// Whether tests that need one run. Where it is required they do, and fail if it cannot be created.
     static let isWanted = isRequired || (try? NetworkNamespace()) != nil
 
     init(link: Link = .direct) throws {
@@ -41,7 +41,7 @@ final class NetworkNamespace {
             guard holder.isRunning else { throw TimedOut(description: holder.errorOutput) }
             return try Self.identity(pid) != own
         }
-        // Four addresses of the network that is set aside for tests of networks, 198.18.0.0/15.
+        // Four addresses of 198.18.0.0/15, the network reserved for tests of networks.
         let network = 0xc612_0000 | UInt32(truncatingIfNeeded: pid) << 2 & 0x1_ffff
         host = network + 1
         hostAddress = Self.text(host)
@@ -69,17 +69,17 @@ final class NetworkNamespace {
     }
 
     deinit {
-        // It would go with the namespace, but that may take a while: as long as its sockets.
+        // It would be removed with the namespace, but possibly as late as its sockets.
         try? Self.ip("link", "delete", device)
         close(descriptor)
     }
 
-    /// A client in it that connects to our side.
+    /// A client in it that connects to the tests' host.
     func connect(port: UInt16, receiveBuffer: Int32? = nil) throws -> RawClient {
         try enter { try RawClient(port: port, host: host, receiveBuffer: receiveBuffer) }
     }
 
-    /// What `body` makes is in it.
+    /// Sockets that `body` creates are in it.
     func enter<Made>(_ body: () throws -> Made) throws -> Made {
         let own = unsafe open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
         defer { close(own) }
@@ -89,7 +89,7 @@ final class NetworkNamespace {
         return try body()
     }
 
-    /// From now on none of its packets arrives, and nobody is told.
+    /// From now on none of its packets arrives, without a notification.
     func die() throws { try inside("route", "add", "blackhole", "\(hostAddress)/32") }
 
     /// Its packets arrive again.
@@ -118,7 +118,7 @@ final class NetworkNamespace {
     }
 }
 
-/// setns(2), which glibc has and Swift's module of it hasn't.
+/// setns(2), which glibc has and Swift's Glibc module lacks.
 private let setns: @convention(c) (Int32, Int32) -> Int32 = systemFunction("setns")
 /// CLONE_NEWNET of <sched.h>.
 private let networkNamespaceFlag: Int32 = 0x4000_0000

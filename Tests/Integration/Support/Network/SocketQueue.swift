@@ -1,12 +1,12 @@
-// How much of what was sent the other process has not read yet, as the kernel tells it.
+// The number of sent bytes that the other process has not read yet, as the kernel reports it.
 
 import Foundation
 
 extension RawClient {
-    /// Whether the process at the other end, on this machine, has taken everything we sent out of its socket.
+    /// Whether the process at the other end, on this machine, has read all sent bytes from its socket.
     func peerHasReadAll() throws -> Bool {
-        // What isn't acknowledged has not reached the other socket's queue yet. This comes first: bytes on the way from
-        // the one to the other must not be missed by both looks.
+        // Unacknowledged bytes have not reached the other socket's queue yet. This check comes first: bytes on the way
+        // from the one to the other must not be missed by both.
         var unacknowledged: Int32 = 0
         guard unsafe ioctl(descriptor, UInt(TIOCOUTQ), &unacknowledged) == 0, unacknowledged == 0 else { return false }
         let (us, them) = unsafe (port(getsockname), port(getpeername))
@@ -17,7 +17,7 @@ extension RawClient {
             guard fields.count > 4, fields[1].hasSuffix(":" + them), fields[2].hasSuffix(":" + us) else { continue }
             return fields[4].hasSuffix(":00000000")
         }
-        // It has closed, and with that read all it ever will.
+        // It has closed, and will read no more.
         return true
     }
 

@@ -1,13 +1,13 @@
-// The log of a running pgleash, read in pieces, for tests that look at it thousands of times.
+// The log of a running pgleash, read in pieces, for tests that check it thousands of times.
 
-/// A place in the log, behind which nothing has been read yet.
+/// A position in the log; the text after it has not been read.
 struct LogTail {
     private let process: ChildProcess
     private var offset = 0
 
     init(of pgleash: PgleashProcess) { process = pgleash.process }
 
-    /// The whole lines that have come since the last call.
+    /// The complete lines since the last call.
     mutating func next() -> [String] {
         let text = process.errorOutput(from: offset)
         guard let end = text.lastIndex(of: "\n") else { return [] }

@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A running pgleash. It is killed when the object goes.
+/// A running pgleash. It is killed when the object is released.
 final class PgleashProcess {
     let port: UInt16
     let process: ChildProcess
@@ -12,11 +12,11 @@ final class PgleashProcess {
     let metricsFile: String
 
     /// - Parameters:
-    ///   - server: host and port of what it stands in front of; nil where the configuration says it.
-    ///   - listen: where it listens; `PORT` stands for the port it gets.
+    ///   - server: host and port of its server; nil where the configuration has it.
+    ///   - listen: its listen address; `PORT` stands for its port.
     ///   - configuration: lines of the configuration file by section.
-    ///   - launcher: a command that starts it, such as one with a limit; put before it.
-    ///   - program: another build than the one under test.
+    ///   - launcher: a command that starts it, such as one with a limit; a prefix.
+    ///   - program: another build than the tested one.
     init(
         server: String?,
         listen: String? = "127.0.0.1:PORT",
@@ -67,7 +67,7 @@ final class PgleashProcess {
         )
     }
 
-    /// Where clients connect.
+    /// The address that clients connect to.
     var address: String { "127.0.0.1:\(port)" }
 
     var log: String { process.errorOutput }
@@ -77,13 +77,13 @@ final class PgleashProcess {
         log.split(separator: "\n").filter { $0.contains(text) }.map(String.init)
     }
 
-    /// Waits until the server has been looked at, once, as pgleash starts. Until then there is a thread more, with
-    /// descriptors of its own, and a connection to the server.
+    /// Waits for the startup check of the server. Until then there is one more thread, with its own descriptors, and a
+    /// connection to the server.
     func waitForProbe() throws {
         try wait(for: "the probe of the server") { log.contains("startup check of server") }
     }
 
-    /// Asks for a report with SIGUSR1, and reads it.
+    /// Requests a report with SIGUSR1, and reads it.
     func report() throws -> Report {
         unsafe unlink(metricsFile)
         process.send(SIGUSR1)
@@ -94,7 +94,7 @@ final class PgleashProcess {
         }
     }
 
-    /// Asks for reports until one satisfies `condition`.
+    /// Requests reports until one satisfies `condition`.
     @discardableResult
     func waitForReport(
         _ what: String, within duration: Duration = .seconds(10), _ condition: (Report) -> Bool
@@ -105,7 +105,7 @@ final class PgleashProcess {
         }
     }
 
-    /// Ends it as an operator would, and fails the test when that doesn't work.
+    /// Ends it as an operator would, and fails the test when this does not work.
     func stop(sourceLocation: SourceLocation = #_sourceLocation) {
         guard process.isRunning else {
             let exit = process.exit.map { "\($0)" } ?? ""
@@ -118,13 +118,13 @@ final class PgleashProcess {
     }
 }
 
-// MARK: - What /proc tells of it
+// MARK: - The information in /proc
 
 extension PgleashProcess {
     /// Open descriptors.
     var descriptors: Int { descriptorPaths.count }
 
-    /// Those that are sockets: valgrind opens and closes others.
+    /// The descriptors that are sockets: valgrind opens and closes others.
     var sockets: Int {
         descriptorPaths.count { path in
             let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path)

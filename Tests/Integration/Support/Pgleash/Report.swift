@@ -1,4 +1,4 @@
-// pgleash's report, read back: numbers by name and label, and the live sessions in their order.
+// pgleash's report, parsed: numbers by name and label, and the live sessions in their order.
 
 /// One report.
 struct Report {
@@ -40,7 +40,7 @@ struct Report {
         Int(values.filter { $0.key.hasPrefix("pgleash_\(name){") }.reduce(0) { $0 + $1.value })
     }
 
-    /// `key=value key="quoted value"` as a dictionary, the quotes and their escapes off.
+    /// `key=value key="quoted value"` as a dictionary, without quotes and escapes.
     static func fields(_ line: String) -> [String: String] {
         var fields: [String: String] = [:]
         var rest = Substring(line)
@@ -58,7 +58,7 @@ struct Report {
         return fields
     }
 
-    /// A value in quotes, where a backslash precedes what would end it.
+    /// A quoted value, in which a backslash precedes a quote.
     private static func quotedValue(_ rest: inout Substring) -> String {
         var value = ""
         rest = rest.dropFirst()

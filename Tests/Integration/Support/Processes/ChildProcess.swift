@@ -1,16 +1,16 @@
-// A program the tests start: its output, its signals, its end.
+// A program that the tests start: its output, its signals, its end.
 
 import Foundation
 import TestSupport
 import Testing
 
-/// How a process ended.
+/// The end of a process.
 enum Exit: Equatable {
     case code(Int32)
     case signal(Int32)
 }
 
-/// A running program in a process group of its own. It is killed when the object goes, and when the tests end.
+/// A running program in its own process group. It is killed when the object is released, and when the tests end.
 final class ChildProcess {
     let pid: pid_t
     private let program: String
@@ -21,7 +21,7 @@ final class ChildProcess {
     /// - Parameters:
     ///   - input: a descriptor for standard input; nil is /dev/null.
     ///   - output: a file for standard output instead of one of its own.
-    ///   - terminal: where it is used by hand instead, without any of these.
+    ///   - terminal: a terminal instead of these.
     init(
         _ path: String,
         _ arguments: [String],
@@ -46,13 +46,13 @@ final class ChildProcess {
         kill()
     }
 
-    /// What it has written to standard output so far.
+    /// Its standard output so far.
     var output: String { readText(outputFile) ?? "" }
 
-    /// What it has written to standard error so far.
+    /// Its standard error so far.
     var errorOutput: String { readText(errorFile) ?? "" }
 
-    /// What it has written to standard error behind the first `offset` bytes.
+    /// Its standard error after the first `offset` bytes.
     func errorOutput(from offset: Int) -> String { readText(errorFile, from: offset) ?? "" }
 
     var isRunning: Bool {
@@ -65,7 +65,7 @@ final class ChildProcess {
         Foundation.kill(pid, signal)
     }
 
-    /// Waits for the end of the process, and kills it when it doesn't come.
+    /// Waits for the end of the process, and kills it if it does not end.
     @discardableResult
     func wait(within duration: Duration = .seconds(20)) throws -> Exit {
         let deadline = Deadline(after: duration)
@@ -79,7 +79,7 @@ final class ChildProcess {
         return exit ?? .code(-1)
     }
 
-    /// Kills the whole group, and waits until its leader is gone.
+    /// Kills the whole group, and waits for the end of its leader.
     func kill() {
         guard isRunning else { return }
         Foundation.kill(-pid, SIGKILL)
@@ -99,7 +99,7 @@ final class ChildProcess {
 extension ChildProcess {
     /// Runs a program to its end.
     ///
-    /// - Returns: how it ended and what it wrote.
+    /// - Returns: its end and its output.
     static func run(
         _ path: String,
         _ arguments: [String],
@@ -114,7 +114,7 @@ extension ChildProcess {
     /// Processor time it has used, user and system.
     var processorTime: Duration {
         let stat = readText("/proc/\(pid)/stat") ?? ""
-        // The name, in parentheses, may contain anything; the 14th and 15th fields come behind it.
+        // The name, in parentheses, can contain anything; the 14th and 15th fields are after it.
         let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
         guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { return .zero }
         return .milliseconds((user + system) * 1000 / Int(sysconf(Int32(_SC_CLK_TCK))))

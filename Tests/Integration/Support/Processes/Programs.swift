@@ -1,4 +1,4 @@
-// Where the programs are that the tests run: pgleash as it was just built, and PostgreSQL's.
+// The paths of the programs that the tests run: the tested pgleash and PostgreSQL's programs.
 
 import Foundation
 import TestSupport
@@ -7,8 +7,8 @@ enum Programs {
     /// The repository.
     static let root = Repository.root.path
 
-    /// The program under test: the one the environment names, such as a release build for measurements, or the one that
-    /// is built into the folder of the test bundle. That is this very executable or, where a helper loads it, named on
+    /// The tested program: the one that the environment names, such as a release build for measurements, or the one
+    /// that is built into the folder of the test bundle. That is this executable or, where a helper loads it, named on
     /// its command line.
     static let pgleash: String = {
         if let named = ProcessInfo.processInfo.environment["PGLEASH_PROGRAM"] { return named }
@@ -28,11 +28,10 @@ enum Programs {
         fatalError("there is no pgleash beside the tests: \(own + named)")
     }()
 
-    /// Whether the tests, and with them the pgleash beside them, were built with a sanitizer: then its memory is mostly
-    /// the sanitizer's.
+    /// Whether the tests, and the pgleash built with them, use a sanitizer: then its memory is mostly the sanitizer's.
     static let areSanitized = unsafe dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
 
-    /// One of PostgreSQL's programs: from the newest of Debian's versions, else from the PATH.
+    /// One of PostgreSQL's programs: from the newest of Debian's versions, otherwise from the PATH.
     static func postgres(_ name: String) -> String {
         let base = "/usr/lib/postgresql"
         let versions = ((try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []).compactMap(Int.init)
@@ -40,7 +39,7 @@ enum Programs {
         return find(name, in: places)
     }
 
-    /// A program of Debian's, and of what it brings with it: another one on the PATH may lack that.
+    /// A program of Debian with its dependencies: another one on the PATH may lack these.
     static func debian(_ name: String) -> String { find(name, in: ["/usr/bin"] + path) }
 
     /// The folder of small programs in other languages that are written for the tests.

@@ -1,5 +1,5 @@
-// The folder of one test run, and the process that outlives the run by a moment: it kills what the run left running
-// and deletes the folder, whatever ended the run.
+// The folder of one test run, and the process that outlives the run for a moment: it kills the remaining processes of
+// the run and deletes the folder, whatever ended the run.
 
 import Foundation
 import Synchronization
@@ -8,7 +8,7 @@ import Synchronization
 final class RunFolder: Sendable {
     static let shared = RunFolder()
 
-    /// Everything the tests write is in here. Others may read it: PostgreSQL runs as another user.
+    /// All files of the tests are in here. Other users may read it: PostgreSQL runs as another user.
     let path: String
     private let cleaner: pid_t
     private let lifeline: Int32
@@ -43,7 +43,7 @@ final class RunFolder: Sendable {
         atexit { RunFolder.shared.clean() }
     }
 
-    /// A path in the folder that nobody has had before.
+    /// A path in the folder that was not used before.
     func newPath(_ name: String) -> String {
         "\(path)/\(lastNumber.wrappingAdd(1, ordering: .relaxed).newValue)-\(name)"
     }
@@ -69,12 +69,12 @@ final class RunFolder: Sendable {
     func remove(_ leader: pid_t) { tell("- \(leader)\n") }
 
     private func tell(_ line: String) {
-        // One write of a short line is one piece, whatever other threads write.
+        // One write of a short line is atomic, whatever other threads write.
         let bytes = Array(line.utf8)
         _ = unsafe write(lifeline, bytes, bytes.count)
     }
 
-    /// What is to be done, and waited for, when the tests end in an orderly way.
+    /// The actions at an orderly end of the tests.
     func atEnd(_ action: @escaping @Sendable () -> Void) {
         lastActions.withLock { $0.append(action) }
     }

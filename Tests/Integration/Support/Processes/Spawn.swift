@@ -1,5 +1,5 @@
-// Starts a program in a process group of its own, with files for its output and none of our descriptors or signal
-// settings.
+// The start of a program in its own process group, with files for its output and none of the tests' descriptors or
+// signal settings.
 
 import Foundation
 
@@ -49,7 +49,7 @@ func spawn(
     let settings = place | Int32(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
     unsafe posix_spawnattr_setflags(&attributes, Int16(settings))
 
-    // What is meant for the user's own databases must not reach the tests'.
+    // Variables for the user's own databases must not affect those of the tests.
     var all = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PG") }
     all["LC_ALL"] = "C"
     all.merge(environment) { $1 }
@@ -61,7 +61,7 @@ func spawn(
     }
 }
 
-/// POSIX_SPAWN_SETSID, which Swift doesn't see: glibc has it for _GNU_SOURCE alone.
+/// POSIX_SPAWN_SETSID, which Swift lacks: glibc declares it for _GNU_SOURCE only.
 private let newSession: Int32 = 0x80
 
 /// Calls `body` with the strings as an array of C strings that ends with a null pointer.
@@ -74,7 +74,7 @@ private func withCStrings<Result>(
     return unsafe body(copies + [nil])
 }
 
-/// A pipe our children don't inherit: the end to read from and the end to write to.
+/// A pipe that child processes do not inherit: the end to read from and the end to write to.
 func makePipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     guard unsafe pipe(&ends) == 0 else {

@@ -1,4 +1,4 @@
-// Functions of the C library that Swift's module of it doesn't show.
+// Functions of the C library that Swift's Glibc module lacks.
 
 import Foundation
 

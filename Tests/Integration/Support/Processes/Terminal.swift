@@ -1,10 +1,10 @@
-// A terminal for a program that is used by hand: what is typed, what it shows, and its end when its window is closed.
+// A terminal for an interactive program: its input, its output, and its end when its window is closed.
 
 import Foundation
 
-/// A pseudo-terminal. When the object goes, or is closed, the program on it gets SIGHUP from the kernel.
+/// A pseudo-terminal. When the object is released, or is closed, the program on it gets SIGHUP from the kernel.
 final class Terminal {
-    /// The device a program is started on.
+    /// The device on which a program is started.
     let device: String
     private var descriptor: Int32
 
@@ -36,7 +36,7 @@ final class Terminal {
         _ = unsafe write(descriptor, bytes, bytes.count)
     }
 
-    /// Reads what the terminal shows until `text` is in it.
+    /// Reads the output of the terminal until `text` is in it.
     @discardableResult
     func wait(for text: String, within duration: Duration = .seconds(20)) throws -> String {
         let deadline = Deadline(after: duration)
@@ -54,7 +54,7 @@ final class Terminal {
             shown += buffer[..<count]
         }
     }
-    /// In a psql whose session has this name: a query that takes long is ended by Ctrl-C, and the next one is answered.
+    /// In a psql whose session has this name: Ctrl-C ends a long query, and the next one is answered.
     func interruptQuery(of name: String, on server: PrivatePostgres) throws {
         type("SELECT pg_sleep(600);\n")
         try server.waitForActive(name, event: "PgSleep")

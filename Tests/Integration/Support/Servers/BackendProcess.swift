@@ -1,9 +1,9 @@
-// The process of a backend, watched from outside: its end is a proof that no SQL can give as soon, and watching it
-// costs the server nothing.
+// The process of a backend, watched from outside: its end is visible earlier than with SQL, and watching it costs the
+// server nothing.
 
 import Foundation
 
-/// A process of the server's that can be waited for though it isn't our child.
+/// A process of the server that can be awaited although it is not a child of the tests.
 final class BackendProcess {
     private let descriptor: Int32
 
@@ -19,7 +19,7 @@ final class BackendProcess {
         close(descriptor)
     }
 
-    /// When each of them ended; nil for those that did not within `duration`.
+    /// The time at which each of them ended; nil for those that did not within `duration`.
     static func ends(of backends: [BackendProcess], within duration: Duration) -> [ContinuousClock.Instant?] {
         var ends = [ContinuousClock.Instant?](repeating: nil, count: backends.count)
         let deadline = Deadline(after: duration)
@@ -35,5 +35,5 @@ final class BackendProcess {
     }
 }
 
-/// pidfd_open(2), which glibc has and Swift's module of it hasn't.
+/// pidfd_open(2), which glibc has and Swift's Glibc module lacks.
 private let pidfdOpen: @convention(c) (pid_t, UInt32) -> Int32 = systemFunction("pidfd_open")

@@ -1,5 +1,5 @@
-// Cancels as the server counts them, in its log. A cancel is a connection of its own: it is logged as received and,
-// other than a session, as nothing more; what became of it is logged at DEBUG2, and for a stray one at LOG.
+// The cancels that the server received, from its log. A cancel is a separate connection: it is logged as received and,
+// unlike a session, without further lines; its result is logged at DEBUG2, and for a stray one at LOG.
 
 import Foundation
 import Testing
@@ -15,23 +15,23 @@ extension PrivatePostgres {
         return try PrivatePostgres("log_connections=on", "log_min_messages=debug2", "hba_file=\(file)")
     }
 
-    /// CancelRequests that came, whatever became of them: "processing cancel request: sending SIGINT to process …",
+    /// CancelRequests that arrived, whatever their result: "processing cancel request: sending SIGINT to process …",
     /// "wrong key in cancel request …" or "PID … in cancel request did not match any process".
     var cancelsLogged: Int { linesLogged("cancel request") }
 
-    /// Those that came when their backend had left already.
+    /// Those that arrived after the exit of their backend.
     var strayCancels: Int { strayCancelLines.count }
 
     var strayCancelLines: [Substring] {
         log.split(separator: "\n").filter { $0.contains("in cancel request did not match any process") }
     }
 
-    /// Connections that never became a session: cancels, and clients that left early or were refused.
+    /// Connections that did not become a session: cancels, and clients that left early or were refused.
     var connectionsWithoutSession: Int { linesLogged("connection received: ") - linesLogged("connection authorized: ") }
 
     private func linesLogged(_ text: String) -> Int { log.components(separatedBy: text).count - 1 }
 
-    /// Runs `body`, waits until nothing of it is left, and expects that no cancel has reached the server; then sees
+    /// Runs `body`, waits until nothing of it remains, and expects that no cancel has reached the server; then checks
     /// that one would have been counted.
     ///
     /// - Parameter isEachSession: each connection to the server became a session; then they are counted, too.
@@ -39,7 +39,7 @@ extension PrivatePostgres {
         through pgleash: PgleashProcess, isEachSession: Bool = true,
         sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
     ) throws {
-        // pgleash's own look at the server is one of the connections.
+        // pgleash's startup check is one of the connections.
         try pgleash.waitForProbe()
         let (cancels, others) = (cancelsLogged, connectionsWithoutSession)
         try body()

@@ -1,10 +1,10 @@
-// A server in name only: it accepts, and says what a real one never would.
+// A fake server, which accepts connections and sends messages that a real one would not.
 
 import Foundation
 import PostgresProtocol
 import TestSupport
 
-/// A listening socket on 127.0.0.1, closed when the object goes.
+/// A listening socket on 127.0.0.1, closed when the object is released.
 final class FakeServer {
     let port: UInt16
     private let descriptor: Int32
@@ -23,7 +23,7 @@ final class FakeServer {
         if isListening { listen(descriptor, 16) }
     }
 
-    /// Listens on the address of another host, as it were.
+    /// Listens on the address of another host.
     init(in namespace: NetworkNamespace) throws {
         let port: UInt16 = 5432
         descriptor = try namespace.enter {
@@ -60,7 +60,7 @@ final class FakeServer {
 
     var address: String { "127.0.0.1:\(port)" }
 
-    /// Somebody has connected and was not accepted yet.
+    /// A client has connected and was not accepted yet.
     var isCalled: Bool {
         var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return unsafe poll(&query, 1, 0) > 0
@@ -73,14 +73,14 @@ final class FakeServer {
         return RawClient(accepted: Foundation.accept(descriptor, nil, nil))
     }
 
-    /// Waits for the question that pgleash asks at its start, whether the server is there, and closes.
+    /// Waits for pgleash's startup check of the server, and closes.
     func acceptProbe() throws {
         let probe = try accept()
         _ = try probe.readBytes(Frontend.sslRequest.count)
         probe.close()
     }
 
-    /// Waits for a connection and its start-up packet, encryption refused, and answers that the session is ready.
+    /// Waits for a connection and its startup packet, refuses encryption, and answers that the session is ready.
     func acceptSession() throws -> RawClient {
         let session = try accept()
         try session.readStartup()
@@ -93,9 +93,9 @@ final class FakeServer {
 }
 
 extension RawClient {
-    /// As a server: reads a start-up packet, and refuses encryption before it.
+    /// As a server: reads a startup packet, and refuses encryption before it.
     ///
-    /// - Returns: the packet behind its length.
+    /// - Returns: the packet without its length field.
     @discardableResult
     func readStartup() throws -> [UInt8] {
         while true {

@@ -1,8 +1,8 @@
-// Behind each test: the shared server has logged no cancel that came when its backend had left already.
+// The check after each test that the shared server has logged no cancel after the exit of its backend.
 
 import Testing
 
-/// Looks into the shared server's log when a test has ended.
+/// Reads the shared server's log when a test has ended.
 struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
     var isRecursive: Bool { true }
 
@@ -21,8 +21,8 @@ struct NoStrayCancels: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Tag {
-    /// Where so many clients leave in the middle of something that on a busy machine one of their backends may take
-    /// longer to leave than it is given before the next cancel.
+    /// For tests in which so many clients leave in the middle of a request that on a busy machine a backend may take
+    /// longer to exit than the time before the next cancel.
     @Tag static var toleratesStrayCancels: Self
 }
 

@@ -1,24 +1,24 @@
-// What stands between pgleash and the server to count cancels on their way, to keep what each connection begins with,
-// and to refuse or hold new connections. For messages that are small: it reads whenever there is something, and writes
-// until it is taken.
+// A relay between pgleash and the server that counts cancels on their way, keeps the first bytes of each connection,
+// and refuses or holds new connections. It is for small messages: it reads whenever there are bytes, and writes until
+// they are taken.
 
 import Foundation
 import Synchronization
 import TestSupport
 
-/// A listening socket with a thread that passes on what comes. Both end when the object goes.
+/// A listening socket with a thread that relays its connections. Both end when the object is released.
 final class PassThrough {
-    /// What happens to new connections. Those that passed before go on.
+    /// The handling of new connections. Established ones continue.
     enum Mode { case open, refusing, hanging }
 
     let port: UInt16
     private let shared: Shared
 
-    /// What the test's thread and the other one share.
+    /// The state that the test's thread and the other one share.
     final class Shared: Sendable {
         struct State {
             var mode = Mode.open
-            /// The listener is as the mode wants it.
+            /// The listener has the current mode.
             var isModeSet = false
             var isStopping = false
             var cancels = 0
@@ -56,12 +56,12 @@ final class PassThrough {
 
     var address: String { "127.0.0.1:\(port)" }
 
-    /// What the client of a connection has sent, as far as it is kept.
+    /// The first bytes of a connection's client.
     struct Opening: Sendable {
         static let limit = 4096
 
         var bytes: [UInt8] = []
-        /// Somebody answered the SSLRequest on the way.
+        /// The relay answered the SSLRequest.
         var isRefusedEncryption = false
 
         /// An SSLRequest, then TLS: a record of type handshake, of any version of TLS.
@@ -75,37 +75,38 @@ final class PassThrough {
         }
     }
 
-    /// CancelRequests in clear text that came, also those that were held and given up.
+    /// CancelRequests in clear text that arrived, also those that were held and given up.
     var cancels: Int { shared.state.withLock { $0.cancels } }
 
-    /// Those that came, and neither side has closed yet.
+    /// Those that arrived and that neither side has closed yet.
     var cancelsOpen: Int { shared.state.withLock { $0.cancelsOpen } }
 
-    /// The most there ever were of them.
+    /// The largest number of them at the same time.
     var mostCancelsOpen: Int { shared.state.withLock { $0.mostCancelsOpen } }
 
-    /// Of all connections that came and on which something was said, in their order.
+    /// The openings of all connections with at least one byte, in their order.
     var openings: [Opening] { shared.state.withLock { $0.openings } }
 
-    /// From now on a new connection's SSLRequest gets an `N`, whatever the server can.
+    /// From now on a new connection's SSLRequest is answered with `N`, whatever the server supports.
     func refuseEncryption() { shared.state.withLock { $0.refusesEncryption = true } }
 
-    /// From now on the connection of a CancelRequest stays open when the server has closed it, until pgleash closes it.
+    /// From now on the connection of a CancelRequest stays open after the server has closed it, until pgleash closes
+    /// it.
     func keepCancels() { shared.state.withLock { $0.keepsCancels = true } }
 
-    /// From now on the first CancelRequest with each key is lost: its connection is closed, and the server hears
+    /// From now on the first CancelRequest with each key is lost: its connection is closed, and the server gets
     /// nothing.
     func loseFirstCancels() { shared.state.withLock { $0.losesFirstCancels = true } }
 
-    /// Resets the connections that came, but for cancels, and keeps those to the server, as a balancer does that
-    /// forgets a connection.
+    /// Resets the clients' connections, except cancels, and keeps those to the server, as a balancer does that loses a
+    /// connection.
     func cutOff() throws {
         let shared = shared
         shared.state.withLock { $0.isToCut = true }
         try wait(for: "the cut of the pass-through") { shared.state.withLock { !$0.isToCut } }
     }
 
-    /// Returns when new connections find it so.
+    /// Returns when the mode applies to new connections.
     func setMode(_ mode: Mode) throws {
         shared.state.withLock { ($0.mode, $0.isModeSet) = (mode, false) }
         let shared = shared

@@ -1,28 +1,28 @@
-// The thread of a pass-through: its sockets, and what is done when one of them has something.
+// The thread of a pass-through: its sockets, and the handling of their events.
 
 import Foundation
 import TestSupport
 
-/// Two sockets, and what is known of them. The server's is -1 until the first packet is there and the mode is open.
+/// Two sockets, and their state. The server's is -1 until the first packet has arrived and the mode is open.
 private struct Link {
     var client: Int32
     var server: Int32 = -1
     var firstPacket: [UInt8] = []
     var isCancel = false
-    /// Among the openings, once something has come.
+    /// The index of its opening, once a byte has arrived.
     var opening: Int?
 }
 
-/// Everything here happens on one thread.
+/// All functions run on one thread.
 struct PassThroughLoop {
     private let port: UInt16
     private let host: UInt32
     private let serverPort: UInt16
     private let shared: PassThrough.Shared
     private var links: [Link] = []
-    /// The listener; then for each link its client and its server. poll(2) passes over -1.
+    /// The listener; then for each link its client and its server. poll(2) ignores -1.
     private var polled = [pollfd(fd: -1, events: Int16(POLLIN), revents: 0)]
-    /// Sockets to the server that nobody serves any more.
+    /// Sockets to the server without a client.
     private var keptServers: [Int32] = []
     private var mode = PassThrough.Mode.refusing
     private var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -139,7 +139,7 @@ struct PassThroughLoop {
         if mode == .open { dial(number) }
     }
 
-    /// Half of the stream may end, as when a session's does; a cancel has no use for the other half.
+    /// One half of the stream can end, as in a session; a cancel does not use the other half.
     private mutating func clientEnded(_ number: Int, isReset: Bool) {
         let link = links[number]
         guard link.server >= 0, !link.isCancel, !isReset else { return end(number) }
@@ -169,7 +169,7 @@ struct PassThroughLoop {
             let count = unsafe rest.withUnsafeBytes {
                 unsafe send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            // What breaks is seen by the next look at this socket.
+            // An error is noticed by the next event of this socket.
             guard count > 0 else { return }
             rest = rest.dropFirst(count)
         }
@@ -177,9 +177,9 @@ struct PassThroughLoop {
 
     // MARK: Counting
 
-    /// Adds to what the connection began with.
+    /// Adds to the first bytes of the connection.
     ///
-    /// - Returns: these bytes are an SSLRequest that is to be refused.
+    /// - Returns: whether these bytes are an SSLRequest to be refused.
     private mutating func keep(_ number: Int, _ bytes: ArraySlice<UInt8>) -> Bool {
         shared.state.withLock { state in
             let opening = links[number].opening ?? state.openings.count
@@ -193,10 +193,10 @@ struct PassThroughLoop {
         }
     }
 
-    /// Looks whether the first packet is a CancelRequest.
+    /// Checks whether the first packet is a CancelRequest.
     private mutating func classify(_ number: Int, _ packet: ArraySlice<UInt8>) {
         guard packet.dropFirst(4).starts(with: Frontend.cancelRequest([]).dropFirst(4)) else { return }
-        // Who has closed one to begin this one has closed it before, and has one less under way.
+        // A client that has closed one connection to begin this one closed it before, and has one fewer under way.
         for other in links.indices where links[other].isCancel && isAtEnd(links[other].client) { end(other) }
         links[number].isCancel = true
         shared.state.withLock {
@@ -217,7 +217,7 @@ struct PassThroughLoop {
         return count == 0 || (count < 0 && errno != EAGAIN)
     }
 
-    /// Closes both sides. A cancel counts no more before the other side can know.
+    /// Closes both sides. A cancel stops counting before the other side can notice.
     private mutating func end(_ number: Int) {
         let link = links[number]
         guard link.client >= 0 else { return }

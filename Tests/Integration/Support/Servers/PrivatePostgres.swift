@@ -1,19 +1,19 @@
-// A real PostgreSQL for the tests alone, run by scripts/private-postgres, and a direct connection that watches it.
+// A real PostgreSQL for the tests only, run by scripts/private-postgres, and a direct connection to watch it.
 
 import Foundation
 import Synchronization
 import TestSupport
 
-/// A server that stops, with all it wrote deleted, when the object goes or the tests end.
+/// A server that stops and deletes its files when the object is released or the tests end.
 final class PrivatePostgres: @unchecked Sendable {
-    /// The one most tests use. Tests run one after the other, which makes it safe to share.
+    /// The server of most tests. Tests run one after the other, so that they can share it.
     static let shared = untilTestsEnd {
         let postgres = try PrivatePostgres()
         isSharedStarted.store(true, ordering: .relaxed)
         return postgres
     }
 
-    /// A server that tests share. Without it none of them could say anything, so the run ends where it does not start.
+    /// A server that tests share. Without it no test could run, so the run ends if it does not start.
     static func untilTestsEnd(_ start: () throws -> PrivatePostgres) -> PrivatePostgres {
         do {
             let postgres = try start()
@@ -74,7 +74,7 @@ final class PrivatePostgres: @unchecked Sendable {
     /// The server's log so far.
     var log: String { readText(logFile) ?? "" }
 
-    /// Stops the server and waits until all is cleaned up.
+    /// Stops the server and waits until its files are deleted.
     func stop() {
         guard script.isRunning else { return }
         connection = nil
@@ -82,7 +82,7 @@ final class PrivatePostgres: @unchecked Sendable {
         _ = try? script.wait(within: .seconds(20))
     }
 
-    /// Waits until a server that restarts has done so; a smart shutdown waits for our own connection, too.
+    /// Waits until a server that restarts has done so; a smart shutdown waits for the tests' own connection, too.
     func waitForRestart() throws {
         connection = nil
         let (script, old) = (script, postmaster)
@@ -93,7 +93,7 @@ final class PrivatePostgres: @unchecked Sendable {
         }
     }
 
-    /// Runs SQL over a connection that doesn't go through pgleash, and is not seen by `backends`.
+    /// Runs SQL over a direct connection, which `backends` does not count.
     ///
     /// - Returns: the rows of the last statement.
     @discardableResult
@@ -130,7 +130,7 @@ extension PrivatePostgres {
         }
     }
 
-    /// How long it takes until no backend of this name is there at all; pauses of the machine don't count.
+    /// The time until no backend of this name exists; pauses of the machine do not count.
     func timeUntilGone(_ name: String, within duration: Duration = .seconds(10)) throws -> Duration {
         try MachinePauses.shared.timed {
             try wait(for: "the end of \(name)'s backend", within: duration, pause: .microseconds(500)) {
@@ -139,7 +139,7 @@ extension PrivatePostgres {
         }
     }
 
-    /// Ends what a test knows to be left running.
+    /// Ends sessions that a test left running on purpose.
     func terminate(_ name: String) throws {
         try query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '\(name)'")
         try wait(for: "the end of \(name)'s terminated backend") { try backends(name) == 0 }

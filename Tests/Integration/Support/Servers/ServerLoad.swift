@@ -1,10 +1,10 @@
-// What else a server does while a test runs: where the processors are busy, a backend takes long to begin what it was
-// sent, and a cancel meets it elsewhere than on an idle machine.
+// The other load of a server during a test: with busy processors, a backend takes long to begin a request, and a cancel
+// arrives at another point than on an idle machine.
 
 import TestSupport
 import Testing
 
-/// Idle but for the test, or busy.
+/// Idle except for the test, or busy.
 enum ServerLoad: String, CaseIterable, CustomTestStringConvertible {
     case idle = "idle server"
     case busy = "busy server"
@@ -22,7 +22,7 @@ enum ServerLoad: String, CaseIterable, CustomTestStringConvertible {
         let clients = try (0..<Self.backends).map { _ in
             let client = try RawClient(port: server.port)
             try client.startUp(name: Self.name)
-            // Rows that are stored nowhere.
+            // Rows that are not stored.
             try client.send(Frontend.query("SELECT generate_series(1, 1e12) OFFSET 1e12"))
             return client
         }

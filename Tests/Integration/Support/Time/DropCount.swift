@@ -1,4 +1,5 @@
-// How many clients a test of a race sends away: few where all tests run, many where the environment says so.
+// The number of clients that leave in a test of a race: few in a run of all tests, many where the environment requests
+// it.
 
 import Foundation
 
@@ -6,11 +7,11 @@ enum DropCount {
     /// The value of PGLEASH_DROPS, such as 20000.
     private static let wanted = ProcessInfo.processInfo.environment["PGLEASH_DROPS"].flatMap { Int($0) }
 
-    /// There are to be many.
+    /// The number is large.
     static var isMany: Bool { wanted != nil }
 
     /// - Parameters:
-    ///   - few: without PGLEASH_DROPS.
-    ///   - share: of PGLEASH_DROPS, for what takes longer or is less rare than others.
+    ///   - few: the number without PGLEASH_DROPS.
+    ///   - share: the part of PGLEASH_DROPS, for tests that take longer or whose race is less rare.
     static func of(_ few: Int, share: Double = 1) -> Int { wanted.map { Int(Double($0) * share) } ?? few }
 }

@@ -1,17 +1,17 @@
-// Pauses of the machine: a virtual one is now and then given no processor for longer than pgleash is given to cancel a
-// query. What passes then is no time of pgleash's.
+// Pauses of the machine: a virtual machine is sometimes not scheduled for longer than pgleash may take to cancel a
+// query. Such a time does not count.
 
 import Foundation
 import Synchronization
 
-/// Watches for pauses from its first use on, with a thread on each processor that asks for next to nothing and so is
-/// let run at once, unless nobody is.
+/// Watches for pauses from its first use on, with a thread on each processor that needs nearly no time and is therefore
+/// scheduled at once, unless no thread is.
 final class MachinePauses: Sendable {
     static let shared = MachinePauses()
 
     private typealias Instant = ContinuousClock.Instant
     private static let beat = Duration.milliseconds(5)
-    /// What a scheduler with other threads to serve may take to let one run.
+    /// The time that a scheduler with other threads may take to schedule one.
     private static let least = Duration.milliseconds(20)
 
     private struct Processor {
@@ -29,8 +29,7 @@ final class MachinePauses: Sendable {
         }
     }
 
-    /// How long the machine ran between two moments: what passed, but for the longest that one of its processors was
-    /// out.
+    /// The time that the machine ran between two moments: the difference without the longest pause of a processor.
     func timeWithout(from start: ContinuousClock.Instant, to end: ContinuousClock.Instant) -> Duration {
         let time = start.duration(to: end)
         guard time > Self.least else { return time }
@@ -46,7 +45,7 @@ final class MachinePauses: Sendable {
         }
     }
 
-    /// How long `body` took, but for pauses.
+    /// The duration of `body`, without pauses.
     func timed(_ body: () throws -> Void) rethrows -> Duration {
         let start = ContinuousClock.now
         try body()
@@ -72,7 +71,7 @@ final class MachinePauses: Sendable {
         return (0..<set.count * 8).filter { set[$0 / 8] & 1 << ($0 % 8) != 0 }
     }
 
-    /// Keeps this thread on a processor.
+    /// Binds this thread to a processor.
     private static func stay(on number: Int) {
         var set = noProcessors
         set[number / 8] = 1 << (number % 8)
@@ -80,7 +79,7 @@ final class MachinePauses: Sendable {
     }
 }
 
-/// A set with a bit for each processor, as many as glibc has room for.
+/// A set with a bit for each processor, of glibc's size.
 private let noProcessors = [UInt8](repeating: 0, count: MemoryLayout<cpu_set_t>.size)
 private let getAffinity: @convention(c) (pid_t, Int, UnsafeMutableRawPointer) -> Int32 =
     unsafe systemFunction("sched_getaffinity")

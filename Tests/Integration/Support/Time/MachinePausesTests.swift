@@ -1,11 +1,11 @@
-// The tests' own clock, which pgleash's bounds are measured with.
+// The clock of the tests, with which pgleash's bounds are measured.
 
 import Foundation
 import Testing
 
 extension IntegrationTests {
     @Suite struct `The clock of the tests` {
-        /// To those who are stopped, it is as if the machine had been.
+        /// For stopped threads it is as if the machine had been stopped.
         @Test func `counts no pause as time that something took`() throws {
             let pauses = MachinePauses.shared
             let start = ContinuousClock.now
@@ -15,7 +15,7 @@ extension IntegrationTests {
             let end = ContinuousClock.now
             #expect(start.duration(to: end) > .milliseconds(500))
             let time = pauses.timeWithout(from: start, to: end)
-            // The pause may be taken for a little longer than it was.
+            // The measured pause can be slightly longer than the real one.
             #expect(time > .milliseconds(90) && time < .milliseconds(300), "\(time)")
         }
 

@@ -1,4 +1,4 @@
-// Test code on several threads at once. What they throw is thrown in the test's own, where it is recorded.
+// Test code on several threads at once. Their errors are thrown on the test's own thread, where they are recorded.
 
 import Foundation
 import Synchronization
@@ -12,7 +12,7 @@ func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) 
     for task in tasks { try task.join() }
 }
 
-/// A thread that was given something to do.
+/// A thread with a task.
 final class ParallelTask: Sendable {
     private let failure = Mutex<(any Error)?>(nil)
     private let end = DispatchGroup()
@@ -25,10 +25,10 @@ final class ParallelTask: Sendable {
         }
     }
 
-    /// Waits until it is through, and says nothing of how.
+    /// Waits for its end, and ignores its result.
     func waitForEnd() { end.wait() }
 
-    /// Waits until it is through, and throws what it threw.
+    /// Waits for its end, and throws its error.
     func join() throws {
         waitForEnd()
         if let error = failure.withLock({ $0 }) { throw error }

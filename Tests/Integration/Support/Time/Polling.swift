@@ -1,8 +1,8 @@
-// Waiting for a condition with a deadline, and measuring how long it took.
+// Waiting for a condition with a deadline, and measuring durations.
 
 import Glibc
 
-/// A point in time after which waiting is given up.
+/// A point in time at which a wait ends.
 struct Deadline {
     private let clock = ContinuousClock()
     private let end: ContinuousClock.Instant
@@ -13,20 +13,20 @@ struct Deadline {
 
     var hasPassed: Bool { clock.now >= end }
 
-    /// What is left, for poll(2); 0 when it has passed.
+    /// The remaining time for poll(2); 0 after the deadline.
     var milliseconds: Int32 {
         Int32(max(0, clock.now.duration(to: end) / .milliseconds(1)).rounded(.up))
     }
 }
 
-/// What a condition did not become in time.
+/// A condition that was not satisfied in time.
 struct TimedOut: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Asks again and again until `condition` gives a value.
+/// Polls until `condition` returns a value.
 ///
-/// - Throws: `TimedOut` when it doesn't within `duration`; `what` says what was waited for.
+/// - Throws: `TimedOut` when it does not within `duration`; `what` names the condition.
 @discardableResult
 func wait<Value>(
     for what: @autoclosure () -> String,
@@ -52,7 +52,7 @@ func wait(
     try wait(for: what(), within: duration, pause: pause) { try condition() ? () : nil }
 }
 
-/// Whether `condition` holds each time it is asked, for as long as `duration`.
+/// Whether `condition` holds each time it is checked, for the time of `duration`.
 func holds(for duration: Duration, pause: Duration = .milliseconds(20), _ condition: () throws -> Bool) rethrows -> Bool
 {
     let deadline = Deadline(after: duration)
@@ -63,12 +63,12 @@ func holds(for duration: Duration, pause: Duration = .milliseconds(20), _ condit
     return true
 }
 
-/// Lets others have the processor for a moment.
+/// Yields the processor for a moment.
 func rest(_ duration: Duration) {
     usleep(UInt32(duration / .microseconds(1)))
 }
 
-/// How long `body` took.
+/// The duration of `body`.
 func timed(_ body: () throws -> Void) rethrows -> Duration {
     try ContinuousClock().measure(body)
 }
@@ -78,7 +78,7 @@ extension Duration {
 }
 
 extension [Duration] {
-    /// The middle one, and the longest, in words.
+    /// The median and the maximum, in words.
     var summary: String {
         let sorted = sorted()
         guard let last = sorted.last else { return "no measurement" }

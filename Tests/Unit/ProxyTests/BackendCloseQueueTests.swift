@@ -1,4 +1,4 @@
-// A storm of drops: the backends that are cancelled wait for those that are not.
+// Many drops at once: the cancelled backends wait for those that are not cancelled.
 
 import Reactor
 import Simulation
@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct `Backends whose clients left all at once` {
-    /// So many sessions, all busy, whose clients then drop.
+    /// A number of busy sessions whose clients then drop.
     private func storm(_ count: Int) throws -> (world: SimulatedSession, servers: [SimulatedSocket]) {
         let world = try SimulatedSession()
         let sessions = (0..<count).map { _ in world.logIn() }
@@ -17,7 +17,7 @@ import Testing
         return (world, sessions.map(\.server))
     }
 
-    /// Delivers the cancel of all that were dialled, and has these servers answer it.
+    /// Delivers the cancels of all that were dialled, and makes these servers answer.
     private func stop(_ servers: ArraySlice<SimulatedSocket>, in world: SimulatedSession, status: Character = "I") {
         for server in servers { server.inbox += message("E") + message("Z", Array(String(status).utf8)) }
         for connection in world.loop.connections where !servers.contains(where: { $0 === connection }) {
