@@ -1,28 +1,29 @@
-# What there is to do with pgleash, by name. `make help` lists it.
+# The targets of pgleash. `make help` lists them.
 
-# A run of the tests whose output passes through a filter has failed when the tests have.
+# A run of the tests whose output passes through a filter fails when the tests fail.
 SHELL = /bin/bash
 .SHELLFLAGS = -o pipefail -c
 
 PREFIX = /usr/local
 DESTDIR =
 SWIFT = swift
-# The compiler leaves folders behind; let it have a place of its own for them.
+# The compiler leaves folders behind; this is a place for them.
 COMPILE = mkdir -p .build/tmp && TMPDIR=$(CURDIR)/.build/tmp $(SWIFT) build
 RELEASE = .build/release/pgleash
 VERSION = $(shell sed -n 's/.*pgleashVersion = "\(.*\)"/\1/p' Sources/Proxy/Process/Version.swift)
-# Where scripts/install-dependencies puts the linters that are not Debian's.
+# The folder in which scripts/install-dependencies installs linters that Debian lacks.
 LINTERS = .build/linters/bin
 BASH_SCRIPTS = $(shell grep -slE '^(\#!.*\bbash$$|\# shellcheck shell=bash)' scripts/* .ci/*)
 C_HEADERS = $(wildcard Sources/*/*.h Tests/Support/*/*.h)
-# How long `make fuzz` takes for each of its targets.
+# The duration of `make fuzz` for each of its targets, in seconds.
 FUZZ_SECONDS = 300
 
-# Where `make install` installs to.
+# The prefix of `make install`.
 bindir = $(PREFIX)/bin
 sysconfdir = $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
 confdir = $(sysconfdir)/pgleash
-# A prefix below the home directory is for a service of that user's; there systemd looks into ~/.local/share alone.
+# A prefix below the home directory is for a service of that user. systemd searches such services in ~/.local/share
+# only.
 is_users = $(if $(filter-out /,$(HOME)),$(filter $(HOME)/%,$(PREFIX)))
 unit = conf/$(if $(is_users),user/)pgleash.service
 unitdir = $(PREFIX)/$(if $(is_users),share/systemd/user,lib/systemd/system)
@@ -30,9 +31,9 @@ mandir = $(PREFIX)/share/man
 bashcompletiondir = $(PREFIX)/share/bash-completion/completions
 zshcompletiondir = $(PREFIX)/share/zsh/site-functions
 fishcompletiondir = $(PREFIX)/share/fish/vendor_completions.d
-# Each where its shell looks for it.
+# The folders in which each shell searches its completions.
 COMPLETIONS = $(bashcompletiondir)/pgleash $(zshcompletiondir)/_pgleash $(fishcompletiondir)/pgleash.fish
-# What is installed names the paths of this installation.
+# The installed files contain the paths of this installation.
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
 .PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts reference matrix places drivers lint \
@@ -136,7 +137,7 @@ format: ## bring the sources into that format: Swift, Python programs, C headers
 	$(LINTERS)/ruff format --quiet
 	$(LINTERS)/clang-format -i $(C_HEADERS)
 
-# Leaks are not looked for: XCTest and Foundation leave some of their own at exit.
+# Leaks are not detected: XCTest and Foundation have some at exit.
 sanitize: ## run all tests under the thread sanitizer, then under the address sanitizer
 	@scripts/install-dependencies test
 	$(COMPILE) --build-tests --sanitize=thread --scratch-path .build/tsan
@@ -144,7 +145,7 @@ sanitize: ## run all tests under the thread sanitizer, then under the address sa
 	$(COMPILE) --build-tests --sanitize=address --scratch-path .build/asan
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1 $(SWIFT) test --skip-build --sanitize=address --scratch-path .build/asan
 
-# Optimised: a fuzzer lives by its speed.
+# Optimized, as a fuzzer depends on its speed.
 fuzz: export PGLEASH_FUZZER = 1
 fuzz: ## look for inputs that break a rule, FUZZ_SECONDS (300) for each target
 	@scripts/install-dependencies build

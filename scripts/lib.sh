@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What the scripts share. To be sourced, not run.
+# Functions that the scripts share. The file is sourced, not run.
 
-# Says why on standard error and ends the script with status 1.
+# Prints the reason on standard error and ends the script with status 1.
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
     exit 1
 }
 
-# Prints the folder with initdb, postgres and psql: the newest of Debian's, or the one other PostgreSQL packages name.
+# Prints the folder with initdb, postgres and psql: the newest of Debian's, or the one of other PostgreSQL packages.
 # Fails when there is none.
 postgres_bin() {
     local found
@@ -17,8 +17,8 @@ postgres_bin() {
     dirname "$found"
 }
 
-# Prints a port, different every time, below the range from which the kernel takes the ports of outgoing connections.
-# Nothing reserves it: who uses it has to try another when it turns out to be taken.
+# Prints a port, a different one each time, below the range from which the kernel takes the ports of outgoing
+# connections. The port is not reserved: the caller must try another one when it is in use.
 some_port() {
     echo $((20000 + (RANDOM << 15 | RANDOM) % 12000))
 }

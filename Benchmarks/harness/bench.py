@@ -40,7 +40,7 @@ BENCH = Comparison(
     ],
 )
 
-# Goals with TLS: at most what the better of the others costs, so what each of them costs.
+# Goals with TLS: the cost of the better of the others at most, so of each of them.
 WITH_TLS = [
     ("CPU per transaction", ("simple-8", "prepared-8", "simple-64"), (PGBOUNCER, STUNNEL)),
     ("CPU per connection", ("connect",), (STUNNEL,)),
@@ -109,7 +109,7 @@ def document(comparison, results):
 
 
 def rounds(results):
-    """What the figures are of."""
+    """The description of the figures."""
     counts = [len(results.rounds(workload)) for workload in {key[0] for key in results.values}]
     least, most = min(counts), max(counts)
     if most == 1:
@@ -119,7 +119,7 @@ def rounds(results):
 
 
 def extremes(results, workloads, other):
-    """The least and the most median of a ratio of CPU time over these workloads."""
+    """The smallest and the largest median of a ratio of CPU time over these workloads."""
     ratios = [results.ratio(workload.name, "pgleash", other, "cpu") for workload in workloads]
     medians = [statistics.median(ratio) for ratio in ratios if ratio]
     return f"{short(min(medians))}–{short(max(medians))}" if medians else cell([])

@@ -14,7 +14,7 @@ from harness.programs import ROOT, PrivatePostgres, fail, measurement, note
 from harness.results import Results, cell, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
 
-# What the ratio of pgleash's figure to another contender's has to be with each of the workloads.
+# The required ratio of pgleash's figure to another contender's with each of the workloads.
 Goal = namedtuple("Goal", "title figure workloads relation limit other")
 
 
@@ -33,7 +33,7 @@ class Comparison:
         return [workload for workload in self.workloads if workload.kind == kind]
 
     def judge(self, results):
-        """For each goal and workload what is to be reached, what was, and the verdict, in words."""
+        """For each goal and workload the required value, the measured one, and the verdict, in words."""
         titles = {workload.name: workload.title for workload in self.workloads}
         rows = []
         for goal in self.goals:
@@ -78,14 +78,14 @@ def main(comparison, description, passes, document, draw=lambda *_: None):
 
 
 def read(comparison, path):
-    """What was measured on this machine: it is not in the repository."""
+    """The measurements of this machine, which are not in the repository."""
     if not path.exists():
         fail(f"there is no {path}: `{comparison.target}` measures first, and leaves it there")
     return Results.read(path)
 
 
 def check(comparison, results):
-    """Fails if a goal is not held, certainly or not, or was not measured."""
+    """Fails if a goal is missed, with certainty or not, or was not measured."""
     judged = comparison.judge(results)
     for title, workload, goal, measured, judgement in judged:
         print(f"{judgement:<22}  {title}, {workload}: {measured}, {goal}")
@@ -96,7 +96,7 @@ def check(comparison, results):
 
 
 def compare(comparison, arguments, write):
-    """Measures, and has the results written after each pass, so that they outlive a run that is stopped."""
+    """Measures, and writes the results after each pass, so that an interrupted run keeps them."""
     contenders = chosen(comparison.contenders, arguments.contenders)
     workloads = chosen(comparison.workloads, arguments.only)
     for contender in contenders:
@@ -130,7 +130,7 @@ def measure(results, number, workload, contenders, server, folder, seconds):
     round."""
     kinds = (workload.kind, workload.name.split("-")[-1])
     contenders = [contender for contender in contenders if contender.unfit_for not in kinds]
-    # psql, pgbench and `Session` insist on what is theirs of TLS, or leave it to the server.
+    # psql, pgbench and `Session` require their own TLS settings, or leave them to the server.
     os.environ.pop("PGSSLMODE", None)
     if workload.encryption != PLAIN:
         os.environ["PGSSLMODE"] = workload.encryption.client_sslmode
@@ -144,7 +144,7 @@ def measure(results, number, workload, contenders, server, folder, seconds):
             for contender in contenders[first:] + contenders[:first]:
                 figures = workload.run(contender, server, folder, amount)
                 if contender.pid is None:
-                    figures.pop("cpu", None)  # of one that is no program
+                    figures.pop("cpu", None)  # of a contender that is not a program
                 results.add((number - 1) * workload.rounds + index + 1, workload.name, contender.name, figures)
                 said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
                 print(f"  {workload.name}, {contender.name}: {said}", flush=True)

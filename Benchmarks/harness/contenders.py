@@ -13,12 +13,12 @@ from harness.programs import ROOT, Program, compile_c, fail, free_port, run
 from harness.wire import Session
 
 CERTIFICATE, KEY = "server.crt", "server.key"  # in the measurement's folder
-AGREED = ["TLSv1.3", "TLS_AES_256_GCM_SHA384"]  # the best that OpenSSL offers, and so what all agree on
+AGREED = ["TLSv1.3", "TLS_AES_256_GCM_SHA384"]  # the best that OpenSSL offers, and therefore the common result
 
 
 @dataclass(frozen=True)
 class Encryption:
-    """What speaks TLS with a contender; `name` is for the command line and the data, `title` for the reader."""
+    """The TLS peers of a contender; `name` is for the command line and the data, `title` for the reader."""
 
     name: str
     title: str
@@ -26,7 +26,7 @@ class Encryption:
     client_sslmode: str
 
     def check(self, contender, server):
-        """Fails where something else was agreed on than is to be measured."""
+        """Fails where the result of the TLS negotiation is not the one to be measured."""
         agreed = []
         if self.client_sslmode == "require":
             with contextlib.closing(Session(contender.port)) as session:
@@ -45,7 +45,7 @@ ON_BOTH_SIDES = Encryption("both", "TLS on both sides", "require", "require")
 
 
 def make_certificate(folder):
-    """One for the server and for all contenders, on P-256: what PrivatePostgres needs as its files."""
+    """One certificate for the server and for all contenders, on P-256: the files that PrivatePostgres needs."""
     files = {name: folder / name for name in (CERTIFICATE, KEY)}
     subject = ["-days", "2", "-subj", "/CN=localhost", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     run(["openssl", "req", "-x509", "-nodes", *subject, "-out", files[CERTIFICATE], "-keyout", files[KEY]])
@@ -61,13 +61,13 @@ class Contender:
     name: str
     command: list
     version_option: str = None
-    settings: dict = field(default_factory=dict)  # for the configuration
-    unfit_for: str = None  # a kind of workloads, or the end of their names, where it would show something else
-    port = pid = None  # pid stays None for one that is no program
+    settings: dict = field(default_factory=dict)  # values in the configuration
+    unfit_for: str = None  # a kind of workloads, or the end of their names, that it does not fit
+    port = pid = None  # pid stays None for one that is not a program
 
     @contextlib.contextmanager
     def start(self, server_port, folder, encryption=PLAIN):
-        """Meanwhile it stands in front of the server. Nothing reserves a port, so this tries several."""
+        """Starts it in front of the server. A port is not reserved, so this tries several."""
         if not self.command:
             self.port = server_port
             yield self
@@ -81,7 +81,7 @@ class Contender:
         fail(f"{self.name} did not start\n{program.log.read_text()}")
 
     def filled_command(self, server_port, folder, encryption=PLAIN):
-        """The words that start it at a port that is chosen here; configurations are written into the folder."""
+        """The command that starts it at a port that is chosen here; configurations are written into the folder."""
         self.port = free_port()
         values = self.settings | asdict(encryption) | {"certificate": folder / CERTIFICATE, "key": folder / KEY}
         values |= {"port": self.port, "server": server_port, "middle": free_port()}
@@ -112,7 +112,7 @@ class Contender:
 
 
 class Pgleash(Contender):
-    """The program of `make build`, or another, with these lines behind those of pgleash.conf."""
+    """The program of `make build`, or another, with these lines after those of pgleash.conf."""
 
     def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
         # Without --config it would read /etc/pgleash/pgleash.conf.
@@ -122,13 +122,13 @@ class Pgleash(Contender):
 
 DIRECT = Contender("direct", [])
 NULL_RELAY = Contender("null relay", ["null-relay.c", "$port", "$server"])  # the floor
-# In session mode: it reuses server connections. It runs as nobody where we are root, since it refuses to be root.
+# In session mode: it reuses server connections. As root it runs as the user nobody, since it refuses to be root.
 IDENTITY = ["-u", "nobody"] if os.geteuid() == 0 else []
 PGBOUNCER = Contender("PgBouncer", ["pgbouncer", *IDENTITY, "pgbouncer.ini"], "--version", unfit_for="connect")
-# With a thread for each session, as Debian builds it. Without TLS it is no contender.
+# With a thread for each session, as Debian builds it. Without TLS it is not compared.
 STUNNEL = Contender("stunnel", ["stunnel4", "stunnel-$name.conf"], "-version")
 HAPROXY = Contender("HAProxy", ["haproxy", "-db", "-f", "haproxy.cfg"], "-v", {"splice": "option splice-auto"})
-# The same with splice() for every byte, since splice-auto hardly uses it. What is small takes more system calls so.
+# The same with splice() for every byte, since splice-auto hardly uses it. Small messages take more system calls then.
 ALWAYS = {"splice": "option splice-request\n    option splice-response"}
 SPLICING_HAPROXY = Contender("HAProxy splicing", HAPROXY.command, None, ALWAYS, unfit_for="transactions")
 

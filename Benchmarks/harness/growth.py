@@ -26,7 +26,7 @@ class Growth:
     unit: str
 
     def points(self, results, contender):
-        """The levels that were measured, each with µs of CPU time per transaction by round."""
+        """The levels that were measured, each with the CPU time in µs per transaction by round."""
         series = [(level, results.series(self.workload(level).name, contender, "cpu")) for level in self.levels]
         return [(level, costs) for level, costs in series if costs]
 
@@ -41,7 +41,7 @@ class Growth:
         return rounds
 
     def difference(self, results):
-        """The ratios of the contenders' slopes within a round; none where it isn't certain which is steeper."""
+        """The ratios of the contenders' slopes within a round; none where it is not certain which is steeper."""
         ours, theirs = (self.lines(results, contender) for contender in NAMES)
         pairs = [(ours[number][0], theirs[number][0]) for number in ours if number in theirs]
         least, most = interval([slope - floor for slope, floor in pairs]) or (0, 1)

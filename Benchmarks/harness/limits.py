@@ -21,9 +21,9 @@ from harness.workloads import SETTLE_SECONDS, idle_growths
 
 ACTIVE_SESSIONS = 8
 STALLED_SESSIONS = 64
-KEPT_KIB = 128  # in each direction, of what the other side does not take: one receive's worth
-ALLOCATOR_SHARE = 1.04  # 33 pages for an array of 32, which has a header, and its books
-# A stalled session asks for 1 GB, and goes on to send requests of 1 MiB.
+KEPT_KIB = 128  # in each direction, for a peer that does not read: the size of one receive
+ALLOCATOR_SHARE = 1.04  # 33 pages for an array of 32 with its header, and the allocator's own data
+# A stalled session requests 1 GB, and continues to send requests of 1 MiB.
 RESULT = message(b"Q", b"SELECT repeat('x', 1000) FROM generate_series(1, 1000000)\0")
 REQUEST = message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0")
 
@@ -35,7 +35,7 @@ Medians, and in brackets {BRACKETS}, where there were several
 rounds. `make limits` writes this file. How it is measured, and how to read it: [README](../README.md).
 
 """
-# Something measured, once or in several rounds; a goal is a relation and a limit that the median is held to.
+# A measured value, once or in several rounds; a goal is a relation and a limit for the median.
 Figure = namedtuple("Figure", "title unit values goal", defaults=[None])
 
 
@@ -49,7 +49,7 @@ def main(description):
     parser.add_argument("--pgleash", default=ROOT / ".build/release/pgleash", help="the program to measure")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", help="the files' folder")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a goal is not held")
-    run, figures = parser.parse_args(), []  # the arguments, and what else the measures have in common
+    run, figures = parser.parse_args(), []  # the arguments, and the other common values of the measures
     with measurement() as run.folder, PrivatePostgres(run.folder, "max_connections=200") as run.postgres:
         with stand_in(run.postgres).start(0, run.folder) as run.stand_in:
             where = note(run.postgres, [Pgleash(run.pgleash), HAPROXY])
@@ -71,12 +71,12 @@ def main(description):
 
 
 def cells(figure):
-    """Of a line in the table."""
+    """The value of a line in the table."""
     goal = judged = ""
     if figure.goal:
         relation, limit = figure.goal
         goal = f"{relation} {short(limit)}"
-        # What is measured once has no rounds that could differ.
+        # A value that is measured once has no rounds that could differ.
         judged = bold(verdict(figure.values, relation, limit, has_rounds=len(figure.values) > 1))
     return [figure.title, figure.unit, cell(figure.values), goal, judged]
 
@@ -97,7 +97,7 @@ def idle_counts():
 
 def base(run):
     """Pss with one worker, before the first session."""
-    # A file of its own: another pgleash on this machine would take half of what the program counts for.
+    # A separate file: another pgleash on this machine would share half of the memory of the program.
     pgleash = Pgleash(shutil.copy(run.pgleash, run.folder / "pgleash"))
     values = []
     for _ in range(5):
@@ -108,9 +108,9 @@ def base(run):
 
 
 def idle(run):
-    """By how much memory grows with each idle session."""
+    """The growth of the memory with each idle session."""
     most = idle_counts()
-    # With pipes to splice through, HAProxy's descriptors don't suffice for more.
+    # With pipes for splice, HAProxy's descriptors do not suffice for more.
     for contender, counts in ((Pgleash(run.pgleash), most), (NULL_RELAY, most), (HAPROXY, most[:1])):
         goal = ("at most", 1.0) if contender.name == "pgleash" else None
         with contender.start(run.stand_in.port, run.folder):
@@ -149,7 +149,7 @@ def stalled(run):
 
 
 def stall(sockets, pid):
-    """Lets clients send until nothing moves: how much they sent, and the highest memory in samples 50 ms apart."""
+    """Lets clients send until there is no progress: the sent bytes, and the highest memory in samples 50 ms apart."""
     poll = select.poll()
     unsent = {}
     for socket in sockets:
@@ -159,7 +159,7 @@ def stall(sockets, pid):
         unsent[socket.fileno()] = socket, memoryview(REQUEST)
     sent = highest = 0
     start = moved_at = sampled_at = time.monotonic()
-    while time.monotonic() < moved_at + 2:  # when nothing has moved for so long, all is stalled that can be
+    while time.monotonic() < moved_at + 2:  # without progress for this time, all sessions that can stall have stalled
         if time.monotonic() > start + 60:
             fail("clients that read nothing could still send after 60 s")
         for descriptor, _ in poll.poll(100):
@@ -176,16 +176,16 @@ def stall(sockets, pid):
 
 
 def worst_seconds(lines, moment):
-    """The least rate that pgbench tells of before so many seconds of its life, and the least behind them."""
+    """The lowest rate that pgbench reports before this second, and the lowest after it."""
     words = [line.split() for line in lines if line.startswith("progress:")]  # 1.0 s, 2345.6 tps, lat ...
     seconds = [(float(end), float(rate)) for _, end, _, rate, *_ in words]
-    before = [rate for end, rate in seconds if end <= moment - 0.5]  # pgbench's clock may start so late
+    before = [rate for end, rate in seconds if end <= moment - 0.5]  # pgbench's clock may start this late
     behind = [rate for end, rate in seconds if end > moment]
     return min(before, default=0.0), min(behind, default=0.0)
 
 
 def beside_idle(run):
-    """What active sessions see and cost beside idle ones, relative to that without them."""
+    """Latency and cost of active sessions beside idle ones, relative to those without them."""
     count = idle_counts()[-1]
     # More than the default of 10,000, since the active ones need a place as well.
     settings = "[listen]\nmax_sessions = 20000\n"
@@ -195,7 +195,7 @@ def beside_idle(run):
         for _ in range(count):
             poll.register(stack.enter_context(Session(crowded.port).socket), select.POLLIN)
         ratios = in_turns(run, run.stand_in, (crowded, ACTIVE_SESSIONS), (empty, ACTIVE_SESSIONS), threads=1)
-        lost = len(poll.poll(0))  # nobody sends them anything
+        lost = len(poll.poll(0))  # they get no message
     title, unit = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones", "× the same without them"
     yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.10))
     yield Figure(f"– median latency {title}", unit, ratios["p50"])
@@ -204,14 +204,14 @@ def beside_idle(run):
 
 
 def workers(run):
-    """Rate and cost of two workers, relative to one. Which of them has a goal depends on the machine."""
+    """Rate and cost of two workers, relative to one. The number of processors decides which of them has a goal."""
     processors = len(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(stand_in(run.postgres, threads=2).start(0, run.folder))
         one, two = (stack.enter_context(started(run, server, options=("--workers", count))) for count in ("1", "2"))
-        # As many sessions for each worker: what it costs to wake up is shared by those that are ready.
+        # The same number of sessions for each worker: the cost of a wake-up is shared by the sessions that are ready.
         ratios = in_turns(run, server, (two, 2 * ACTIVE_SESSIONS), (one, ACTIVE_SESSIONS), threads=2)
-    # With fewer than 6 there is none free for two threads each of pgbench, the stand-in and pgleash.
+    # With fewer than 6 processors two threads each of pgbench, the stand-in and pgleash compete.
     rate, cost = (("at least", 1.80), None) if processors >= 6 else (None, ("at most", 1.05))
     unit = f"× one worker, on {processors} processors"
     yield Figure("pgleash: transactions/s of two workers", unit, ratios["transactions/s"], rate)
@@ -221,7 +221,7 @@ def workers(run):
 def in_turns(run, server, ours, base, threads):
     """The ratios of each figure of a process with so many sessions to another one's, measured one after the other;
     which comes first changes from round to round."""
-    # More threads than processors would fight for them, and latency tell of that fight.
+    # More threads than processors would compete for them, and the latency would measure that.
     options = ["--file", pgbench.one_row(run.folder), "--jobs", str(threads)]
     amount = pgbench.pace(base[0], server, run.folder, run.seconds, base[1], *options)
     ratios = {}
@@ -235,7 +235,7 @@ def in_turns(run, server, ours, base, threads):
 
 
 def start(run):
-    """From the start of the process to the first session's ReadyForQuery."""
+    """The time from the start of the process to the first session's ReadyForQuery."""
     pgleash, times = Pgleash(run.pgleash), []
     for _ in range(20):
         command = pgleash.filled_command(run.stand_in.port, run.folder)
@@ -253,7 +253,7 @@ def start(run):
 
 
 def size(run):
-    """What `make install` installs."""
+    """The files that `make install` installs."""
     stripped = run.folder / "stripped"
     subprocess.run(["strip", "-o", stripped, run.pgleash], check=True)
     yield Figure("pgleash: program, stripped", "bytes", [stripped.stat().st_size], ("at most", 15_000_000))

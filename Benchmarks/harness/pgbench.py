@@ -1,4 +1,4 @@
-"""Runs pgbench through a contender, and takes from its log and the contender's CPU time what a transaction costs."""
+"""Runs pgbench through a contender, and computes costs of a transaction from its log and the contender's CPU time."""
 
 import math
 import subprocess
@@ -7,7 +7,7 @@ import time
 from harness.programs import fail
 
 SAMPLE_SECONDS = 0.02
-LEAST_TRANSACTIONS = 6  # of each client: enough that there is something between the first and the last
+LEAST_TRANSACTIONS = 6  # for each client: enough for some between the first and the last
 ATTEMPTS = 5
 
 
@@ -20,7 +20,7 @@ def one_row(folder):
 
 
 def pace(contender, server, folder, seconds, clients, *options):
-    """How many transactions each client gets through in about so many seconds."""
+    """The number of transactions of each client in about this number of seconds."""
     # pgbench's time begins before it opens the sessions.
     _, transactions = execute(contender, server, folder, clients, *options, "--time", str(math.ceil(seconds) + 1))
     ends = [end for _, end, _ in transactions]
@@ -29,7 +29,7 @@ def pace(contender, server, folder, seconds, clients, *options):
 
 
 def run(contender, server, folder, transactions, clients, *options):
-    """The figures of a run with so many transactions of each client, or with more where they are too few."""
+    """The figures of a run with this number of transactions of each client, or with more where they are too few."""
     for count in [transactions << attempt for attempt in range(ATTEMPTS)]:
         done = execute(contender, server, folder, clients, *options, "--transactions", str(count))
         if measured := figures(*done):

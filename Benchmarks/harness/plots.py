@@ -1,4 +1,4 @@
-"""Draws results as SVG files that follow their surroundings, light or dark."""
+"""Draws results as SVG files for a light and a dark background."""
 
 import io
 import statistics
@@ -12,7 +12,7 @@ from harness import growth as growths
 from harness.contenders import DIRECT, NULL_RELAY
 from harness.results import reach
 
-# What is drawn, and what takes its place where the surroundings are dark.
+# The colours, and their replacements on a dark background.
 PAPER, INK, QUIET, GRID = ("#ffffff", "#0d1117"), ("#1f2328", "#f0f6fc"), ("#59636e", "#9198a1"), ("#d8dee4", "#2a313a")
 COLORS = {
     "pgleash": ("#1a7f37", "#3fb950"),
@@ -97,7 +97,7 @@ def draw_growth(_, results, folder):
 
 
 def save(figure, title, note, path):
-    """Writes the figure between title and note, and behind it the rules that replace its colours in the dark."""
+    """Writes the figure between title and note, and the rules that replace its colours on a dark background."""
     figure.axes[0].set_axisbelow(True)
     figure.suptitle(title, fontsize=14, fontweight="bold")
     figure.supxlabel(textwrap.fill(note, 130), fontsize=8, color=QUIET[0])

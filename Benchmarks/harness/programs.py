@@ -1,4 +1,4 @@
-"""Starts and stops the programs a measurement needs, and tells what memory they take and where they ran."""
+"""Starts and stops the programs of a measurement, and reports their memory and the machine."""
 
 import contextlib
 import datetime
@@ -17,19 +17,19 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTS = range(20000, 32000)  # below those the kernel gives to outgoing connections
-DESCRIPTORS = 65536  # two for each of 10,000 sessions, and as much again for those who count carefully
+DESCRIPTORS = 65536  # two for each of 10,000 sessions, and the same number for programs that count with a reserve
 
 
 @contextlib.contextmanager
 def measurement():
-    """A folder for everything a measurement writes. Signals end it in order, and its programs may open many files."""
+    """A folder for all files of a measurement. Signals end it in order, and its programs may open many files."""
     for name in [name for name in os.environ if name.startswith("PG")]:
-        del os.environ[name]  # it is meant for other databases
+        del os.environ[name]  # a variable for other databases
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     for limit in (hard, max(hard, DESCRIPTORS)):
-        with contextlib.suppress(ValueError, PermissionError):  # only root goes beyond the hard limit
+        with contextlib.suppress(ValueError, PermissionError):  # only root may exceed the hard limit
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with tempfile.TemporaryDirectory(prefix="pgleash-measurement.") as folder:
         yield pathlib.Path(folder)
@@ -57,15 +57,15 @@ class Program(contextlib.AbstractContextManager):
         return self.process.poll() is not None
 
     def wait_for(self, pattern):
-        """The match of the pattern in what the program says; without it the program is no use."""
+        """The match of the pattern in the output of the program; without it the program cannot be used."""
         wait_until(lambda: re.search(pattern, self.log.read_text()) or self.has_ended())
-        if match := re.search(pattern, self.log.read_text()):  # what it said last counts
+        if match := re.search(pattern, self.log.read_text()):  # the last output counts
             return match
         self.stop()
         fail(f"{self.name} did not start\n{self.log.read_text()}")
 
     def wait_for_port(self, port):
-        """Whether the program takes connections at the port and lives: else somebody else took it."""
+        """Whether the program lives and accepts connections at the port; otherwise another program has taken it."""
         return wait_until(lambda: self.has_ended() or is_taken(port)) and not self.has_ended()
 
     def stop(self, *_):
@@ -93,16 +93,16 @@ class PrivatePostgres(Program):
         self.bin = pathlib.Path(os.readlink(f"/proc/{match[2]}/exe")).parent
 
     def client(self, name, port, *options):
-        """The words that start psql or pgbench at the port: those of its version, without Debian's wrappers."""
+        """The command that starts psql or pgbench at the port: those of its version, without Debian's wrappers."""
         return [self.bin / name, "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", *options, "postgres"]
 
     def psql(self, port, query):
-        """What a query at the port brings, columns with | between them."""
+        """The result of a query at the port, with | between the columns."""
         return subprocess.check_output(self.client("psql", port, "-XAtqc", query), text=True).strip()
 
 
 def wait_until(condition, seconds=30):
-    """What the condition gives as soon as that counts as true, or else at the end of the time."""
+    """The value of the condition as soon as it counts as true, or at the end of the time."""
     deadline = time.monotonic() + seconds
     while not (given := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -110,13 +110,13 @@ def wait_until(condition, seconds=30):
 
 
 def is_taken(port):
-    """Whether somebody listens at a port of 127.0.0.1."""
+    """Whether a program listens at a port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port():
-    """A port nobody listens at. Nothing reserves it: who uses it may have to try another."""
+    """A port without a listener. It is not reserved: the caller may have to try another one."""
     while is_taken(port := random.choice(PORTS)):
         pass
     return port
@@ -132,7 +132,7 @@ def compile_c(name):
 
 
 def run(command):
-    """Runs a program to its end; its output is of interest only if it fails."""
+    """Runs a program to its end; its output is shown only if it fails."""
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -148,7 +148,7 @@ def memory_kib(pid, name="Pss_Anon"):
 
 
 def version(*command):
-    """The first thing a program says that looks like a version."""
+    """The first text in the output of a program that looks like a version."""
     return re.search(r"\d+\.[\d.]*\w*", subprocess.check_output(command, text=True, stderr=subprocess.STDOUT))[0]
 
 
@@ -166,7 +166,7 @@ def note(server, contenders):
 def commit():
     """What is checked out, as a list of one; of none without a repository, as in a tarball. Results alone don't make
     it dirty: the measurement before this one has just written its own."""
-    # git shall not find a repository around a tarball's folder.
+    # git must not find a repository around the folder of a tarball.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
     status = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)Benchmarks/results")
     name, changes = (

@@ -8,7 +8,7 @@ import operator
 import re
 import statistics
 
-# Of the interval that the true median lies in: how sure one may at least be of it.
+# The minimum probability of the interval for the true median.
 CONFIDENCE = 0.90
 BRACKETS = "the range the true median is in, with 90 % and more"
 COLUMNS = ["round", "workload", "contender", "figure", "value"]
@@ -16,14 +16,14 @@ RELATIONS = {"at most": operator.le, "below": operator.lt, "at least": operator.
 
 
 class Results:
-    """Figures, and a note on where they come from."""
+    """Figures, and a note on their origin."""
 
     def __init__(self, note):
         self.note = note
         self.values = {}  # by workload, contender, figure and round
 
     def add(self, number, workload, contender, figures):
-        """Adds what a round gave for a workload and a contender."""
+        """Adds the figures of a round for a workload and a contender."""
         for figure, value in figures.items():
             self.values[workload, contender, figure, number] = value
 
@@ -32,16 +32,16 @@ class Results:
         return sorted({number for name, _, _, number in self.values if workload in (name, None)})
 
     def series(self, workload, contender, figure):
-        """What was measured, by round."""
+        """The measured values, by round."""
         keys = ((workload, contender, figure, number) for number in self.rounds(workload))
         return {key[-1]: self.values[key] for key in keys if key in self.values}
 
     def spread(self, workload, contender, figure):
-        """What the rounds gave."""
+        """The values of the rounds."""
         return list(self.series(workload, contender, figure).values())
 
     def ratio(self, workload, contender, other, figure):
-        """What the ratio of two contenders was in each round that has both."""
+        """The ratio of two contenders in each round that has both."""
         ours, theirs = (self.series(workload, name, figure) for name in (contender, other))
         return [ours[number] / theirs[number] for number in ours if theirs.get(number)]
 
@@ -52,7 +52,7 @@ class Results:
 
     @staticmethod
     def read(path):
-        """What write() wrote."""
+        """Reads the file of write()."""
         with open(path, newline="") as file:
             results = Results(file.readline().removeprefix("# ").rstrip("\n"))
             rows = csv.reader(file)
@@ -63,7 +63,7 @@ class Results:
 
 
 def write_csv(path, note, columns, rows):
-    """Writes a table, below the note as a comment."""
+    """Writes a table, and the note above it as a comment."""
     with open(path, "w", newline="") as file:
         file.write(f"# {note}\n")
         csv.writer(file, lineterminator="\n").writerows([columns, *rows])
@@ -81,7 +81,7 @@ def interval(values):
 
 
 def reach(values):
-    """What is shown beside the median: its interval, or from the least to the most where there is none."""
+    """The text beside the median: its interval, or the minimum and the maximum where there is none."""
     return interval(values) or (min(values), max(values))
 
 
@@ -96,7 +96,7 @@ def verdict(values, relation, limit, has_rounds=True):
 
 
 def summary(verdicts):
-    """How many goals are held, and how many of these verdicts are not certain."""
+    """The number of goals that are met, and the number of these verdicts that are not certain."""
     counts = collections.Counter(verdicts)
     parts = []
     for words, said in (("held", f"of {len(verdicts)} goals are held"), ("not held", "are not held")):
@@ -118,7 +118,7 @@ def row(cells):
 
 
 def bold(verdict):
-    """A verdict for a table: what is not as it should be stands out."""
+    """A verdict for a table, with emphasis on a missed goal."""
     return re.sub("^not (held|measured)", r"**\g<0>**", verdict)
 
 
@@ -131,6 +131,6 @@ def cell(values):
 
 
 def short(value):
-    """Three digits of a number, and all of its whole part."""
+    """A number with three digits, or its whole integer part."""
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""Tests of what turns figures into verdicts, slopes and tables. Nothing is measured here; `make test` runs them."""
+"""Tests of the computation of verdicts, slopes and tables from figures. They measure nothing; `make test` runs them."""
 
 import contextlib
 import io

@@ -9,7 +9,7 @@ import struct
 READY = b"Z\x00\x00\x00\x05I"  # ReadyForQuery outside of a transaction, the end of each answer
 PROTOCOL = 3 << 16
 SSL_REQUEST = struct.pack("!ii", 8, 1234 << 16 | 5679)
-TIMEOUT = 60.0  # seconds without a byte of an answer
+TIMEOUT = 60.0  # seconds without a byte of a reply
 TERMINATE = b"X\x00\x00\x00\x04"
 
 
@@ -21,10 +21,10 @@ def message(kind, body):
 class Session:
     """A session of the user postgres, encrypted where PGSSLMODE=require, as psql and pgbench are, and else not."""
 
-    # It believes whatever certificate it is shown, as libpq does with sslmode=require.
+    # It accepts any certificate, as libpq does with sslmode=require.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    buffer = bytearray(1 << 20)  # one for all, since nothing stays in it
+    buffer = bytearray(1 << 20)  # one for all, since its contents are not kept
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
@@ -39,16 +39,16 @@ class Session:
         self.discard(b"R")
 
     def query(self, text):
-        """Runs a query with a result, and returns how many bytes it brought."""
+        """Runs a query with a result, and returns the number of its bytes."""
         self.send_query(text)
         return self.discard(b"T")
 
     def send_query(self, text):
-        """Asks, and leaves the answer to others."""
+        """Sends a query, and leaves the reply unread."""
         self.socket.sendall(message(b"Q", text.encode() + b"\0"))
 
     def discard(self, expected):
-        """Reads an answer, the first message of which must be of the expected type, and returns its bytes."""
+        """Reads a reply, the first message of which must be of the expected type, and returns its bytes."""
         count, tail = 0, b""
         while tail != READY:
             received = self.socket.recv_into(self.buffer)

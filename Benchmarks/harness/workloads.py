@@ -1,4 +1,4 @@
-"""What the contenders have to carry: pgbench's transactions, bulk in both directions, and sessions that do nothing."""
+"""The workloads of the contenders: pgbench's transactions, bulk in both directions, and idle sessions."""
 
 import contextlib
 import subprocess
@@ -12,11 +12,11 @@ from harness.contenders import PLAIN, Encryption
 from harness.programs import fail, memory_kib, run
 from harness.wire import Session
 
-# Of the server: room for all sessions, and nothing that it does at times of its own choice.
+# Settings of the server: room for all sessions, and no background work.
 SETTINGS = ("max_connections=2600", "autovacuum=off", "checkpoint_timeout=1h", "jit=off")
 COPY_BYTES = 400_000_000
 ROW = b"x" * 999 + b"\n"
-SETTLE_SECONDS = 1.0  # until memory is what it stays
+SETTLE_SECONDS = 1.0  # until memory is stable
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Workload:
     options: tuple = ()
     script: str = None
     idle_sessions: int = 0
-    rounds: int = 6  # in a pass; fewer of what takes longer than a second
+    rounds: int = 6  # in a pass; fewer for workloads that take longer than a second
     encryption: Encryption = PLAIN
     plain_name: str = ""  # that of the same without TLS
 
@@ -44,12 +44,12 @@ class Workload:
         return replace(self, name=name, plain_name=self.name, title=title, encryption=encryption)
 
     def amount(self, contender, server, folder, seconds):
-        """How many transactions of each client take about so many seconds."""
+        """The number of transactions of each client that take about this number of seconds."""
         if self.carry is None:
             return pgbench.pace(contender, server, folder, seconds, self.clients, *self.all_options(folder))
 
     def run(self, contender, server, folder, amount):
-        """Has it carried by a contender that has been started, and returns figures by their names."""
+        """Runs it with a contender that has been started, and returns figures by their names."""
         if self.carry is not None:
             return self.carry(contender, server)
         with contextlib.ExitStack() as idle:
@@ -66,10 +66,10 @@ class Workload:
 
 
 def bulk(name, title, carry, rounds=6):
-    """What a call carries through a port; it returns how many bytes, which the figures refer to."""
+    """The work of a call through a port, which returns the number of bytes that the figures refer to."""
 
     def measure(contender, server):
-        Session(contender.port).close()  # what is done once is not part of the figures
+        Session(contender.port).close()  # one-time work is not part of the figures
         cpu, start = contender.cpu_seconds(), time.monotonic()
         count = carry(server, contender.port)
         elapsed, spent = time.monotonic() - start, contender.cpu_seconds() - cpu
@@ -79,18 +79,18 @@ def bulk(name, title, carry, rounds=6):
 
 
 def copy_out(server, port):
-    """COPY to psql, which throws it away."""
+    """COPY to psql, which discards it."""
     query = f"COPY (SELECT repeat('x', {len(ROW) - 1}) FROM generate_series(1, {COPY_BYTES // len(ROW)})) TO STDOUT"
     run(server.client("psql", port, "--no-psqlrc", "--command", query))
     return COPY_BYTES
 
 
 def copy_in(server, port):
-    """COPY from psql into a table that takes none of it."""
+    """COPY from psql into a table that stores nothing."""
     rows = ROW * 1000
     command = server.client("psql", port, "--no-psqlrc", "--quiet", "--command", "COPY sink FROM STDIN WHERE false")
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        with contextlib.suppress(BrokenPipeError):  # psql says what is wrong
+        with contextlib.suppress(BrokenPipeError):  # psql reports the error
             for _ in range(COPY_BYTES // len(rows)):
                 process.stdin.write(rows)
             process.stdin.close()
@@ -98,13 +98,13 @@ def copy_in(server, port):
 
 
 def discard(query, _, port):
-    """The result of a query, which is thrown away."""
+    """The result of a query, which is discarded."""
     with contextlib.closing(Session(port)) as session:
         return session.query(query)
 
 
 def idle(contender, _):
-    """1,000 sessions that ask once and then do nothing. Before that PgBouncer has no server connection for them."""
+    """1,000 sessions that send one query and then are idle. Before that PgBouncer has no server connection for them."""
     ((_, kib),) = idle_growths(contender, [1000], lambda session: session.query("SELECT 1"))
     return {"memory": kib}
 
@@ -114,7 +114,7 @@ def idle_growths(contender, counts, begin=lambda _: None):
     called with each."""
     opened = 0
     with contextlib.ExitStack() as sessions:
-        Session(contender.port).close()  # what is done once is not part of the figures
+        Session(contender.port).close()  # one-time work is not part of the figures
         time.sleep(SETTLE_SECONDS)
         before = memory_kib(contender.pid)
         for count in counts:
