@@ -1,4 +1,4 @@
-/* The floor: a relay in one thread that looks at nothing. What it costs, every relay in user space costs: for each
+/* The floor: a relay in one thread that reads no byte of the data. Every relay in user space has its costs: for each
  * direction one wait, one receive and one send. It accepts on 127.0.0.1 and connects to 127.0.0.1.
  *
  * Usage: null-relay LISTEN-PORT SERVER-PORT */
@@ -15,7 +15,7 @@
 
 enum { BUFFER_SIZE = 64 * 1024, EVENTS_AT_ONCE = 64 };
 
-/* One of the two sockets of a session, and what it could not send yet of what the other one said. */
+/* One of the two sockets of a session, and the bytes of the other one that it could not send yet. */
 struct side {
     int descriptor;
     struct side *other;
@@ -35,7 +35,7 @@ static struct sockaddr_in loopback(const char *word) {
     return (struct sockaddr_in){AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
 }
 
-/* A side is read while nothing it said is left over, and written while something is left over for it. */
+/* A side is read while none of its bytes remain to be sent, and written while bytes for it remain. */
 static void watch(struct side *side, int operation) {
     int is_stalled = side->other != NULL && side->other->left_count > 0;
     uint32_t events = (is_stalled ? 0 : EPOLLIN) | (side->left_count > 0 ? EPOLLOUT : 0);
@@ -65,7 +65,7 @@ static void open_session(int listener, const struct sockaddr_in *server) {
     watch(b, EPOLL_CTL_ADD);
 }
 
-/* Events of either side may still stand in the batch, so the memory goes behind it. */
+/* The batch may contain further events of either side, so the memory is freed after it. */
 static void end_session(struct side *side) {
     struct side *both[] = {side, side->other};
     for (int i = 0; i < 2; i++) {
@@ -75,7 +75,7 @@ static void end_session(struct side *side) {
     }
 }
 
-/* Sends what it can; for the rest the source has to wait. Returns 0 when the connection is broken. */
+/* Sends as much as possible; the source must wait for the rest. Returns 0 when the connection is broken. */
 static int deliver(struct side *to, const char *bytes, size_t count) {
     ssize_t sent = send(to->descriptor, bytes, count, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN) return 0;
@@ -97,7 +97,7 @@ static void relay(struct side *from, uint32_t events) {
     if (events & EPOLLOUT && from->left_count > 0 && !deliver(from, from->left, from->left_count))
         return end_session(from);
     if (from->other->left_count > 0) {
-        if (events & EPOLLERR) end_session(from); /* reported even of a side that is not read now, again and again */
+        if (events & EPOLLERR) end_session(from); /* reported repeatedly, also for a side that is not read now */
         return;
     }
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;

@@ -1,6 +1,6 @@
-/* A server in PostgreSQL's place that costs as little as one can, so that what stands before it is what is measured,
- * and that takes 10,000 sessions and more. It runs nothing: whatever is asked, the answer is one row with the number 1.
- * It accepts on 127.0.0.1 and lets everybody in; a message of 64 KiB or one it doesn't know ends the session.
+/* A server in PostgreSQL's place with the lowest possible costs, so that the measurement shows the program in front of
+ * it, and for 10,000 sessions and more. It runs nothing: the reply to any query is one row with the number 1. It accepts
+ * any client on 127.0.0.1; a message of 64 KiB or an unknown one ends the session.
  *
  * Usage: stand-in-server PORT [THREADS] */
 
@@ -39,7 +39,7 @@ enum {
     MAX_THREADS = 64,
     EVENTS_AT_ONCE = 64,
     INPUT_SIZE = 64 * 1024,
-    /* No message is so short that its answer is longer than this many times itself. */
+    /* The longest reply in relation to its message. */
     ANSWER_RATIO = 32,
     SSL_REQUEST = 80877103,
     GSSENC_REQUEST = 80877104,
@@ -48,7 +48,7 @@ enum {
 
 _Static_assert(sizeof welcome <= 8 * ANSWER_RATIO && sizeof query_result <= 5 * ANSWER_RATIO, "an answer is too long");
 
-/* Bytes that have to wait: for the rest of their message, or until the client reads. */
+/* Bytes that wait for the rest of their message, or until the client reads. */
 struct waiting {
     char *bytes;
     size_t count;
@@ -60,7 +60,7 @@ struct session {
     struct waiting input, output;
 };
 
-/* What one thread has: an epoll instance, and room for what it receives and sends in one go. */
+/* The state of one thread: an epoll instance, and buffers for one receive and one send. */
 struct loop {
     int epoll;
     char input[INPUT_SIZE];
@@ -85,7 +85,7 @@ static void watch(struct loop *loop, struct session *session, int operation, uin
     if (epoll_ctl(loop->epoll, operation, session->descriptor, &event) != 0) err(1, "epoll_ctl");
 }
 
-/* The first thread accepts, for all in turn. */
+/* The first thread accepts, for all threads in turn. */
 static void accept_session(void) {
     static int next;
     int descriptor = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -119,7 +119,7 @@ static uint32_t number_at(const char *bytes) {
     return ntohl(number);
 }
 
-/* Returns 0 where the session is to end, as behind a CancelRequest. */
+/* Returns 0 where the session must end, as after a CancelRequest. */
 static int answer_startup(struct loop *loop, struct session *session, uint32_t code) {
     if (code == SSL_REQUEST || code == GSSENC_REQUEST) return SAY(loop, encryption_refused);
     if (code >> 16 != PROTOCOL_3) return 0;
@@ -136,12 +136,12 @@ static int answer_message(struct loop *loop, char kind, const char *body) {
     case 'D': return *body == 'S' ? SAY(loop, statement_description) : SAY(loop, portal_description);
     case 'E': return SAY(loop, execute_result);
     case 'S': return SAY(loop, ready);
-    case 'H': return 1; /* Flush: everything is sent at once anyway. */
-    default: return 0;  /* A Terminate among them. */
+    case 'H': return 1; /* Flush: everything is sent at once in any case. */
+    default: return 0;  /* Also a Terminate. */
     }
 }
 
-/* Answers the whole messages among `count` bytes, and keeps what is left of the last one. */
+/* Answers the complete messages among `count` bytes, and keeps the rest of the last one. */
 static int answer_all(struct loop *loop, struct session *session, const char *bytes, size_t count) {
     for (;;) {
         size_t kind_length = session->has_started ? 1 : 0;
@@ -160,7 +160,7 @@ static int answer_all(struct loop *loop, struct session *session, const char *by
     return 1;
 }
 
-/* Sends what it can; for the rest the client has to read first, and is not listened to before. */
+/* Sends as much as possible; the client must read before the rest is sent, and is not read before that. */
 static int deliver(struct loop *loop, struct session *session, const char *bytes, size_t count) {
     ssize_t sent = send(session->descriptor, bytes, count, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN) return 0;

@@ -1,6 +1,6 @@
-"""A WSGI application like many: each request is one connection, one transaction and one query, which takes as many
-seconds as the path says, /60. DRIVER is the module it connects with, psycopg or psycopg2; DATABASE_URL says where
-to."""
+"""A typical WSGI application: each request is one connection, one transaction and one query, which takes the number of
+seconds in the path, such as /60. DRIVER is the module for the connection, psycopg or psycopg2; DATABASE_URL names the
+server."""
 
 import importlib
 import os

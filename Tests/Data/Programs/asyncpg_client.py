@@ -1,5 +1,5 @@
-"""Has asyncpg cancel a query of its own, shows that the connection lives on, and runs a query until it is killed.
-DATABASE_URL says where."""
+"""Cancels a query with asyncpg, shows that the connection still works, and runs a query until it is killed.
+DATABASE_URL names the server."""
 
 import asyncio
 import os

@@ -1,6 +1,6 @@
-"""Stands before a PostgreSQL that knows of no direct TLS, as one from version 17 on would stand there: takes TLS from
-the first byte on, and passes on what is in it. Arguments: its port, the server's port, certificate, key, and the
-protocols it knows by ALPN. Says "ready" when it is."""
+"""Accepts direct TLS in front of a PostgreSQL without support for it, as version 17 and later do: TLS from the first byte
+on, whose contents it relays. Arguments: its port, the server's port, certificate, key, and its ALPN protocols. Prints
+"ready" when it is."""
 
 import asyncio
 import ssl

@@ -1,5 +1,5 @@
-"""Logs in as each user named on the command line, and prints who the server says it is. DRIVER is the module it
-connects with, psycopg or asyncpg; libpq's variables say where to."""
+"""Logs in as each user on the command line, and prints the user in the server's view. DRIVER is the module for the
+connection, psycopg or asyncpg; libpq's variables name the server."""
 
 import asyncio
 import os

@@ -1,9 +1,9 @@
-"""A network between this namespace and another one that loses packets and takes its time.
+"""A network between this namespace and another one that loses and delays packets.
 
 lossy_link.py PID DEVICE PEER LOSS DELAY
 
-DEVICE is made here, PEER in the network namespace of process PID. LOSS is the share of packets that are lost, from 0
-to 1, DELAY the milliseconds that each takes. Says "ready" when both devices are there, and runs until it is ended.
+DEVICE is made here, PEER in the network namespace of process PID. LOSS is the fraction of packets that are lost,
+from 0 to 1, DELAY the delay of each in milliseconds. Prints "ready" when both devices exist, and runs until it is ended.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ def forward(ends, loss, delay):
                 heapq.heappush(under_way, (time.monotonic() + delay, count, other, packet))
         while under_way and under_way[0][0] <= time.monotonic():
             _, _, end, packet = heapq.heappop(under_way)
-            # Where the device is down, or takes no more, one packet more is lost.
+            # Where the device is down, or takes no more, one more packet is lost.
             with contextlib.suppress(OSError):
                 os.write(end, packet)
 

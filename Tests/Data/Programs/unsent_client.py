@@ -1,5 +1,5 @@
-"""Logs in, asks for 600 seconds of sleep, and sends what the server will not read meanwhile: one message of as many
-bytes as it is told. HOST is an address or the path of a Unix socket; with TLS it believes any certificate."""
+"""Logs in, runs a sleep of 600 seconds, and sends one message of the given number of bytes, which the server does not
+read meanwhile. HOST is an address or the path of a Unix socket; with TLS it accepts any certificate."""
 
 import socket
 import ssl
