@@ -92,7 +92,7 @@ package struct Configuration: Sendable {
     /// The origin of each key that is not the default, by its name.
     var origins: [String: Origin] = [:]
     /// Warnings about keys that are set twice or without effect.
-    var repetitions: [ConfigurationWarning] = []
+    var inputWarnings: [ConfigurationWarning] = []
 
     package init() {}
 

@@ -78,7 +78,7 @@ extension Configuration {
         }
         if case .line(_, let earlier) = origins[setting.name] {
             let reason = "it is set in line \(earlier) too; the last line counts"
-            repetitions.append(ConfigurationWarning(setting: "\(origin): \(setting.name)", reason: reason))
+            inputWarnings.append(ConfigurationWarning(setting: "\(origin): \(setting.name)", reason: reason))
         }
         try set(setting, to: entry.value, by: origin)
     }

@@ -20,7 +20,7 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
 extension Configuration {
     /// All warnings, in the order of the sections.
     package var warnings: [ConfigurationWarning] {
-        repetitions + listenWarnings + plainTextWarnings + serverWarnings + timeoutWarnings + metricsWarnings
+        inputWarnings + listenWarnings + plainTextWarnings + serverWarnings + timeoutWarnings + metricsWarnings
     }
 
     /// Passwords and data of clients on other machines can be eavesdropped on.
@@ -88,7 +88,7 @@ extension Configuration {
         let names = arguments.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) }
         for name in Set(names).sorted() where names.count(where: { $0 == name }) > 1 {
             let reason = "it is given more than once; the last one counts"
-            repetitions.append(ConfigurationWarning(setting: "option \(name)", reason: reason))
+            inputWarnings.append(ConfigurationWarning(setting: "option \(name)", reason: reason))
         }
     }
 

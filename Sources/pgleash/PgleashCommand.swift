@@ -63,8 +63,7 @@ struct PgleashCommand: ParsableCommand {
     var timeout = 3
 
     static func main() {
-        // This must precede the first open of a file.
-        ensureStandardDescriptors()
+        prepareProcess()
         main(nil)
     }
 
@@ -74,18 +73,19 @@ struct PgleashCommand: ParsableCommand {
 
     func run() throws {
         let configuration = effectiveConfiguration()
-        if ping || pingSelf, !checkConfig { throw ExitCode(checkHealth(configuration)) }
+        if ping || pingSelf, !checkConfig { checkHealth(configuration) }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
         if checkConfig { return printWarnings(security.warnings, of: configuration) }
         try serve(configuration, security)
     }
 
-    private func checkHealth(_ configuration: Configuration) -> Int32 {
+    private func checkHealth(_ configuration: Configuration) -> Never {
         // The user of the check need not have permission to read the server key.
         let security = ping ? orQuit { () throws(SecurityError) in try Security.server(configuration) } : nil
         let (line, exitCode) = HealthCheck(configuration, security).run(within: .seconds(timeout))
-        print(line)
-        return exitCode
+        printLine(line)
+        // A thread of the check may still be in a library.
+        quit(exitCode)
     }
 
     private func orQuit<Result>(_ read: () throws(SecurityError) -> Result) -> Result {

@@ -156,10 +156,11 @@ extension ProtocolTracker {
     /// Drivers such as JDBC's set the name after the login.
     private mutating func noteParameter(_ body: Span<UInt8>) {
         guard let value = body.applicationName else { return }
-        isRenamed = !outstanding.isStartingUp
         let name = body.extracting(value)
-        // At the start of a session most often it is what the client gave.
-        if !name.spell(applicationName) { applicationName = clippedName(name) }
+        // At the start of a session, and behind a pooler, it is most often what it was.
+        guard !name.spell(applicationName) else { return }
+        applicationName = clippedName(name)
+        isRenamed = !outstanding.isStartingUp
     }
 
     private mutating func noteMessage(_ kind: UInt8, _ body: Span<UInt8>) {

@@ -60,7 +60,7 @@ final class CancelRelay: Stage {
     /// The log is the only place that shows why a query continues although its end was requested.
     private func fail(_ reason: String) {
         worker.counters.clientCancelsFailed.add()
-        worker.logThrottled(.warning, "cancel not sent", ["pid": "\(key.processID)", "reason": "\(reason)"])
+        worker.logBeforeLogin(.warning, "cancel not sent", ["pid": .number(key.processID), "reason": "\(reason)"])
         end(.serverUnreachable)
     }
 

@@ -33,7 +33,7 @@ final class ClientHandshake: Stage {
     func begin() {
         timer.set(worker.loop, after: worker.environment.configuration.listen.authenticationTimeout) { [unowned self] in
             let awaited = isEncrypting ? "TLS handshake" : "startup packet"
-            worker.logThrottled(.info, "no \(awaited) in time", logMetadata)
+            worker.logBeforeLogin(.info, "no \(awaited) in time", logMetadata)
             end(.authenticationTimeout)
         }
         client.interest = .read
@@ -118,7 +118,7 @@ final class ClientHandshake: Stage {
     private func refuseOneTooMany() {
         let detail =
             "pgleash serves max_sessions = \(worker.environment.configuration.listen.maxSessions) clients at a time."
-        worker.logThrottled(.warning, "sorry, too many clients already", logMetadata)
+        worker.logBeforeLogin(.warning, "sorry, too many clients already", logMetadata)
         refuse(
             client, FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail), .tooManyClients
         )
@@ -130,7 +130,7 @@ final class ClientHandshake: Stage {
 
     private func refuseMalformed(_ reason: String, _ sqlState: SQLState) {
         worker.counters.protocolErrors[.client].add()
-        worker.logThrottled(.warning, "invalid startup packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
+        worker.logBeforeLogin(.warning, "invalid startup packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
         refuse(client, FatalError(sqlState, reason), .protocolError)
     }
 }
@@ -199,7 +199,7 @@ extension ClientHandshake {
     }
 
     private func failToEncrypt(_ reason: String) {
-        worker.logThrottled(
+        worker.logBeforeLogin(
             .info, "could not accept SSL connection", ["client": "\(clientAddress)", "reason": "\(reason)"]
         )
         end(.sslFailed)
@@ -212,7 +212,7 @@ extension ClientHandshake {
         guard worker.environment.security.client.demandsTLS(of: clientAddress), client.encryptedPeerName == nil else {
             return false
         }
-        worker.logThrottled(.info, "SSL connection is required", logMetadata)
+        worker.logBeforeLogin(.info, "SSL connection is required", logMetadata)
         let detail = "pgleash is configured with [listen] sslmode = require."
         let error = FatalError(.invalidAuthorizationSpecification, "SSL connection is required", detail: detail)
         refuse(client, error, .sslRequired)

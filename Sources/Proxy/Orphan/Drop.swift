@@ -45,7 +45,7 @@ extension Outcome {
     var logMessage: Logger.Message {
         switch self {
         case .cancelled, .finished, .serverClosed: "orphan reaped"
-        case .excluded: "client dropped, session excluded: query left running"
+        case .excluded: "client dropped, session excluded: not cancelled"
         case .noKey: "giving up: server sent no cancel key, backend may still be running the query"
         case .gaveUp: "giving up: backend may still be running the query"
         case .unconfirmed: "connection to server lost: backend may still be running the query"

@@ -217,7 +217,7 @@ extension Orphan {
         worker.environment.orphanHistory.add(metadata)
         // A client that has not logged in is not authenticated.
         if conversation.state.tracker.outstanding.isStartingUp {
-            worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
+            worker.logBeforeLogin(outcome.logLevel, outcome.logMessage, metadata)
         } else {
             worker.environment.log.log(level: outcome.logLevel, outcome.logMessage, metadata: metadata)
         }

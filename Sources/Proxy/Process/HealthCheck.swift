@@ -9,7 +9,7 @@ package struct HealthCheck: Sendable {
     /// The results at the end, or when the time is over.
     private struct Findings {
         var listener: ProbeResult?
-        /// The best result of the servers.
+        /// The server that was asked last.
         var server: (endpoint: Endpoint, result: ProbeResult)?
         var isComplete = false
     }
@@ -34,13 +34,12 @@ package struct HealthCheck: Sendable {
     ///
     /// - Returns: the result in one line, and its exit code.
     package func run(within limit: Duration) -> (line: String, exitCode: Int32) {
-        // OpenSSL writes without MSG_NOSIGNAL.
-        SignalWatch.ignoreBrokenPipes()
         let findings = Awaited(Findings())
         do throws(SystemError) {
             // A separate thread, as the time for a name resolution has no limit.
             try startThread(named: "ping") {
-                ask(findings)
+                // With some time left for what was found.
+                ask(findings, until: .now.advanced(by: limit * 9 / 10))
                 findings.change { $0.isComplete = true }
             }
         } catch {
@@ -50,12 +49,13 @@ package struct HealthCheck: Sendable {
         return findings.read(conclusion)
     }
 
-    private func ask(_ findings: Awaited<Findings>) {
-        let answer = listener.probe(.none)
+    private func ask(_ findings: Awaited<Findings>, until deadline: MonotonicTime) {
+        let answer = listener.probe(within: deadline.since(.now), isOwnListener: true)
         findings.change { $0.listener = answer }
         guard answer.isAccepting else { return }
-        for server in servers {
-            let result = server.probe(security)
+        for (index, server) in servers.enumerated() {
+            let share = deadline.since(.now) / (servers.count - index)
+            let result = server.probe(security, within: share)
             findings.change { $0.server = (server, result) }
             if result.isAccepting { return }
         }

@@ -14,6 +14,18 @@ package final class LogOutput: Sendable {
         var isWriting = false
     }
 
+    private struct Descriptor {
+        /// The last write ended within a line, as on a full disk.
+        var isWithinLine = false
+
+        /// - Returns: the number of lines that are lost.
+        mutating func write(_ text: String) -> Int {
+            let lost = writeToStandardError((isWithinLine ? "\n" : "") + text)
+            isWithinLine = !lost.isEmpty && lost.count < text.utf8.count
+            return lost.count { $0 == UInt8(ascii: "\n") }
+        }
+    }
+
     /// The size of most writes, in bytes.
     private static let writeSize = 64 * 1024
 
@@ -22,11 +34,11 @@ package final class LogOutput: Sendable {
     private let layout: LogLayout
     private let state = Awaited(State())
     /// Prevents lines and reports from being mixed.
-    private let descriptor = Locked(())
+    private let descriptor = Locked(Descriptor())
 
     /// - Throws: `StartError` where the thread cannot be started.
     package init(_ format: LogFormat) throws(StartError) {
-        layout = LogLayout(rawValue: format.rawValue) ?? .fitting(.kind)
+        layout = LogLayout(format)
         do throws(SystemError) {
             try startThread(named: "log") { [self] in
                 while true { writeNext() }
@@ -51,7 +63,7 @@ package final class LogOutput: Sendable {
 
     /// Writes text that is not a log line, and waits for its reader.
     func write(report text: String) {
-        descriptor.withLock { _ in writeToStandardError(text) }
+        descriptor.withLock { _ = $0.write(text) }
     }
 
     /// Waits for a limited time until all lines are written; the process is about to end.
@@ -65,8 +77,11 @@ package final class LogOutput: Sendable {
             return state.buffer.take(Self.writeSize)
         }
         let notice = dropped > 0 ? layout.line(Self.notice(of: dropped)) : ""
-        descriptor.withLock { _ in writeToStandardError(notice + text) }
-        state.change { $0.isWriting = false }
+        let lost = descriptor.withLock { $0.write(notice + text) }
+        state.change { state in
+            state.isWriting = false
+            state.buffer.noteLost(lost)
+        }
     }
 
     private static func notice(of dropped: Int) -> LogRecord {
@@ -79,11 +94,12 @@ package final class LogOutput: Sendable {
 }
 
 extension LogLayout {
-    fileprivate static func fitting(_ standardError: StandardError) -> LogLayout {
-        switch standardError {
-        case .terminal: .text
-        case .journal: .journal
-        case .other: .logfmt
+    fileprivate init(_ format: LogFormat) {
+        switch (format, StandardError.kind) {
+        case (.text, _), (.auto, .terminal): self = .text
+        case (.journal, _), (.auto, .journal): self = .journal
+        case (.logfmt, _), (.auto, .other): self = .logfmt
+        case (.json, _): self = .json
         }
     }
 }

@@ -8,9 +8,16 @@ package let exUsage: Int32 = 64
 /// EX_CONFIG of sysexits.h: the configuration cannot be used, and a restart will not change this.
 package let exConfig: Int32 = 78
 
-/// Called first: standard input, output and error are open afterwards, possibly on /dev/null.
-package func ensureStandardDescriptors() {
+/// Called before anything else: standard input, output and error are open afterwards, possibly on /dev/null, and a
+/// write whose reader is gone is an error instead of the end of the process.
+package func prepareProcess() {
     openStandardDescriptors()
+    SignalWatch.ignoreBrokenPipes()
+}
+
+/// Writes a line to standard output at once.
+package func printLine(_ line: String) {
+    writeToStandardOutput("\(line)\n")
 }
 
 /// Writes a line to standard error, before the log begins or after its end.

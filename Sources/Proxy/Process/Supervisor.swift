@@ -18,6 +18,8 @@ package struct StartError: Error, CustomStringConvertible {
 package final class Supervisor {
     /// The time after SIGTERM in which the process ends; a second less than documented.
     private static let drainTimeout = Duration.seconds(4)
+    /// Connections above twice max_sessions that only clients on this machine get.
+    private static let localReserve = 16
     /// The pause of the listeners when there are no descriptors left.
     private static let exhaustedPause = Duration.milliseconds(100)
 
@@ -59,7 +61,6 @@ package final class Supervisor {
     /// - Returns: the exit code.
     /// - Throws: `StartError` when an address cannot be bound or a thread cannot be started.
     package func run() throws -> Int32 {
-        SignalWatch.ignoreBrokenPipes()
         checkDescriptorLimit()
         try events.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
@@ -100,7 +101,9 @@ package final class Supervisor {
 
     /// Ends the process when all sessions have ended and a requested report is written.
     private func stopOnceDone() {
-        if isDraining, undrained == 0, reporter?.isBusy != true { loop.stop() }
+        guard isDraining, undrained == 0, reporter?.isBusy != true else { return }
+        dispatcher.logSuppressed()
+        loop.stop()
     }
 }
 
@@ -162,7 +165,7 @@ extension Supervisor {
         guard limit < wanted else { return }
         log.notice(
             "the limit of open files allows fewer sessions than max_sessions",
-            metadata: ["limit": "\(limit)", "max_sessions": "\(configuration.listen.maxSessions)"]
+            metadata: ["limit": .number(limit), "max_sessions": .number(configuration.listen.maxSessions)]
         )
     }
 
@@ -208,7 +211,7 @@ extension Supervisor {
                 "method": "\(loop.method)",
                 "listen": "\(listeners.map { "\($0.address)" }.joined(separator: ","))",
                 "server": "\(configuration.server.endpoints.map(\.description).joined(separator: ","))",
-                "workers": "\(configuration.workers)",
+                "workers": .number(configuration.workers),
                 "listen_sslmode": "\(configuration.listen.tls.mode.rawValue)",
                 "server_sslmode": "\(configuration.server.tls.mode.rawValue)",
             ]
@@ -255,7 +258,9 @@ extension Supervisor {
     /// number of such connections has the same limit again, as in PostgreSQL's postmaster; further connections are
     /// closed.
     private func handOut(_ client: AcceptedSocket) {
-        guard let workers, workers.sessionCount < 2 * configuration.listen.maxSessions else {
+        // Otherwise any client could make a health check on this machine fail.
+        let reserve = client.peer.isLoopback ? Self.localReserve : 0
+        guard let workers, workers.sessionCount < 2 * configuration.listen.maxSessions + reserve else {
             counters.clientsRejected.add()
             return closeDescriptor(client.descriptor)
         }

@@ -46,7 +46,7 @@ final class SessionOpening: Stage {
     private func connected(_ result: Result<any StreamSocket, ConnectError>) {
         switch result {
         case .failure(let error) where error.isOutOfDescriptors:
-            worker.logThrottled(.error, "out of file descriptors", logMetadata)
+            worker.logBeforeLogin(.error, "out of file descriptors", logMetadata)
             let detail = "pgleash is out of file descriptors."
             let error = FatalError(.tooManyConnections, "sorry, too many clients already", detail: detail)
             refuse(client, error, .outOfDescriptors)
@@ -54,7 +54,7 @@ final class SessionOpening: Stage {
         case .success(let server):
             if let reason = connector?.reasonForPlainText {
                 // This happens with sslmode = prefer, and nothing else would show it.
-                worker.logThrottled(.warning, "connection to server is not encrypted", ["reason": "\(reason)"])
+                worker.logBeforeLogin(.warning, "connection to server is not encrypted", ["reason": "\(reason)"])
             }
             var route: CancelRoute?
             if let address = connector?.address {
@@ -92,7 +92,7 @@ extension Stage {
         _ client: any StreamSocket, _ reason: String, after buffer: SendBuffer = SendBuffer()
     ) {
         worker.counters.connectFailures.add()
-        worker.logThrottled(.error, "\(reason)", logMetadata)
+        worker.logBeforeLogin(.error, "\(reason)", logMetadata)
         refuse(client, FatalError(.cannotConnectNow, reason), .serverUnreachable, after: buffer)
     }
 }
@@ -117,7 +117,7 @@ extension Stage {
             let reason = "could not connect to server at \(own.address): pgleash itself listens there"
             let others = addresses.filter { !worker.isOwn($0) }
             if others.isEmpty { return .nowhere(reason: reason) }
-            worker.logThrottled(.warning, "\(reason)", logMetadata)
+            worker.logBeforeLogin(.warning, "\(reason)", logMetadata)
             return .addresses(others)
         }
     }

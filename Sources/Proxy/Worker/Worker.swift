@@ -74,6 +74,8 @@ package final class Worker {
     private var ticker: (any Ticker)?
     private var nextID: SessionID = 0
     private let throttledLog: ThrottledLog
+    /// Lines about clients before their login hide no line about sessions.
+    private let loginLog: ThrottledLog
     private var drained: (@Sendable () -> Void)?
     private var closingsTimer: (any ScheduledTimer)?
 
@@ -95,6 +97,7 @@ package final class Worker {
         closeQueue = BackendCloseQueue(loop: loop)
         dropTurns = DropTurns(loop: loop)
         throttledLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
+        loginLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
         ticker = try loop.makeTicker { [unowned self] in checkSessions() }
     }
 
@@ -222,7 +225,12 @@ package final class Worker {
         return order
     }
 
-    /// Logs a line that any client can cause in any number.
+    /// Logs a line that any client can cause in any number before its login.
+    func logBeforeLogin(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        loginLog.log(level, message, metadata)
+    }
+
+    /// Logs a line that a client with a login can cause in any number.
     func logThrottled(_ level: Logger.Level, _ message: Logger.Message, _ metadata: Logger.Metadata) {
         throttledLog.log(level, message, metadata)
     }
@@ -251,6 +259,7 @@ package final class Worker {
         guard stages.isEmpty, unseenOrphans.isEmpty, let drained else { return }
         self.drained = nil
         throttledLog.logSuppressed()
+        loginLog.logSuppressed()
         if closingsTimer != nil { logServerClosings() }
         drained()
     }

@@ -12,9 +12,10 @@ package func environmentVariables(beginningWith prefix: String) -> [(name: Strin
     var variables: [(name: String, value: String)] = []
     var next = unsafe environ
     while let entry = unsafe next.pointee {
-        let text = unsafe String(cString: entry)
-        if text.hasPrefix(prefix), let equals = text.firstIndex(of: "=") {
-            variables.append((String(text[..<equals]), String(text[text.index(after: equals)...])))
+        // By code units: a combining character may follow the first "=".
+        let text = unsafe String(cString: entry).utf8
+        if text.starts(with: prefix.utf8), let equals = text.firstIndex(of: UInt8(ascii: "=")) {
+            variables.append((String(Substring(text[..<equals])), String(Substring(text[equals...].dropFirst()))))
         }
         unsafe next += 1
     }

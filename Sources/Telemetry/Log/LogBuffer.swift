@@ -39,8 +39,8 @@ package struct LogBuffer {
     private var nextNumber: UInt64 = 0
     /// The number of lines that were dropped since the start.
     package private(set) var droppedCount: Int64 = 0
-    /// The number of those that were not reported.
-    private var untoldCount = 0
+    /// The number of lines that were dropped since the last notice.
+    private var unreportedCount = 0
 
     package init() {}
 
@@ -60,9 +60,12 @@ package struct LogBuffer {
         byteCount += size
     }
 
-    private mutating func drop() {
-        droppedCount += 1
-        untoldCount += 1
+    /// Counts lines that were taken and could not be written.
+    package mutating func noteLost(_ count: Int) { drop(count) }
+
+    private mutating func drop(_ count: Int = 1) {
+        droppedCount += Int64(count)
+        unreportedCount += count
     }
 
     /// Takes lines in the order of their arrival, about `size` bytes together.
@@ -75,15 +78,17 @@ package struct LogBuffer {
             byteCount -= line.text.utf8.count
             text += line.text
         }
-        defer { untoldCount = 0 }
-        return (text, untoldCount)
+        defer { unreportedCount = 0 }
+        return (text, unreportedCount)
     }
 
     private var oldestQueue: Int? {
-        queues.indices.filter { queues[$0].first != nil }.min { left, right in
-            guard let left = queues[left].first, let right = queues[right].first else { return false }
-            return left.number < right.number
+        var oldest: (index: Int, number: UInt64)?
+        for index in queues.indices {
+            guard let number = queues[index].first?.number, number < oldest?.number ?? .max else { continue }
+            oldest = (index, number)
         }
+        return oldest?.index
     }
 
     private static func rank(_ level: Logger.Level) -> Int { Logger.Level.allCases.firstIndex(of: level) ?? 0 }

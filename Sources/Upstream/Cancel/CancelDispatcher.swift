@@ -45,6 +45,12 @@ package final class CancelDispatcher {
         }
     }
 
+    /// Logs the number of suppressed lines; the loop is about to end.
+    package func logSuppressed() {
+        log.logSuppressed()
+        unknownKeyLog.logSuppressed()
+    }
+
     private func enqueue(_ order: CancelOrder) {
         guard lanes[order.destination, default: CancelLane(places: limits.maxConcurrent)].append(order) else {
             note(.queueFull, of: order)

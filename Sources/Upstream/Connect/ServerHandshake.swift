@@ -19,20 +19,24 @@ final class ServerHandshake: SocketOwner {
     private let completion: (Outcome) -> Void
     private var socket: (any StreamSocket)?
     private var timer: (any ScheduledTimer)?
+    private let endsAtAnswer: Bool
     /// The server has answered the SSLRequest.
     private(set) var hasAnswered = false
 
     /// - Parameters:
     ///   - socket: a connected socket on which nothing was sent, which the handshake takes over.
     ///   - host: the host name of the server.
+    ///   - endsAtAnswer: the answer to the SSLRequest is enough, whatever it is; the outcome is `refused` then.
     ///   - completion: called once. It can be called before `start` returns, but only with a success.
     init(
         loop: any EventLoop,
         socket: any StreamSocket,
         host: String,
         security: ServerSecurity,
+        endsAtAnswer: Bool = false,
         _ completion: @escaping (Outcome) -> Void
     ) {
+        self.endsAtAnswer = endsAtAnswer
         self.loop = loop
         self.socket = socket
         self.host = host
@@ -70,6 +74,12 @@ final class ServerHandshake: SocketOwner {
 
     private func handle(_ answer: UInt8, _ socket: any StreamSocket) {
         hasAnswered = answer == UInt8(ascii: "S") || answer == UInt8(ascii: "N")
+        if endsAtAnswer, hasAnswered {
+            // Other protocols begin with a greeting, such as SSH's, that may begin with the same letter.
+            guard socket.peek() == nil else { return fail("received more than the answer to the SSLRequest") }
+            self.socket = nil
+            return completion(.refused(socket))
+        }
         switch answer {
         case UInt8(ascii: "S"): encrypt(socket)
         case UInt8(ascii: "N"):

@@ -21,27 +21,32 @@ package struct ProbeResult: Sendable, CustomStringConvertible {
 /// One probe of one server. Releasing the object ends the probe without a call.
 final class ServerProbe {
     /// The timeout for each address, and for the answer.
-    private static let timeout = Duration.seconds(3)
-
     private let loop: any EventLoop
     private let security: ServerSecurity
     private let completion: (ProbeResult) -> Void
+    private let timeout: Duration
+    private let isOwnListener: Bool
     private var connector: ServerConnector?
     private var handshake: ServerHandshake?
     private var timer: (any ScheduledTimer)?
 
     /// - Parameters:
     ///   - addresses: at least one; the first that accepts a connection is probed.
+    ///   - timeout: for each address, and for the answer.
+    ///   - isOwnListener: the server is a pgleash, whose answer to the SSLRequest is enough.
     ///   - completion: called once.
     init(
         loop: any EventLoop,
         addresses: [HostAddress],
         security: ServerSecurity,
+        timeout: Duration,
+        isOwnListener: Bool,
         _ completion: @escaping (ProbeResult) -> Void
     ) {
         (self.loop, self.security, self.completion) = (loop, security, completion)
+        (self.timeout, self.isOwnListener) = (timeout, isOwnListener)
         connector = ServerConnector(
-            loop: loop, addresses: addresses, security: .none, timeout: Self.timeout
+            loop: loop, addresses: addresses, security: .none, timeout: timeout
         ) { [unowned self] in connected($0) }
     }
 
@@ -54,10 +59,11 @@ final class ServerProbe {
         case .failure(let error): completion(.noResponse("\(error)"))
         case .success(let socket):
             let handshake = ServerHandshake(
-                loop: loop, socket: socket, host: connector?.address?.host ?? "", security: security
+                loop: loop, socket: socket, host: connector?.address?.host ?? "", security: security,
+                endsAtAnswer: isOwnListener
             ) { [unowned self] in conclude($0) }
             self.handshake = handshake
-            timer = loop.schedule(after: Self.timeout) { [unowned self] in
+            timer = loop.schedule(after: timeout) { [unowned self] in
                 completion(.noResponse("\(SystemError.timedOut)"))
             }
             handshake.start()
@@ -84,17 +90,24 @@ final class ServerProbe {
 }
 
 extension Endpoint {
-    /// Probes the first of the endpoint's addresses that accepts a connection. Blocks for 3 seconds at most for each of
-    /// them and for the answer, and while the name is resolved.
+    /// Probes the first of the endpoint's addresses that accepts a connection. Blocks while the name is resolved, and
+    /// then for no longer than `limit`.
     ///
-    /// - Parameter security: the encryption of sessions. Where they are not encrypted, nothing is verified.
-    package func probe(_ security: ServerSecurity) -> ProbeResult {
+    /// - Parameters:
+    ///   - security: the encryption of sessions. Where they are not encrypted, nothing is verified.
+    ///   - isOwnListener: the endpoint is a pgleash's; `security` does not matter then.
+    package func probe(
+        _ security: ServerSecurity = .none, within limit: Duration = .seconds(6), isOwnListener: Bool = false
+    ) -> ProbeResult {
         let addresses: [HostAddress]
         do throws(ResolutionError) { addresses = try resolveWithHost() } catch { return .noResponse("\(error)") }
         guard !addresses.isEmpty else { return .noResponse("no address") }
         let loop = LibeventLoop(receiveBufferSize: 4096)
         var result = ProbeResult.noResponse("not attempted")
-        let probe = ServerProbe(loop: loop, addresses: addresses, security: security.orOpportunistic) {
+        let probe = ServerProbe(
+            loop: loop, addresses: addresses, security: security.orOpportunistic,
+            timeout: limit / (addresses.count + 1), isOwnListener: isOwnListener
+        ) {
             result = $0
             loop.stop()
         }

@@ -34,7 +34,7 @@ extension IntegrationTests {
             rest(.milliseconds(200))
             #expect(try pgleash.report()["cancels_sent_total"] == 0)
             #expect(try postgres.backends(Self.name, state: "active") == 1)
-            let line = try pgleash.reapedLine(Self.name, saying: "session excluded: query left running")
+            let line = try pgleash.reapedLine(Self.name, saying: "session excluded: not cancelled")
             #expect(line["outcome"] == "excluded")
             pgleash.stop()
         }

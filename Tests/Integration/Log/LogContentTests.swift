@@ -42,7 +42,7 @@ extension IntegrationTests {
             try rename(later, to: "nightly")
             try leaveBusy(later, "nightly")
             defer { try? postgres.terminate("nightly") }
-            let line = try pgleash.reapedLine("nightly", saying: "session excluded: query left running")
+            let line = try pgleash.reapedLine("nightly", saying: "session excluded: not cancelled")
             #expect(line["outcome"] == "excluded")
             #expect(try postgres.backends("nightly", state: "active") == 1)
 
