@@ -14,7 +14,7 @@ extension Configuration {
         .\" Written by `make reference` from Sources/Settings/Table.
         .Dd November 30, 2026
         .Dt PGLEASH.CONF 5
-        .Os
+        .Os pgleash
         .Sh NAME
         .Nm pgleash.conf
         .Nd configuration file of pgleash
@@ -38,10 +38,18 @@ extension Configuration {
         Times take a unit of
         .Pa postgresql.conf :
         us, ms, s, min, h or d.
-        Without a unit they are seconds, where nothing else is said.
-        Sizes take one of B, kB, MB, GB and TB.
+        Without a unit they are seconds, except
+        .Cm tcp_user_timeout
+        (milliseconds).
+        Sizes need one of B, kB, MB, GB and TB.
         .Pp
         Each key is also an environment variable.
+        Keys of
+        .Cm [pgleash]
+        need no section:
+        .Ev PGLEASH_LOG_LEVEL
+        is the same as
+        .Ev PGLEASH_PGLEASH_LOG_LEVEL .
         Command-line options override environment variables, these override the file,
         and the file overrides the defaults.
         .Pp
@@ -73,6 +81,14 @@ extension Configuration {
 
         [cancel]
         exclude_user = etl
+        .Ed
+        .Pp
+        The same by environment variables:
+        .Bd -literal -offset indent
+        PGLEASH_SERVER_HOST=db.example.com
+        PGLEASH_SERVER_SSLMODE=verify-full
+        PGLEASH_SERVER_SSLROOTCERT=/etc/pgleash/root.crt
+        PGLEASH_CANCEL_EXCLUDE_USER=etl
         .Ed
         .Pp
         .Ql pgleash \-\-check\-config

@@ -8,8 +8,9 @@ extension Configuration {
             """
             pgleash.conf: every key with its default, written by `make reference`. pgleash reads the file at \
             start; `pgleash --check-config` says what is wrong with it. Times take a unit of postgresql.conf: us, \
-            ms, s, min, h, d; without one they are seconds, where nothing else is said. A comment has a line of \
-            its own, and values stand without quotes. Several values are separated by commas.
+            ms, s, min, h, d; without one they are seconds, except tcp_user_timeout (milliseconds). Sizes need a \
+            unit. A comment has a line of its own, and values stand without quotes. Several values are separated by \
+            commas.
             """
         )
         return heading
@@ -32,8 +33,9 @@ extension Configuration {
         - A key stands in the section that is named here. Of a key that stands twice the last line counts.
         - Values stand without quotes, and a comment has a line of its own. Several values are separated by commas.
         - Times take a unit of `postgresql.conf`: `us`, `ms`, `s`, `min`, `h`, `d`. Without a unit they are seconds,
-          where nothing else is said. Sizes take one of `B`, `kB`, `MB`, `GB`, `TB`.
-        - Each key is also an environment variable, in upper case and without quotes around its value.
+          except `tcp_user_timeout` (milliseconds). Sizes need one of `B`, `kB`, `MB`, `GB`, `TB`.
+        - Each key is also an environment variable, in upper case and without quotes around its value. Keys of
+          `[pgleash]` need no section: `PGLEASH_LOG_LEVEL` is the same as `PGLEASH_PGLEASH_LOG_LEVEL`.
         - A change takes effect at a restart. Where SIGHUP is named, pgleash also reads the file again that the key
           names, for the connections to come.
 
