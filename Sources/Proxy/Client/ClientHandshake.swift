@@ -130,7 +130,8 @@ final class ClientHandshake: Stage {
 
     private func refuseMalformed(_ reason: String, _ sqlState: SQLState) {
         worker.counters.protocolErrors[.client].add()
-        worker.logBeforeLogin(.warning, "invalid startup packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
+        worker.logBeforeLogin(
+            .warning, "invalid startup packet", ["client": "\(clientAddress)", "reason": "\(reason)"])
         refuse(client, FatalError(sqlState, reason), .protocolError)
     }
 }

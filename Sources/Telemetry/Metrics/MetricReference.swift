@@ -1,5 +1,4 @@
-// The generator of docs/metrics.md from the table of metrics and the texts of their labels; `make reference` updates the
-// file.
+// Writes docs/metrics.md from the table of metrics and the meanings of their labels; `make reference` updates it.
 
 import CancelPolicy
 
@@ -94,7 +93,7 @@ extension Outcome {
         case .finished: "The query ended by itself, or a cancel could not undo it any more."
         case .serverClosed: "The server ended the session."
         case .noKey: "The server gave no cancel key. The query may still run."
-        case .excluded: "The session is excluded from cancelling. The query was left running."
+        case .excluded: "The session is excluded from cancelling. The query may still run."
         case .gaveUp: "The server still owed an answer after `[cancel] timeout`. The query may still run."
         case .unconfirmed:
             "The connection to the server broke. Cancels went by other connections, and their effect is unknown."
