@@ -2,13 +2,13 @@
 
 import PostgresProtocol
 
-/// The reason that excludes a session from cancelling. Most operators exclude nothing, and an idle session is to be
-/// small, so the enumeration is indirect.
+/// The reason that excludes a session from cancelling. The enumeration is indirect because most operators exclude
+/// nothing and an idle session should be small.
 package indirect enum SessionExclusion: Hashable, Sendable {
     case none
     /// The session is excluded until it ends.
     case whole
-    /// A session with one of these application names is excluded. `isGiven`: the client gave one of them at its login;
+    /// A session with one of these application names is excluded. `isGiven`: the client sent one of them at its login;
     /// the server may report it in another form.
     case byName(Set<Identifier>, isGiven: Bool)
 

@@ -55,7 +55,7 @@ package struct ProtocolTracker: Hashable, Sendable {
     /// The server has answered a probe of pgleash.
     private var isProbeAnswered = false
 
-    /// - Parameter applicationName: as in the StartupMessage.
+    /// - Parameter applicationName: the name in the StartupMessage.
     package init(applicationName: String = "") { self.applicationName = applicationName }
 
     /// Requests are outstanding.
@@ -157,7 +157,7 @@ extension ProtocolTracker {
     private mutating func noteParameter(_ body: Span<UInt8>) {
         guard let value = body.applicationName else { return }
         let name = body.extracting(value)
-        // At the start of a session, and behind a pooler, it is most often what it was.
+        // At the start of a session, and with a pooler, the name is most often unchanged.
         guard !name.spell(applicationName) else { return }
         applicationName = clippedName(name)
         isRenamed = !outstanding.isStartingUp

@@ -20,7 +20,7 @@ final class ClientHandshake: Stage {
     private var sslAnswered = false
     private var gssAnswered = false
     private var timer = StageTimer()
-    /// As the client gave it.
+    /// The name that the client sent.
     private var applicationName = ""
 
     init(_ id: SessionID, _ worker: Worker, client accepted: AcceptedSocket) {

@@ -1,6 +1,6 @@
-"""Accepts direct TLS in front of a PostgreSQL without support for it, as version 17 and later do: TLS from the first byte
-on, whose contents it relays. Arguments: its port, the server's port, certificate, key, and its ALPN protocols. Prints
-"ready" when it is."""
+"""Accepts direct TLS in front of a PostgreSQL without support for it, as version 17 and later do: TLS from the first
+byte on, whose contents it relays. Arguments: its port, the server's port, certificate, key, and its ALPN protocols.
+Prints "ready" when it is."""
 
 import asyncio
 import ssl

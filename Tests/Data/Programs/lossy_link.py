@@ -3,7 +3,8 @@
 lossy_link.py PID DEVICE PEER LOSS DELAY
 
 DEVICE is made here, PEER in the network namespace of process PID. LOSS is the fraction of packets that are lost,
-from 0 to 1, DELAY the delay of each in milliseconds. Prints "ready" when both devices exist, and runs until it is ended.
+from 0 to 1, DELAY the delay of each in milliseconds. Prints "ready" when both devices exist, and runs until it is
+ended.
 """
 
 import contextlib

@@ -143,7 +143,7 @@ extension OverTLS {
             Array("GET / HTTP/1.1\r\n\r\n".utf8), [UInt8](repeating: 0, count: 100), [0x16, 3, 1, 0xff, 0xff],
             [0x16, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff], [0x15, 3, 3, 0, 2, 2, 40], [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f],
             [0x16, 3, 3, 0, 0], [0x80, 0x2e, 1, 3, 1],
-        ]) func `with nonsense fails, and says that once`(_ bytes: [UInt8]) throws {
+        ]) func `with invalid bytes fails, and reports that once`(_ bytes: [UInt8]) throws {
             try withLoop { loop in
                 for isServer in [false, true] {
                     let (socket, peer) = try makePair(on: loop, .unix)
