@@ -38,7 +38,7 @@ package struct HealthCheck: Sendable {
         do throws(SystemError) {
             // A separate thread, as the time for a name resolution has no limit.
             try startThread(named: "ping") {
-                // With some time left for what was found.
+                // The rest of the time is for the result.
                 ask(findings, until: .now.advanced(by: limit * 9 / 10))
                 findings.change { $0.isComplete = true }
             }
