@@ -15,10 +15,6 @@ static inline long pgleash_SSL_CTX_set_mode(SSL_CTX *context, long mode) {
     return SSL_CTX_set_mode(context, mode);
 }
 
-static inline long pgleash_SSL_CTX_clear_mode(SSL_CTX *context, long mode) {
-    return SSL_CTX_clear_mode(context, mode);
-}
-
 static inline void pgleash_SSL_CTX_set_read_ahead(SSL_CTX *context) {
     SSL_CTX_set_read_ahead(context, 1);
 }
@@ -34,6 +30,11 @@ static inline long pgleash_SSL_CTX_set1_groups_list(SSL_CTX *context, const char
 // Makes all further reads and writes of the connection fail.
 static inline void pgleash_SSL_cut_off(const SSL *connection) {
     BIO_set_fd(SSL_get_rbio(connection), -1, BIO_NOCLOSE);
+}
+
+// Whether the kernel decrypts the received bytes.
+static inline int pgleash_SSL_get_ktls_recv(const SSL *connection) {
+    return BIO_get_ktls_recv(SSL_get_rbio(connection));
 }
 
 static inline long pgleash_SSL_set_tlsext_host_name(SSL *connection, const char *name) {

@@ -36,8 +36,6 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
         let mode =
             SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS
         unsafe pgleash_SSL_CTX_set_mode(context, Int(mode))
-        // A TLS message without data ends a receive as data does, after the records that arrived with it.
-        unsafe pgleash_SSL_CTX_clear_mode(context, Int(SSL_MODE_AUTO_RETRY))
         unsafe pgleash_SSL_CTX_set_read_ahead(context)
         unsafe SSL_CTX_set_default_read_buffer_len(context, Self.readBufferSize)
         // A peer whose stream ends without a close_notify was killed. PostgreSQL's own protocol shows whether its last

@@ -52,11 +52,19 @@ extension TLSSocket {
         timer = nil
         let completion = completion
         self.completion = nil
+        if error == nil { offerNoMoreKeys() }
         // A peer may send its first bytes together with the end of the handshake.
         hasMore = unsafe error == nil && SSL_has_pending(connection) == 1
         // Most often the completion continues to read, and the interest of the transport does not change.
         completion?(error)
         if !isClosed { watch() }
+    }
+
+    /// Keeps OpenSSL from offering new keys to the kernel, where the kernel does not decrypt. OpenSSL 3.2 and later
+    /// loses the bytes that it has received after a KeyUpdate message when the kernel refuses the new key.
+    private func offerNoMoreKeys() {
+        guard unsafe pgleash_SSL_get_ktls_recv(connection) == 0 else { return }
+        unsafe SSL_clear_options(connection, pgleash_SSL_OP_ENABLE_KTLS)
     }
 
     /// Both sides negotiated PostgreSQL's protocol with ALPN.
