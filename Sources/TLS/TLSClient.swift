@@ -59,6 +59,7 @@ package struct TLSClientOptions: Equatable, Sendable {
     package func connect(
         over transport: any StreamSocket, host: String, loop: any EventLoop
     ) throws(TLSError) -> TLSSocket {
+        forgetOldErrors()
         let socket = try TLSSocket(context, over: transport, peerName: host, loop: loop)
         try unsafe prepare(socket.connection, host)
         unsafe SSL_set_connect_state(socket.connection)

@@ -31,6 +31,7 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
 
     /// - Parameter method: the result of TLS_client_method or TLS_server_method.
     init(_ method: OpaquePointer?) throws(TLSError) {
+        forgetOldErrors()
         guard let made = unsafe SSL_CTX_new(method) else { throw .taken(orElse: "out of memory") }
         unsafe context = made
         let mode =
