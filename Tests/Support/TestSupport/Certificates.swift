@@ -38,17 +38,22 @@ package struct Certificates: Sendable {
         for name in expired wrong-name unknown-authority revoked; do cp right.key $name.key; done
         names=(-addext "subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1")
         certify right server authority 1 30 "${names[@]}"
-        certify expired server authority 1 -1 "${names[@]}"
         certify wrong-name server authority 1 30 -addext subjectAltName=DNS:elsewhere.test
         certify unknown-authority server other 1 30 "${names[@]}"
         certify revoked server authority 11 30 "${names[@]}"
         new_key client
         certify client postgres authority 2 30
 
-        # As `openssl ca` would, with the one line of its database that matters written by hand: serial number 0B.
+        # The database of `openssl ca`, with one line written by hand: serial number 0B is revoked.
         printf 'R\\t491231235959Z\\t200101000000Z\\t0B\\tunknown\\t/CN=server\\n' >database
-        printf '[ca]\\ndefault_ca = a\\n[a]\\ndatabase = database\\ndefault_md = sha256\\n' >ca.conf
-        openssl ca -gencrl -config ca.conf -keyfile authority.key -cert authority.crt -crldays 30 -out authority.crl
+        echo 01 >serial
+        printf '%s\\n' '[ca]' default_ca=a '[a]' database=database serial=serial new_certs_dir=. default_md=sha256 \\
+            copy_extensions=copy policy=p '[p]' commonName=supplied >ca.conf
+        ca() { openssl ca -config ca.conf -keyfile authority.key -cert authority.crt "$@"; }
+        # `openssl x509` refuses an end before the start in OpenSSL 3.5, and has no option for the start in OpenSSL 3.0.
+        openssl req -new -key expired.key -subj /CN=server "${names[@]}" -out expired.csr
+        ca -batch -notext -startdate 200101000000Z -enddate 200102000000Z -in expired.csr -out expired.crt
+        ca -gencrl -crldays 30 -out authority.crl
 
         openssl ec -in right.key -aes128 -passout pass:xyzzy -out locked.key
         openssl pkcs8 -topk8 -in right.key -passout pass:xyzzy -out locked8.key
