@@ -38,13 +38,18 @@ extension IntegrationTests {
             }
 
             private static let jdbcDriver = "/usr/share/java/postgresql.jar"
+            /// The compiler of the package ecj. Debian 13's command ecj fails, as it lacks the second file. Debian 12
+            /// has no second file.
+            private static let compilerJars =
+                "/usr/share/java/eclipse-jdt-core.jar:/usr/share/java/eclipse-jdt-core-compiler-batch.jar"
 
             /// The folder of the compiled program.
             private static let classes = Result {
                 let folder = RunFolder.shared.newFolder("classes")
                 let compiler = try ChildProcess.run(
-                    Programs.debian("ecj"),
-                    ["-11", "-proc:none", "-d", folder, "\(Programs.sources)/JdbcClient.java"]
+                    Programs.debian("java"),
+                    ["-cp", compilerJars, "org.eclipse.jdt.internal.compiler.batch.Main", "-11", "-proc:none"]
+                        + ["-cp", jdbcDriver, "-d", folder, "\(Programs.sources)/JdbcClient.java"]
                 )
                 guard compiler.exit == .code(0) else { throw TimedOut(description: compiler.error) }
                 return folder
