@@ -49,6 +49,11 @@ final class Gunicorn {
         return browser
     }
 
+    /// A worker ended with SIGKILL. Each version of gunicorn words it in its own way.
+    var hasKilledWorker: Bool {
+        log.contains("due to signal 9") || log.contains("was sent SIGKILL")
+    }
+
     /// Workers that have ended.
     var deadWorkers: [pid_t] {
         workers.filter { worker in
