@@ -37,7 +37,11 @@ extension IntegrationTests {
             // The bytes after the answer must be TLS.
             let late = try askForTLS(pgleash)
             try late.send(Frontend.startup(name: "too late"))
-            #expect(try !late.readToEnd().contains(UInt8(ascii: "R")))
+            do {
+                #expect(try !late.readToEnd().contains(UInt8(ascii: "R")))
+            } catch RawClientError.failed(ECONNRESET) {
+                // OpenSSL 3.5 receives only the first bytes, and the kernel resets a connection that has unread bytes.
+            }
             try pgleash.waitForReport("both ends") {
                 $0["sessions_ended_total", "protocol_error"] == 1 && $0["sessions_ended_total", "ssl_failed"] == 1
             }
