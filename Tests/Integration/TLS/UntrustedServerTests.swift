@@ -35,7 +35,7 @@ extension IntegrationTests {
             Answer("the first byte of one", [UInt8(ascii: "E")], isError),
             Answer("a yes, and an error in clear text", yes + errorResponse, isNoTLS),
             Answer("a yes, and a session in clear text", yes + message("R", int32(0)), isNoTLS),
-            Answer("a yes, and an alert", yes + [0x15, 3, 3, 0, 2, 2, 40], "SSL error: sslv3 alert handshake failure"),
+            Answer("a yes, and an alert", yes + [0x15, 3, 3, 0, 2, 2, 70], "SSL error: tlsv1 alert protocol version"),
             Answer("a yes, and the end", yes, "SSL error: the peer closed the connection during the handshake"),
             Answer("garbage", Array("X\(bait)".utf8), "received invalid response to SSL negotiation: 0x58"),
             Answer("a zero", [0], "received invalid response to SSL negotiation: 0x0"),
