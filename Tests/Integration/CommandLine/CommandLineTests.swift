@@ -149,7 +149,7 @@ extension IntegrationTests {
             let run = try pgleash("--config", file, "--listen", silent.address, "--ping", "--timeout", "1")
             #expect(start.duration(to: .now) < .seconds(2))
             #expect(run.exit == .code(2))
-            #expect(run.output == "\(silent.address) - no response: timeout expired\n")
+            #expect(run.output.hasPrefix("\(silent.address) - no response: "))
         }
 
         @Test func `--ping-self asks about pgleash alone`() throws {

@@ -63,7 +63,8 @@ extension IntegrationTests {
             )
             #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
             let warnings = pgleash.logLines("listen address not needed: another one covers it")
-            #expect(warnings.contains { $0.contains("covered_by=\(kept):\(pgleash.port) ") }, "\(pgleash.log)")
+            #expect(
+                warnings.contains { Report.fields($0)["covered_by"] == "\(kept):\(pgleash.port)" }, "\(pgleash.log)")
             #expect(pgleash.logLines(" started").first?.contains("\(kept):\(pgleash.port)") == true)
             pgleash.stop()
         }
@@ -150,7 +151,7 @@ extension IntegrationTests {
             let second = try ChildProcess(
                 Programs.pgleash, ["--listen", "\(folder):\(first.port)", "--server", postgres.address]
             )
-            try wait(for: "the second start") { second.errorOutput.contains(" started\n") }
+            try wait(for: "the second start") { second.errorOutput.contains(" started\"") }
             let client = try RawClient(path: path)
             try client.startUp(name: "second")
 
