@@ -120,6 +120,18 @@ package struct OutstandingRequests: Hashable, Sendable {
 
     /// The client should not be read for a while, as the record has too many segments.
     package var isFull: Bool { segments.count - head >= Self.fullCount }
+
+    /// The number and memory of outstanding requests.
+    package struct Load: Sendable {
+        package let isBusy: Bool
+        /// As `OutstandingRequests.isFull`.
+        package let isFull: Bool
+        /// As `OutstandingRequests.byteCount`.
+        package let byteCount: Int
+    }
+
+    /// All that is asked after each event, in one call. It is here, as other modules would copy a whole tracker for it.
+    package var load: Load { Load(isBusy: isBusy, isFull: isFull, byteCount: byteCount) }
 }
 
 // MARK: - Client messages

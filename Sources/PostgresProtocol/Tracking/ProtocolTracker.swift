@@ -15,15 +15,6 @@ package struct ProtocolTracker: Hashable, Sendable {
         package fileprivate(set) var warning: ServerMessage?
     }
 
-    /// The number and memory of outstanding requests.
-    package struct Load: Sendable {
-        package let isBusy: Bool
-        /// As `OutstandingRequests.isFull`.
-        package let isFull: Bool
-        /// As `OutstandingRequests.byteCount`.
-        package let byteCount: Int
-    }
-
     /// A separate allocation, as few sessions need it and an idle session should be small.
     private indirect enum Observing: Hashable, Sendable {
         case off
@@ -71,11 +62,6 @@ package struct ProtocolTracker: Hashable, Sendable {
 
     /// A transaction block is open and not failed.
     package var isInBlock: Bool { transactionStatus == UInt8(ascii: "T") }
-
-    /// The values that are needed after each wake-up, in one call.
-    package var load: Load {
-        Load(isBusy: outstanding.isBusy, isFull: outstanding.isFull, byteCount: outstanding.byteCount)
-    }
 
     /// Scans `bytes`, which the side sent that `scanner` is for.
     ///

@@ -57,9 +57,9 @@ struct Conversation {
     /// A client or other sessions wait for what one of the hosts does next.
     var isWaitedFor: Bool { state.tracker.isBusy || state.tracker.isInTransaction || toServer.isStalled }
 
-    var flow: Flow { flow(state.tracker.load) }
+    var flow: Flow { flow(state.tracker.outstanding.load) }
 
-    private func flow(_ load: ProtocolTracker.Load) -> Flow {
+    private func flow(_ load: OutstandingRequests.Load) -> Flow {
         Flow(
             clientHasToWait: toServer.isStalled || load.isFull,
             toServerWantsRoom: toServer.isStalled && !load.isFull,
@@ -69,7 +69,7 @@ struct Conversation {
 
     /// - Parameter kept: the number of bytes that were kept before; nil where no more can be.
     private func step(_ failure: SystemError?, keptBefore kept: Int? = nil) -> Step {
-        let load = state.tracker.load
+        let load = state.tracker.outstanding.load
         let growth = kept.map { toServer.keptCount + load.byteCount - $0 } ?? 0
         return Step(isBusy: load.isBusy, flow: flow(load), failure: failure, growth: growth)
     }
@@ -88,7 +88,7 @@ struct Conversation {
         _ traffic: Counters.Traffic
     ) throws(MalformedMessage) -> Step {
         traffic.bytes.add(Int64(bytes.count))
-        let kept = toServer.keptCount + state.tracker.load.byteCount
+        let kept = toServer.keptCount + state.tracker.outstanding.load.byteCount
         let isOrdinary = end.isOpen && !Self.mayEndInTerminate(bytes)
         let failure = try isOrdinary ? pass(bytes, to: server, traffic) : passEnd(bytes, to: server, traffic)
         return step(failure, keptBefore: kept)

@@ -140,7 +140,7 @@ extension Session {
         }
     }
 
-    private func follow(_ step: Conversation.Step) {
+    @inline(__always) private func follow(_ step: Conversation.Step) {
         noteBusy(step.isBusy)
         if let readAhead, readAhead.isOn { readAhead.charge(step.growth) }
         updateInterests(step.flow)
