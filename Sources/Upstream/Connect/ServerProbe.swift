@@ -84,7 +84,8 @@ final class ServerProbe {
             completion(isEnough ? .accepting : .noResponse("server does not support SSL, but SSL was required"))
         // Without required TLS a session would continue unencrypted.
         case .failed(let reason):
-            completion(hasAnswered && !security.isTLSRequired ? .accepting : .noResponse(reason))
+            let isEnough = hasAnswered && !security.isTLSRequired && !isOwnListener
+            completion(isEnough ? .accepting : .noResponse(reason))
         }
     }
 }

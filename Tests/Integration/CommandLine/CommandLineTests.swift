@@ -162,6 +162,17 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test(arguments: ["SSH-2.0-OpenSSH_9.2\r\n", "+OK ready\r\n", "N and more"])
+        func `--ping-self takes no other service for pgleash`(greeting: String) throws {
+            let other = try FakeServer()
+            let file = try RunFolder.shared.newFile("empty.conf", "# nothing\n")
+            let ping = try ChildProcess(Programs.pgleash, ["--config", file, "--listen", other.address, "--ping-self"])
+            let client = try other.accept()
+            try client.send(Array(greeting.utf8))
+            #expect(try ping.wait() == .code(2))
+            #expect(ping.output.hasPrefix("\(other.address) - no response: received "))
+        }
+
         @Test(arguments: ["disable", "prefer"])
         func `--ping leaves no line in the server's log, nor in pgleash's`(mode: String) throws {
             let server = PrivatePostgres.shared

@@ -171,5 +171,12 @@ extension IntegrationTests {
             #expect(fields["server"] == server)
             #expect(fields["workers"] == (arguments.isEmpty ? "1" : "2"))
         }
+
+        @Test(arguments: ["PGLEASH_PGLEASH_LOG_LEVEL", "PGLEASH_LOG_LEVEL"])
+        func `may have the section [pgleash] left out of a variable`(name: String) throws {
+            let run = try check("", [], [name: "loud"])
+            #expect(run.exit == .code(78))
+            #expect(run.error.contains("environment variable \(name): [pgleash] log_level = \"loud\" is not allowed"))
+        }
     }
 }
