@@ -20,8 +20,9 @@ package final class LogOutput: Sendable {
 
         /// - Returns: the number of lines that are lost.
         mutating func write(_ text: String) -> Int {
-            let lost = writeToStandardError((isWithinLine ? "\n" : "") + text)
-            isWithinLine = !lost.isEmpty && lost.count < text.utf8.count
+            let text = (isWithinLine ? "\n" : "") + text
+            let lost = writeToStandardError(text)
+            if let last = text.utf8.dropLast(lost.count).last { isWithinLine = last != UInt8(ascii: "\n") }
             return lost.count { $0 == UInt8(ascii: "\n") }
         }
     }
