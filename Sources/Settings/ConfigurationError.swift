@@ -22,7 +22,6 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     }
 
     init(file: String, _ message: String) {
-        isOfOption = false
-        description = "\(file): \(message)"
+        self.init(message, at: nil, orIn: file)
     }
 }

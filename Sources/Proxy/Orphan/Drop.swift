@@ -12,7 +12,7 @@ struct Drop {
     /// The age of the query at the drop.
     let queryAge: Duration
     /// The number of CancelRequests sent since.
-    let cancelsSent: Int
+    var cancelsSent: Int
 
     init(_ kind: DropKind, at time: MonotonicTime, afterQueryOf queryAge: Duration, cancelsSent: Int = 0) {
         (self.kind, self.time, self.queryAge, self.cancelsSent) = (kind, time, queryAge, cancelsSent)
@@ -20,15 +20,13 @@ struct Drop {
 
     /// The fields of a log line about the outcome, without those of the session.
     ///
-    /// - Parameters:
-    ///   - duration: from the drop to the outcome.
-    ///   - cancelsSent: the number of cancels, where it is larger than the one here.
-    func logMetadata(_ outcome: Outcome, after duration: Duration, cancelsSent: Int? = nil) -> Logger.Metadata {
+    /// - Parameter duration: from the drop to the outcome.
+    func logMetadata(_ outcome: Outcome, after duration: Duration) -> Logger.Metadata {
         [
             "drop": "\(kind.rawValue)",
             "query_ms": .milliseconds(queryAge),
             "reap_ms": .milliseconds(duration),
-            "attempts": .number(cancelsSent ?? self.cancelsSent),
+            "attempts": .number(cancelsSent),
             "outcome": "\(outcome.rawValue)",
         ]
     }

@@ -89,8 +89,10 @@ final class UnseenOrphan {
         cancelsSent += order?.settle() ?? 0
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[.unconfirmed].add()
-        let (outcome, drop) = (Outcome.unconfirmed, origin.drop)
-        let more = drop.logMetadata(outcome, after: worker.now.since(drop.time), cancelsSent: cancelsSent)
+        let outcome = Outcome.unconfirmed
+        var drop = origin.drop
+        drop.cancelsSent = cancelsSent
+        let more = drop.logMetadata(outcome, after: worker.now.since(drop.time))
         let metadata = origin.metadata.merging(more) { $1 }
         worker.environment.orphanHistory.add(metadata)
         worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)

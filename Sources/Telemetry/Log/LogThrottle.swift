@@ -10,7 +10,7 @@ package struct LogThrottle {
     private var second: Int64 = 0
     private var lines = 0
     /// The number of suppressed lines that were not reported.
-    package private(set) var suppressed = 0
+    private var suppressed = 0
 
     package init() {}
 
