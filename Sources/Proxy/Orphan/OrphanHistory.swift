@@ -6,22 +6,31 @@ import Telemetry
 
 /// The outcomes of the last orphans of all workers.
 package final class OrphanHistory: Sendable {
+    private struct Entry {
+        let time: WallTime
+        let metadata: Logger.Metadata
+    }
+
     /// The number of orphans in the report.
     static let capacity = 50
 
-    private let records = Locked([OrphanRecord]())
+    private let entries = Locked([Entry]())
 
     package init() {}
 
     /// - Parameter metadata: that of the log line about the orphan.
     func add(_ metadata: Logger.Metadata) {
-        let record = OrphanRecord(time: "\(WallTime.now)", fields: LogField.fields(of: metadata))
-        records.withLock { records in
-            if records.count == Self.capacity { records.removeFirst() }
-            records.append(record)
+        let entry = Entry(time: .now, metadata: metadata)
+        entries.withLock { entries in
+            if entries.count == Self.capacity { entries.removeFirst() }
+            entries.append(entry)
         }
     }
 
-    /// All records, the newest first.
-    var all: [OrphanRecord] { records.withLock { $0.reversed() } }
+    /// All records, the newest first. They become text only here, as in a storm most entries are never reported.
+    var all: [OrphanRecord] {
+        entries.withLock { $0 }.reversed().map {
+            OrphanRecord(time: "\($0.time)", fields: LogField.fields(of: $0.metadata))
+        }
+    }
 }

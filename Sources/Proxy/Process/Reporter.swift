@@ -68,13 +68,13 @@ package final class Reporter {
             maxSessions: Int64(configuration.listen.maxSessions),
             logLinesDropped: output.droppedCount
         )
-        let (sessions, orphans) = (sessions, orphans.all)
+        let (sessions, orphans) = (sessions, orphans)
         let (file, output, log, events) = (configuration.metricsFile, output, log, events)
         // A separate thread, as many sessions take a while, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
                 do throws(ReplacementError) {
-                    let text = Report(metrics: metrics, sessions: sessions, orphans: orphans).text
+                    let text = Report(metrics: metrics, sessions: sessions, orphans: orphans.all).text
                     if let file {
                         try ReplaceableFile(at: file).replace(with: text)
                     } else {
