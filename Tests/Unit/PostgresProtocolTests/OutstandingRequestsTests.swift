@@ -57,6 +57,22 @@ import Testing
         #expect(!transcript.isBusy)
     }
 
+    @Test(
+        arguments: [
+            ([], .commit, .commit), ([], .control, .control), ([], .ordinary, .ordinary),
+            ([.ordinary], .commit, .commit), ([.control], .control, .control), ([.ordinary], .control, .ordinary),
+        ] as [([StatementKind], StatementKind, StatementKind)])
+    func `An Execute gives its batch the kind of a portal that was bound in an earlier one`(
+        bound: [StatementKind], executed: StatementKind, kind: StatementKind
+    ) {
+        var outstanding = OutstandingRequests()
+        outstanding.serverAnswered(BackendKind.readyForQuery)
+        for statement in bound { outstanding.clientSent(FrontendKind.bind, statement) }
+        outstanding.clientSent(FrontendKind.execute, executed)
+        outstanding.clientSent(FrontendKind.sync)
+        #expect(outstanding.requests.map(\.kind) == [kind])
+    }
+
     @Test func `Flush, CopyData and Terminate alone have no reply`() {
         var transcript = RequestTranscript()
         transcript.client("H d c f X p")
