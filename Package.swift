@@ -23,7 +23,7 @@ let small = LinkerSetting.unsafeFlags(
 
 /// The modules that tests of the whole program use.
 let modules: [Target.Dependency] = [
-    "CancelPolicy", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
+    "CancelPolicy", "LibPQ", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
 ]
 
 /// The dependencies of tests of single parts in a simulated world.
@@ -52,6 +52,7 @@ let package = Package(
         .target(name: "CancelPolicy", dependencies: ["PostgresProtocol"]),
         .target(name: "Reactor", dependencies: ["CLibevent"]),
         .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"]),
+        .target(name: "LibPQ", dependencies: ["Reactor"]),
         .target(
             name: "Settings",
             dependencies: ["PostgresProtocol", "Reactor", "TLS", .product(name: "Logging", package: "swift-log")]
@@ -63,14 +64,14 @@ let package = Package(
         .target(
             name: "Upstream",
             dependencies: [
-                "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry",
+                "CancelPolicy", "LibPQ", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry",
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
         .target(
             name: "Proxy",
             dependencies: [
-                "CancelPolicy", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
+                "CancelPolicy", "LibPQ", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),

@@ -16,6 +16,8 @@ package enum CancelTiming: Hashable, Sendable {
     /// The request is a statement that is never cancelled, or such a statement follows, which a late cancel would
     /// reach: the statements after that one would run without it.
     case never
+    /// Other requests follow that would run without it, and the monitor ends the backend with all of them instead.
+    case endOfBackend
 
     /// The time without a reply before a cancel is sent; nil for never.
     var delay: Duration? {
@@ -23,7 +25,7 @@ package enum CancelTiming: Hashable, Sendable {
         case .atOnce: .zero
         case .whenSlow: Self.slow
         case .whenVerySlow: Self.verySlow
-        case .never: nil
+        case .never, .endOfBackend: nil
         }
     }
 

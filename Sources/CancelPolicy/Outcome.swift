@@ -8,6 +8,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case finished
     /// The server ended the session.
     case serverClosed = "server_closed"
+    /// The monitor ended the backend.
+    case terminated
     /// The server sent no cancel key.
     case noKey = "no_key"
     /// The session is excluded from cancelling, by the operator or by the client itself.
@@ -22,7 +24,7 @@ extension Outcome {
     /// No request of the client runs any more, as far as can be known.
     package var isConfirmed: Bool {
         switch self {
-        case .cancelled, .finished, .serverClosed: true
+        case .cancelled, .finished, .serverClosed, .terminated: true
         case .noKey, .excluded, .gaveUp, .unconfirmed: false
         }
     }

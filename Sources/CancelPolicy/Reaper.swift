@@ -17,6 +17,8 @@ package struct Reaper: Hashable, Sendable {
         /// (`hasCancelArrived`), call `cancelConcluded`, too. Otherwise wait for its conclusion: the backend must not
         /// exit before it, or the server logs that a cancel request matched no process.
         case withdrawCancel
+        /// End the backend. `cancelConcluded` follows as after a cancel.
+        case endBackend
         /// Send the server a request that fails, so that its reply shows which other requests are answered, and call
         /// `timePassed` at this time.
         case probe(wakeAt: Duration)
@@ -31,6 +33,8 @@ package struct Reaper: Hashable, Sendable {
         case sent
         /// The server could not be reached in time.
         case notSent
+        /// The backend waits for a synchronous standby, and was left alone: a signal would make its commit visible.
+        case spared
         /// The request was not written and will not be.
         case withdrawn
     }
@@ -65,7 +69,11 @@ package struct Reaper: Hashable, Sendable {
     /// The orphan has a grace, during which its statement may continue.
     package let hasGrace: Bool
 
+    /// The monitor can cancel without a key, and end the backend instead of a request that others follow.
+    package private(set) var canEndBackend: Bool
+
     private let deadline: Duration
+    private let terminateAfter: Duration?
     private let longestPause: Duration
     /// No cancel is sent before this time.
     private var graceEnd: Duration
@@ -76,7 +84,13 @@ package struct Reaper: Hashable, Sendable {
     private var pauseEnd = Duration.zero
     private var pause = shortPause
     private var shortPausesLeft = shortPauses
+    /// A signal is on its way: a cancel, or the end of the backend.
     private var isCancelling = false
+    private var isEndingBackend = false
+    /// A signal that ends the backend was sent.
+    private var hasEndedBackend = false
+    /// The backend is not ended before this time.
+    private var endPauseEnd = Duration.zero
     private var cancelsAsked = 0
     private var askedAt = Duration.zero
     /// The number for the current request.
@@ -95,11 +109,14 @@ package struct Reaper: Hashable, Sendable {
     ///   - grace: the time during which the statement may continue.
     ///   - step: a number that differs between orphans. With a balancer that uses servers in turn, orphans with equal
     ///     pauses would reach the same wrong server each time.
-    package init(timeout: Duration, grace: Duration = .zero, step: UInt32 = 0) {
+    ///   - monitor: nil where there is none.
+    package init(timeout: Duration, grace: Duration = .zero, step: UInt32 = 0, monitor: Monitor? = nil) {
         longestPause = Self.longestPause - .milliseconds(Int64(8 * (step & 31)))
         deadline = timeout
         graceEnd = grace
         hasGrace = grace > .zero
+        canEndBackend = monitor?.isConnected ?? false
+        terminateAfter = monitor?.terminateAfter
     }
 
     /// The session has no key yet: its backend is starting up, with requests of the client after it. `begin` follows
@@ -125,7 +142,7 @@ package struct Reaper: Hashable, Sendable {
     /// The latest time for a call of `timePassed`.
     package var wakeTime: Duration {
         if isCancelling { return deadline }
-        return min(nextTry ?? deadline, nextProbe ?? deadline, deadline)
+        return min(nextTry ?? deadline, nextEnd ?? deadline, nextProbe ?? deadline, deadline)
     }
 
     /// A request was answered; others are outstanding (`isBusy`) or none is.
@@ -142,6 +159,7 @@ package struct Reaper: Hashable, Sendable {
         (quietSince, pauseEnd) = (now, now)
         if isCancelling {
             hasAnsweredMeanwhile = true
+            if isEndingBackend { return .none }
             // The cancel is for a request that has ended.
             return timing == .atOnce && !hasCancelArrived ? .none : .withdrawCancel
         }
@@ -151,11 +169,12 @@ package struct Reaper: Hashable, Sendable {
     /// No request was answered, but the timing of the current one has changed.
     package mutating func retimed(_ timing: CancelTiming, at now: Duration) -> Action {
         self.timing = timing
-        return isCancelling && timing == .never ? .withdrawCancel : goOn(at: now)
+        let mustWithdraw = isCancelling && !isEndingBackend && timing.delay == nil
+        return mustWithdraw ? .withdrawCancel : goOn(at: now)
     }
 
     /// A cancel was sent, or may have been.
-    package var hasCancelled: Bool { isCancelling || cancelsSent > 0 }
+    package var hasCancelled: Bool { isCancelling || cancelsSent > 0 || hasEndedBackend }
 
     /// An error arrived.
     ///
@@ -170,9 +189,10 @@ package struct Reaper: Hashable, Sendable {
         _ result: CancelResult, _ timing: CancelTiming, at now: Duration
     ) -> Action {
         self.timing = timing
-        isCancelling = false
+        let isEnd = isEndingBackend
+        (isCancelling, isEndingBackend) = (false, false)
         hasCancelArrived = false
-        if result == .sent { cancelsSent += 1 }
+        if result == .sent { isEnd ? hasEndedBackend = true : (cancelsSent += 1) }
         if stoppedAt != nil { return .end(stopped) }
         switch result {
         case .sent:
@@ -182,14 +202,21 @@ package struct Reaper: Hashable, Sendable {
                 cancelsConcluded += 1
                 pauseBeforeNext(at: now)
             }
-        case .notSent:
+        case .notSent, .spared:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)
             pauseBeforeNext(at: now)
         case .withdrawn: break
         }
+        if isEnd { endPauseEnd = now + max(pause, Self.unreachablePause) }
         hasAnsweredMeanwhile = false
         return goOn(at: now)
+    }
+
+    /// The signal on its way could not be sent. The monitor does not know the backend, or is not allowed to signal it:
+    /// then requests that others follow are cancelled as without one.
+    package mutating func signalFailed() {
+        if isEndingBackend { canEndBackend = false }
     }
 
     package mutating func timePassed(_ timing: CancelTiming, at now: Duration) -> Action {
@@ -208,7 +235,10 @@ package struct Reaper: Hashable, Sendable {
         probes = UInt8(Self.probeDelays.count)
     }
 
-    package func serverClosed() -> Action { .end(stoppedAt == nil ? .serverClosed : stopped) }
+    package func serverClosed() -> Action {
+        if stoppedAt != nil { return .end(stopped) }
+        return .end(hasEndedBackend || isEndingBackend ? .terminated : .serverClosed)
+    }
 
     /// An error after a cancel is taken for its effect. A reply without an error shows that the request ended by
     /// itself, or that it could no longer be undone.
@@ -222,6 +252,10 @@ package struct Reaper: Hashable, Sendable {
             probes += 1
             return .probe(wakeAt: max(wakeTime, now))
         }
+        if let time = nextEnd, now >= time {
+            (isCancelling, isEndingBackend) = (true, true)
+            return .endBackend
+        }
         guard let time = nextTry, now >= time else { return .wake(at: wakeTime) }
         isCancelling = true
         cancelsAsked += 1
@@ -229,8 +263,16 @@ package struct Reaper: Hashable, Sendable {
         return .cancel
     }
 
+    /// The time at which the backend is ended: at once where other requests follow, or when it has ignored cancels for
+    /// `terminateAfter`.
+    private var nextEnd: Duration? {
+        if timing == .endOfBackend || hasEndedBackend { return max(graceEnd, endPauseEnd) }
+        guard let terminateAfter, cancelsSent > 0 else { return nil }
+        return max(terminateAfter, endPauseEnd)
+    }
+
     private var nextTry: Duration? {
-        guard let delay = timing.delay else { return nil }
+        guard let delay = timing.delay, !hasEndedBackend else { return nil }
         let interval = cancelsAsked < Self.unboundedCancels ? .zero : Self.shortestInterval
         return max(quietSince + delay, pauseEnd, graceEnd, askedAt + interval)
     }

@@ -41,11 +41,11 @@ extension SessionState {
     }
 
     private func loss(after grace: Duration) -> Loss {
-        switch cancelTiming {
+        switch requestTiming {
         case .atOnce: Loss(delay: grace, isForOneCancel: false)
         case .whenSlow: Loss(delay: max(grace, CancelTiming.slow), isForOneCancel: true)
         // It could not be seen that the COMMIT has begun.
-        case .whenVerySlow, .never: Loss(delay: nil, isForOneCancel: true)
+        case .whenVerySlow, .never, .endOfBackend: Loss(delay: nil, isForOneCancel: true)
         }
     }
 }

@@ -54,6 +54,6 @@ extension SessionState {
         // A running statement is cancelled first, as a pooler would let it continue. The reaper's probe ends the stream
         // if no reply shows that it stopped. Where nothing runs, or the statement may continue, the server learns of
         // the client's end as early as without pgleash.
-        return tracker.isWaitingForClient || drop.reaper.hasGrace || cancelTiming == .never
+        return tracker.isWaitingForClient || drop.reaper.hasGrace || requestTiming == .never
     }
 }

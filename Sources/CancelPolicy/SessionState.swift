@@ -76,8 +76,21 @@ package struct SessionState: Hashable, Sendable {
         set { reaping = newValue.map { .begun($0) } ?? .none }
     }
 
-    /// The time at which the request that the server processes may be cancelled.
-    package var cancelTiming: CancelTiming { tracker.outstanding.cancelTiming(isInBlock: tracker.isInBlock) }
+    /// The time at which the request that the server processes may be cancelled, or its backend ended.
+    package var cancelTiming: CancelTiming {
+        let timing = requestTiming
+        guard timing != .atOnce, drop?.reaper.canEndBackend == true, tracker.outstanding.requests.count > 1
+        else { return timing }
+        return .endOfBackend
+    }
+
+    /// The same without a monitor.
+    var requestTiming: CancelTiming { tracker.outstanding.cancelTiming(isInBlock: tracker.isInBlock) }
+
+    /// The statement can be cancelled. Without the key, only the monitor can do it.
+    private var isCancellable: Bool {
+        tracker.cancelKey != nil || drop?.reaper.canEndBackend == true && !tracker.outstanding.isStartingUp
+    }
 
     /// The server's warning since a cancel was sent: most often that a commit did not wait for its standby.
     package mutating func takeWarning() -> ServerMessage? {
@@ -97,11 +110,13 @@ extension SessionState {
     ///   - isCut: the client left within a message of which the server has received a part.
     ///   - timeout: the time after which pgleash gives up.
     ///   - grace: the time before the first cancel.
+    ///   - monitor: the means of the monitor; nil where there is none.
     package mutating func clientDropped(
         _ kind: DropKind,
         isCut: Bool = false,
         timeout: Duration,
-        grace: Duration = .zero
+        grace: Duration = .zero,
+        monitor: Reaper.Monitor? = nil
     ) -> Action {
         precondition(drop == nil, "a client drops once")
         let kind = tracker.hasTerminated && (kind == .fin || kind == .reset) ? .terminate : kind
@@ -114,13 +129,18 @@ extension SessionState {
         if cancelKey == nil, outstanding.isStartingUp, !outstanding.hasRequests { return .end(kind.idleEnd) }
         tracker.observe()
         let step = cancelKey?.processID ?? 0
-        var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step), isCut: isCut)
+        var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step, monitor: monitor), isCut: isCut)
         // The server only waits for its client, and `nextEnding` ends this.
         if tracker.isWaitingForClient { drop.reaper.expectRest(at: .zero) }
-        defer { self.drop = drop }
+        self.drop = drop
         if isExcluded { return .reap(.end(.excluded)) }
-        if cancelKey != nil { return .reap(drop.reaper.begin(cancelTiming, at: .zero)) }
+        if isCancellable { return .reap(beginReaping(at: .zero)) }
         return .reap(outstanding.isStartingUp ? drop.reaper.beginWithoutKey() : .end(.noKey))
+    }
+
+    private mutating func beginReaping(at now: Duration) -> Reaper.Action {
+        let timing = cancelTiming
+        return drop?.reaper.begin(timing, at: now) ?? .none
     }
 
     /// Messages of the server were scanned while the session is being reaped.
@@ -136,7 +156,7 @@ extension SessionState {
         if !drop.reaper.hasBegun {
             // Only an authenticated client gets a key, and only before the first ReadyForQuery.
             if isAtRest { return .end(.finished) }
-            if tracker.cancelKey == nil { return tracker.outstanding.isStartingUp ? .none : .end(.noKey) }
+            guard isCancellable else { return tracker.outstanding.isStartingUp ? .none : .end(.noKey) }
             return drop.reaper.begin(timing, at: now)
         }
         if seen.hasAnswered || isAtRest { return drop.reaper.serverAnswered(isBusy: !isAtRest, timing, at: now) }
@@ -144,7 +164,9 @@ extension SessionState {
         return timing == drop.reaper.timing ? .none : drop.reaper.retimed(timing, at: now)
     }
 
+    /// A cancel, or the end of the backend, was sent or could not be.
     package mutating func cancelConcluded(_ result: Reaper.CancelResult, at now: Duration) -> Reaper.Action {
+        if result == .notSent { drop?.reaper.signalFailed() }
         let timing = cancelTiming
         return drop?.reaper.cancelConcluded(result, timing, at: now) ?? .none
     }

@@ -67,15 +67,26 @@ package struct Configuration: Sendable {
         package var maxConcurrent = 16
         /// The time from the drop until the first cancel; less than `timeout`.
         package var grace = Duration.zero
+        /// The time from the drop after which a backend that ignores cancels is ended; zero for never.
+        package var terminateAfter = Duration.zero
         package var exclusion = Exclusion()
         /// The number of bytes, of all sessions together, that may be read ahead of servers that do not read, to detect
         /// the end of their clients.
         package var readAhead = 64 * 1024 * 1024
     }
 
+    /// The login of the monitor.
+    package struct Monitor: Sendable {
+        /// libpq's keywords with their values.
+        package var keywords: [String: String] = ["dbname": "postgres", "gssencmode": "disable"]
+
+        package var isOn: Bool { keywords["user"] != nil }
+    }
+
     package var listen = Listen()
     package var server = Server()
     package var cancel = Cancel()
+    package var monitor = Monitor()
     /// The file of the report that SIGUSR1 requests; standard error where there is none.
     package var metricsFile: String?
     /// The number of worker threads.
@@ -124,6 +135,10 @@ extension Configuration {
         if cancel.grace >= cancel.timeout {
             let reason = "grace must be less than timeout (\(cancel.timeout))"
             throw error(Contradiction("grace", reason), in: "cancel")
+        }
+        if cancel.terminateAfter >= cancel.timeout {
+            let reason = "terminate_after must be less than timeout (\(cancel.timeout))"
+            throw error(Contradiction("terminate_after", reason), in: "cancel")
         }
     }
 

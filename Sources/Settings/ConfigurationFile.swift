@@ -87,8 +87,9 @@ extension Configuration {
     mutating func set(_ setting: Setting, to value: String, by origin: Origin) throws(ConfigurationError) {
         guard !isMisread(value), setting.apply(&self, value) else {
             let hint = setting.hint(for: value).map { "; \($0)" } ?? ""
+            let shown = setting.isSecret ? "***" : value
             throw ConfigurationError(
-                "\(setting.name) = \"\(value)\" is not allowed; allowed: \(setting.allowed)\(hint)", at: origin
+                "\(setting.name) = \"\(shown)\" is not allowed; allowed: \(setting.allowed)\(hint)", at: origin
             )
         }
         origins[setting.name] = origin

@@ -20,7 +20,8 @@ package struct ConfigurationWarning: Equatable, Sendable, CustomStringConvertibl
 extension Configuration {
     /// All warnings, in the order of the sections.
     package var warnings: [ConfigurationWarning] {
-        inputWarnings + listenWarnings + plainTextWarnings + serverWarnings + timeoutWarnings + metricsWarnings
+        inputWarnings + listenWarnings + plainTextWarnings + serverWarnings + monitorWarnings + timeoutWarnings
+            + metricsWarnings
     }
 
     /// Passwords and data of clients on other machines can be eavesdropped on.
@@ -70,6 +71,17 @@ extension Configuration {
             return checks.flatMap { warn("server", reason, $0) }
         case .require, .verifyCA, .verifyFull: return []
         }
+    }
+
+    private var monitorWarnings: [ConfigurationWarning] {
+        guard !monitor.isOn else {
+            let hasTCP = server.endpoints.contains { !$0.isSocketDirectory }
+            return warn("monitor", "not used: all addresses of the server are Unix sockets", ("user", !hasTCP))
+        }
+        let reason = "not used: [monitor] user is not set"
+        let keys = Setting.monitor.filter { origins[$0.name] != nil }.map { ($0.key, true) }
+        return warn("cancel", reason, ("terminate_after", cancel.terminateAfter > .zero))
+            + keys.flatMap { warn("monitor", reason, $0) }
     }
 
     /// A file without permission to check it may be accessible to pgleash at runtime.

@@ -73,6 +73,7 @@ import Reactor
 
     package var descriptor: Int32 { transport.descriptor }
     package var peerAddress: SocketAddress? { transport.peerAddress }
+    package var localAddress: SocketAddress? { transport.localAddress }
     package var attempts: Attempts? { transport.attempts }
     package var hasPeerEnded: Bool { transport.hasPeerEnded }
     package var encryptedPeerName: String? { peerName }

@@ -59,7 +59,11 @@ struct PgleashCommand: ParsableCommand {
     @Flag(help: "Check whether pgleash accepts connections, whatever its server does, and exit.")
     var pingSelf = false
 
-    @Option(help: ArgumentHelp("Time for --ping and --ping-self, in seconds.", valueName: "seconds"))
+    @Flag(help: "Log in as the monitor at each address of the server, report what it can do, and exit.")
+    var checkMonitor = false
+
+    @Option(
+        help: ArgumentHelp("Time for --ping, --ping-self and --check-monitor, in seconds.", valueName: "seconds"))
     var timeout = 3
 
     static func main() {
@@ -73,7 +77,10 @@ struct PgleashCommand: ParsableCommand {
 
     func run() throws {
         let configuration = effectiveConfiguration()
-        if ping || pingSelf, !checkConfig { checkHealth(configuration) }
+        if !checkConfig {
+            if ping || pingSelf { checkHealth(configuration) }
+            if checkMonitor { checkMonitor(configuration) }
+        }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
         if checkConfig { return printWarnings(security.warnings, of: configuration) }
         try serve(configuration, security)
@@ -88,12 +95,19 @@ struct PgleashCommand: ParsableCommand {
         quit(exitCode)
     }
 
+    private func checkMonitor(_ configuration: Configuration) -> Never {
+        let security = orQuit { () throws(SecurityError) in try Security.server(configuration) }
+        let (text, exitCode) = MonitorCheck(configuration, security).run(within: .seconds(timeout))
+        printLine(text)
+        quit(exitCode)
+    }
+
     private func orQuit<Result>(_ read: () throws(SecurityError) -> Result) -> Result {
         do throws(SecurityError) {
             return try read()
         } catch {
             // The file may be created or corrected later, so a service manager should restart pgleash.
-            quit(checkConfig || ping || error.isConfigurationError ? exConfig : 1, "\(error)")
+            quit(checkConfig || ping || checkMonitor || error.isConfigurationError ? exConfig : 1, "\(error)")
         }
     }
 

@@ -38,6 +38,11 @@ final class Facts: @unchecked Sendable {
     /// The most cancel connections at a time.
     var mostCancels = 0
     var packets = 0
+    /// The backends that the monitor has signalled.
+    var signals = 0
+    /// The connections of the monitor that broke or lacked rights.
+    var monitorFailures = 0
+    var makeMonitor: MonitorConnect?
     var cancelsWhileIdle: [FakeBackend] = []
     var commitsCutShort: [FakeBackend] = []
     var cancelsAfterEnd: [FakeBackend] = []
@@ -60,14 +65,27 @@ final class Facts: @unchecked Sendable {
 
     /// The dispatcher got an order.
     func noteOrder(_ order: CancelOrder) {
+        guard let request = order.key?.cancelRequest else { return }
         switch order.purpose {
-        case .orphan: orphanRequests.insert(order.key.cancelRequest)
-        case .client, .unknownKey: clientRequests.insert(order.key.cancelRequest)
+        case .orphan: orphanRequests.insert(request)
+        case .client, .unknownKey: clientRequests.insert(request)
+        }
+    }
+
+    /// The monitor has signalled a backend by a statement that was sent in this step of the world.
+    func noteSignal(_ target: FakeBackend, sentAt step: Int) {
+        signals += 1
+        if target.client?.isLeftOut == true { cancelsToExcluded.append(target) }
+        if let closed = target.closedAt, closed < step { cancelsAfterEnd.append(target) }
+        if let idle = target.idleSince, idle < step, !target.hasIgnoredFailedCopySync {
+            cancelsWhileIdle.append(target)
         }
     }
 
     /// An order is no longer needed: the session has seen a reply as after a cancel, possibly after another one.
-    func noteRelease(_ order: CancelOrder) { releasedRequests.insert(order.key.cancelRequest) }
+    func noteRelease(_ order: CancelOrder) {
+        if let request = order.key?.cancelRequest { releasedRequests.insert(request) }
+    }
 
     func isReleased(_ backend: FakeBackend) -> Bool {
         releasedRequests.contains(Frontend.cancelRequest(backend.key))
@@ -143,7 +161,7 @@ struct FactsLog: LogHandler {
             facts.reasons[client, default: []].append(reason)
         }
         if let outcome = Outcome(rawValue: word("outcome", event)) {
-            if [.cancelled, .finished, .serverClosed].contains(outcome), facts.isRunning?(client) == true {
+            if outcome.isConfirmed, facts.isRunning?(client) == true {
                 facts.falseReports.append("client \(client), \(outcome.rawValue)")
             }
             facts.reaped.append(

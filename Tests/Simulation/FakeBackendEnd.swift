@@ -24,6 +24,13 @@ extension FakeBackend {
         poke()
     }
 
+    /// The monitor ends it.
+    func terminate() {
+        guard !hasExited else { return }
+        say(Self.fatal)
+        exit(.died)
+    }
+
     /// As an administrator or a crash does.
     func die() {
         if world.hasPooler, runsUnheeding, output.isEmpty { return leaveBehind() }

@@ -76,10 +76,14 @@ struct Invariant: Sendable {
     private static func balance(_ world: World) -> String? {
         let counters = world.counters
         let ended = sum(EndReason.allCases) { counters.sessionsEnded[$0].value }
-        let confirmed = sum([.cancelled, .finished, .serverClosed]) { (outcome: Outcome) in
+        let confirmed = sum(Outcome.allCases.filter(\.isConfirmed)) { (outcome: Outcome) in
             counters.orphans[outcome].value
         }
-        let sent = world.dispatcherCounters.cancelsSent.value + world.dispatcherCounters.clientCancelsRelayed.value
+        let dispatched = world.dispatcherCounters
+        let sent = dispatched.cancelsSent[.request].value + dispatched.clientCancelsRelayed.value
+        let signals = dispatched.cancelsSent[.monitor].value + dispatched.backendsTerminated.value
+        // A signal whose result was lost, or came too late, is not counted.
+        guard signals <= world.facts.signals else { return "\(signals) signals, \(world.facts.signals) sent" }
         let pairs: [(String, Int64, Int64)] = [
             ("opened and accepted", counters.sessionsOpened.value, Int64(world.facts.accepted)),
             ("opened and ended", counters.sessionsOpened.value, ended),

@@ -15,7 +15,7 @@ final class World {
     let seed: UInt64
     let chance: Chance
     let facts: Facts
-    let configuration: Configuration
+    private(set) var configuration: Configuration
     let counters = Counters()
     let dispatcherCounters = Counters()
     let load = Quota()
@@ -24,6 +24,7 @@ final class World {
     let dispatcherLoop: SimulatedLoop
     /// Not random, so that the other worlds do not change.
     let hasPooler: Bool
+    private let hasMonitor: Bool
     private(set) lazy var server = FakePostgres(self)
     private(set) var clients: [FakeClient] = []
     /// The number of steps; all events within one are simultaneous.
@@ -60,6 +61,8 @@ final class World {
         let orders = Mailbox<DispatcherMessage>()
         // Not random, so that the other worlds do not change.
         let isTCP = seed % 3 == 0
+        hasMonitor = seed % 6 == 0
+        if seed % 12 == 0 { configuration.cancel.terminateAfter = .milliseconds(200) }
         let addresses = (0..<(chance.oneIn(4) ? 2 : 1)).map { (number: UInt16) in
             HostAddress(
                 isTCP ? .ipv4(0x7f00_0001, port: 5432 + number) : .unix(path: "server \(number)"), foundBy: "localhost"
@@ -67,10 +70,15 @@ final class World {
         }
         var log = Logger(label: "simulation") { _ in FactsLog(facts: facts) }
         log.logLevel = .debug
+        let readiness = MonitorReadiness()
+        let monitors = Monitors(loop: dispatcherLoop, readiness: readiness, log: log) { [unowned facts] in
+            guard let make = facts.makeMonitor else { preconditionFailure("it is set before the first step") }
+            return make($0, $1)
+        }
         let environment = WorkerEnvironment(
             configuration: configuration, upstream: .addresses(addresses), security: try Self.security.get(),
             sessionQuota: sessionQuota,
-            dispatcher: orders, log: log
+            dispatcher: orders, monitors: hasMonitor ? readiness : nil, log: log
         )
         keys = environment.keys
         let worker = try Worker(
@@ -78,7 +86,7 @@ final class World {
         )
         let dispatcher = CancelDispatcher(
             loop: dispatcherLoop, limits: configuration.cancel, security: try Self.dispatcherSecurity.get(),
-            counters: dispatcherCounters, log: log
+            monitors: hasMonitor ? monitors : nil, counters: dispatcherCounters, log: log
         )
         (self.worker, self.dispatcher) = (worker, dispatcher)
         try messages.open(on: workerLoop) { worker.receive($0) }
@@ -86,6 +94,7 @@ final class World {
             switch message {
             case .order(let order): facts.noteOrder(order)
             case .release(let order): facts.noteRelease(order)
+            case .serverResolved: break
             }
             dispatcher.receive(message)
         }
@@ -93,6 +102,8 @@ final class World {
             server.backends.contains { $0.client?.number == number && $0.isRunning && !$0.isCopying }
         }
         if isTraced { facts.trace = { [unowned self] in trace($0) } }
+        facts.makeMonitor = { [unowned self] in FakeMonitor(self, $1) }
+        if hasMonitor { orders.post(.serverResolved(addresses)) }
         people(clientCount)
     }
 

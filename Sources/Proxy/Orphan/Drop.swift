@@ -35,14 +35,14 @@ struct Drop {
 extension Outcome {
     var logLevel: Logger.Level {
         switch self {
-        case .cancelled, .finished, .serverClosed, .excluded: .info
+        case .cancelled, .finished, .serverClosed, .terminated, .excluded: .info
         case .noKey, .gaveUp, .unconfirmed: .warning
         }
     }
 
     var logMessage: Logger.Message {
         switch self {
-        case .cancelled, .finished, .serverClosed: "orphan reaped"
+        case .cancelled, .finished, .serverClosed, .terminated: "orphan reaped"
         case .excluded: "client dropped, session excluded: not cancelled"
         case .noKey: "giving up: server sent no cancel key, backend may still be running the query"
         case .gaveUp: "giving up: backend may still be running the query"

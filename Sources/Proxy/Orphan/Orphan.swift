@@ -135,7 +135,8 @@ extension Orphan {
     private func perform(_ action: Reaper.Action) {
         switch action {
         case .none: break
-        case .cancel: orderCancel()
+        case .cancel: order(.cancel)
+        case .endBackend: order(.terminate)
         case .withdrawCancel: withdrawCancel()
         case .probe(let time):
             perform(conversation.state.probe(at: sinceDrop))
@@ -164,9 +165,13 @@ extension Orphan {
         cancelConcluded(.sent)
     }
 
-    private func orderCancel() {
-        guard let key = backend.cancelKey, let cancelRoute else { return cancelConcluded(.notSent) }
-        cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute)
+    private func order(_ signal: CancelOrder.Signal) {
+        guard let cancelRoute else { return cancelConcluded(.notSent) }
+        let key = backend.cancelKey
+        let identity = worker.environment.monitors.flatMap { _ in server.localAddress }.map {
+            BackendIdentity(processID: key?.processID, local: $0)
+        }
+        cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute, signal, to: identity)
         if let time = conversation.state.reaper?.wakeTime { wake(at: time) }
     }
 

@@ -4,6 +4,7 @@ import Logging
 import Reactor
 import Settings
 import Telemetry
+import Upstream
 
 /// The steps from a request for a report to the report, on the supervisor's thread except for the writing.
 package final class Reporter {
@@ -11,6 +12,7 @@ package final class Reporter {
     private let workers: WorkerPool
     private let counters: [Counters]
     private let orphans: OrphanHistory
+    private let monitors: MonitorReadiness?
     private let output: LogOutput
     private let events: Mailbox<SupervisorEvent>
     private let log: Logger
@@ -32,12 +34,13 @@ package final class Reporter {
         _ configuration: Configuration,
         _ workers: WorkerPool,
         _ counters: Counters,
-        _ orphans: OrphanHistory,
+        _ environment: WorkerEnvironment,
         _ events: Mailbox<SupervisorEvent>,
         _ output: LogOutput,
         log: Logger
     ) {
-        (self.orphans, self.output) = (orphans, output)
+        (orphans, monitors) = (environment.orphanHistory, environment.monitors)
+        self.output = output
         self.configuration = configuration
         self.workers = workers
         self.counters = [counters] + workers.counters
@@ -66,7 +69,8 @@ package final class Reporter {
             version: pgleashVersion,
             uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
             maxSessions: Int64(configuration.listen.maxSessions),
-            logLinesDropped: output.droppedCount
+            logLinesDropped: output.droppedCount,
+            monitorsConnected: Int64(monitors?.count ?? 0)
         )
         let (sessions, orphans) = (sessions, orphans)
         let (file, output, log, events) = (configuration.metricsFile, output, log, events)

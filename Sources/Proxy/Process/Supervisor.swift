@@ -32,6 +32,7 @@ package final class Supervisor {
     private let events = Mailbox<SupervisorEvent>()
     private let orders = Mailbox<DispatcherMessage>()
     private let dispatcher: CancelDispatcher
+    private let monitors: MonitorService?
     private let sessionQuota: Quota
     private var workers: WorkerPool?
     private var listeners: [Listener] = []
@@ -45,13 +46,18 @@ package final class Supervisor {
     private var exitCode: Int32 = 0
 
     /// - Parameter output: the destination of `log` and of a report.
-    package init(_ configuration: Configuration, _ security: Security, log: Logger, to output: LogOutput) {
+    /// - Throws: `StartError` when the monitor has no libpq.
+    package init(
+        _ configuration: Configuration, _ security: Security, log: Logger, to output: LogOutput
+    ) throws(StartError) {
         self.configuration = configuration
         self.security = security
         (self.log, self.output) = (log, output)
         loop = LibeventLoop(configuration)
+        monitors = try MonitorService(configuration, on: loop, log: log)
         dispatcher = CancelDispatcher(
-            loop: loop, limits: configuration.cancel, security: security.server, counters: counters, log: log
+            loop: loop, limits: configuration.cancel, security: security.server, monitors: monitors?.monitors,
+            counters: counters, log: log
         )
         sessionQuota = Quota(configuration.listen.maxSessions)
     }
@@ -71,6 +77,7 @@ package final class Supervisor {
             throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
         try startWorkers(own)
+        monitors?.open(Upstream(configuration.server.endpoints), by: orders)
         watchSignals()
         listeners.forEach { $0.resume() }
         logStart()
@@ -177,6 +184,7 @@ extension Supervisor {
             security: security,
             sessionQuota: sessionQuota,
             dispatcher: orders,
+            monitors: monitors?.readiness,
             log: log
         )
         do throws(SystemError) {
@@ -185,7 +193,7 @@ extension Supervisor {
             }
             workers = pool
             reporter = Reporter(
-                configuration, pool, counters, environment.orphanHistory, events, output, log: log
+                configuration, pool, counters, environment, events, output, log: log
             )
         } catch {
             throw StartError(description: "could not start a worker: \(error)")

@@ -3,6 +3,7 @@
 import CancelPolicy
 import PostgresProtocol
 import Reactor
+import Settings
 import Telemetry
 import Upstream
 
@@ -126,6 +127,16 @@ struct Conversation {
         }
         let failure = toClient.deliver(bytes, to: client)
         return step(failure)
+    }
+
+    /// The client is gone, or pgleash ends its session.
+    mutating func clientDropped(
+        _ kind: DropKind, _ limits: Configuration.Cancel, _ monitor: Reaper.Monitor?
+    ) -> SessionState.Action {
+        // A malformed message has no end, and after a shutdown no cancel can follow a grace.
+        let isCut = kind == .protocolError || toServer.isCut
+        let grace = kind == .shutdown ? .zero : limits.grace
+        return state.clientDropped(kind, isCut: isCut, timeout: limits.timeout, grace: grace, monitor: monitor)
     }
 
     /// Scans the bytes that the server sent. They are not sent to the client here.

@@ -195,10 +195,7 @@ extension Session {
     /// The client is gone, or pgleash ends its session.
     func clientDropped(_ kind: DropKind) {
         let limits = worker.environment.configuration.cancel
-        // A malformed message has no end, and after a shutdown no cancel can follow a grace.
-        let isCut = kind == .protocolError || conversation.toServer.isCut
-        let grace = kind == .shutdown ? .zero : limits.grace
-        switch conversation.state.clientDropped(kind, isCut: isCut, timeout: limits.timeout, grace: grace) {
+        switch conversation.clientDropped(kind, limits, worker.monitor(at: cancelRoute)) {
         case .none, .lose: break
         case .end(let reason) where kind.leavesClient: linger(reason)
         case .end(let reason): end(reason)

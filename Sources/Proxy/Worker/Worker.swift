@@ -30,6 +30,8 @@ package struct WorkerEnvironment: Sendable {
     package let keys = CancelKeyDirectory()
     package let orphanHistory = OrphanHistory()
     let serverClosings = ServerClosings()
+    /// nil without a monitor.
+    package let monitors: MonitorReadiness?
     let readAheadQuota: Quota
     package let log: Logger
 
@@ -40,8 +42,10 @@ package struct WorkerEnvironment: Sendable {
         security: Security,
         sessionQuota: Quota,
         dispatcher: Mailbox<DispatcherMessage>,
+        monitors: MonitorReadiness? = nil,
         log: Logger
     ) {
+        self.monitors = monitors
         self.configuration = configuration
         self.upstream = upstream
         self.ownAddresses = ownAddresses
@@ -180,6 +184,15 @@ package final class Worker {
         return route
     }
 
+    /// What the monitor can do at this moment about a session with this route; nil without a monitor.
+    func monitor(at route: CancelRoute?) -> Reaper.Monitor? {
+        guard let monitors = environment.monitors, let address = route?.address.address else { return nil }
+        let terminateAfter = environment.configuration.cancel.terminateAfter
+        return Reaper.Monitor(
+            isConnected: monitors.isReady(at: address), terminateAfter: terminateAfter > .zero ? terminateAfter : nil
+        )
+    }
+
     /// A session's connection to its server broke while a statement ran.
     func cancelUnseen(_ origin: UnseenOrphan.Origin, _ loss: SessionState.Loss) {
         nextID += 1
@@ -214,11 +227,15 @@ package final class Worker {
     func orderCancel(
         _ purpose: CancelOrder.Purpose,
         for id: SessionID,
-        _ key: CancelKey,
-        by route: CancelRoute
+        _ key: CancelKey?,
+        by route: CancelRoute,
+        _ signal: CancelOrder.Signal = .cancel,
+        to backend: BackendIdentity? = nil
     ) -> CancelOrder {
         let (mailbox, dispatcher) = (mailbox, environment.dispatcher)
-        let order = CancelOrder(purpose, route, key: key, dispatcher: dispatcher) {
+        let order = CancelOrder(
+            purpose, route, key: key, backend: backend, signal: signal, dispatcher: dispatcher
+        ) {
             mailbox.post(.cancelConcluded(id, $0))
         }
         dispatcher.post(.order(order))

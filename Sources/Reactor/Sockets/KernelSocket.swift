@@ -33,20 +33,8 @@ import Glibc
         set {
             guard newValue != watchedFor else { return }
             watchedFor = newValue
-            if openDescriptor >= 0 { change(descriptor: openDescriptor, events: Self.events(for: newValue)) }
+            if openDescriptor >= 0 { change(descriptor: openDescriptor, events: newValue.events) }
         }
-    }
-
-    /// A watch for the end alone requests edge-triggered reads, too: libevent reports a reset as a read, never as
-    /// EV_CLOSED, so a level-triggered watch for EV_CLOSED would neither report it nor stop waking up.
-    private static func events(for interest: Interest) -> Int16 {
-        var events = Int16(EV_PERSIST)
-        if interest.contains(.read) { events |= Int16(EV_READ) }
-        if interest.contains(.write) { events |= Int16(EV_WRITE) }
-        if interest.contains(.close), !interest.contains(.read) {
-            events |= Int16(EV_READ) | Int16(EV_CLOSED) | Int16(EV_ET)
-        }
-        return events
     }
 
     override func fire(_ events: Int16) {
@@ -75,6 +63,8 @@ import Glibc
     package var peerAddress: SocketAddress? {
         unsafe SocketAddress { unsafe getpeername(openDescriptor, $0, $1) }
     }
+
+    package var localAddress: SocketAddress? { SocketAddress(localOf: openDescriptor) }
 
     package func takeError() -> SystemError? {
         var code: Int32 = 0
@@ -125,5 +115,19 @@ import Glibc
         freeEvent()
         _ = Glibc.close(openDescriptor)
         openDescriptor = -1
+    }
+}
+
+extension Interest {
+    /// libevent's flags.
+    ///
+    /// A watch for the end alone requests edge-triggered reads, too: libevent reports a reset as a read, never as
+    /// EV_CLOSED, so a level-triggered watch for EV_CLOSED would neither report it nor stop waking up.
+    var events: Int16 {
+        var events = Int16(EV_PERSIST)
+        if contains(.read) { events |= Int16(EV_READ) }
+        if contains(.write) { events |= Int16(EV_WRITE) }
+        if contains(.close), !contains(.read) { events |= Int16(EV_READ) | Int16(EV_CLOSED) | Int16(EV_ET) }
+        return events
     }
 }

@@ -92,15 +92,18 @@ extension SocketAddress: CustomStringConvertible {
     /// `127.0.0.1:5432`, `[::1]:5432`, `/run/postgresql/.s.PGSQL.5432`, or `local` for an unnamed Unix client.
     package var description: String {
         switch self {
-        case .ipv4(let address, let port):
-            [24, 16, 8, 0].map { String(address >> $0 & 0xff) }.joined(separator: ".") + ":\(port)"
+        case .ipv4(_, let port): "\(numericHost):\(port)"
         case .ipv6(_, _, let port, _): "[\(numericHost)]:\(port)"
         case .unix(let path): path.isEmpty ? "local" : path
         }
     }
 
-    private var numericHost: String {
-        unsafe withSystemAddress { address, length in
+    /// The IP address without the port, in numbers.
+    package var numericHost: String {
+        if case .ipv4(let address, _) = self {
+            return [24, 16, 8, 0].map { String(address >> $0 & 0xff) }.joined(separator: ".")
+        }
+        return unsafe withSystemAddress { address, length in
             var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
             let failed = unsafe getnameinfo(address, length, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
             guard failed == 0 else { return "?" }
@@ -150,6 +153,11 @@ extension SocketAddress {
         }
         guard result == 0 else { return nil }
         self.init(storage, length: length)
+    }
+
+    /// The local address of a descriptor that another library owns; nil where it has none.
+    package init?(localOf descriptor: Int32) {
+        unsafe self.init { unsafe getsockname(descriptor, $0, $1) }
     }
 
     /// Calls `body` with the address in the form of the system calls.

@@ -225,9 +225,7 @@ final class SocketDiagnosis {
 
 extension KernelSocket {
     package var hasPeerEnded: Bool {
-        guard let peer = peerAddress, !peer.isUnix,
-            let own = unsafe SocketAddress({ unsafe getsockname(descriptor, $0, $1) })
-        else { return false }
+        guard let peer = peerAddress, !peer.isUnix, let own = localAddress else { return false }
         // pgleash's end exists, so no other socket can have the peer's addresses.
         return loop.diagnosis.report(of: peer, connectedTo: own)?.hasEnded ?? false
     }

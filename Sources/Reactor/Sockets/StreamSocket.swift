@@ -69,6 +69,9 @@ package protocol StreamSocket: AnyObject {
     /// The address of the peer, or nil when the socket is not connected.
     var peerAddress: SocketAddress? { get }
 
+    /// pgleash's own address, or nil when the socket is not connected.
+    var localAddress: SocketAddress? { get }
+
     /// The socket is connected. This can be so as soon as `connect` returns: a peer on the same machine needs no wait.
     var isConnected: Bool { get }
 
@@ -113,6 +116,8 @@ package protocol StreamSocket: AnyObject {
 
 extension StreamSocket {
     package var isConnected: Bool { peerAddress != nil }
+
+    package var localAddress: SocketAddress? { nil }
 
     package var descriptor: Int32 { -1 }
 

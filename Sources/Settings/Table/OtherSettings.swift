@@ -29,6 +29,14 @@ extension Setting {
             """
         ),
         Setting(
+            "cancel", "terminate_after", \.cancel.terminateAfter, .duration(.zero...(.seconds(3600))),
+            allowed: "0 to 1h, less than timeout",
+            """
+            The time from a client's disconnect after which the monitor ends the backend of a query that ignores \
+            cancels, by pg_terminate_backend; 0 for never. It needs [monitor] user.
+            """
+        ),
+        Setting(
             "cancel", "exclude_user", \.cancel.exclusion.users, .names, example: "etl",
             """
             Users in whose sessions nothing is cancelled, as the client gives the name when it connects. Of longer \

@@ -18,6 +18,8 @@ package struct Setting: Sendable {
     let example: String?
     /// The value names a file that is read again at SIGHUP.
     let isReread: Bool
+    /// The value must not be shown.
+    package let isSecret: Bool
     /// The reason why a value is not allowed, where `allowed` does not suffice.
     private let objection: @Sendable (String) -> String?
     /// Sets the value; false when it is not allowed.
@@ -34,6 +36,7 @@ package struct Setting: Sendable {
         defaultWords: String? = nil,
         example: String? = nil,
         isReread: Bool = false,
+        isSecret: Bool = false,
         _ meaning: String
     ) {
         self.section = section
@@ -42,7 +45,7 @@ package struct Setting: Sendable {
         self.meaning = meaning
         self.defaultWords = defaultWords
         self.example = example
-        self.isReread = isReread
+        (self.isReread, self.isSecret) = (isReread, isSecret)
         isTime = kind.isTime
         objection = kind.objection
         apply = { configuration, text in
@@ -54,7 +57,7 @@ package struct Setting: Sendable {
     }
 
     /// All keys, in the order of the file.
-    static let all = listen + server + cancel + process
+    static let all = listen + server + cancel + monitor + process
 
     /// The names of all sections, in the order of the file.
     static let sections = all.reduce(into: [String]()) { if $0.last != $1.section { $0.append($1.section) } }

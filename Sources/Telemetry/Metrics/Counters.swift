@@ -14,7 +14,8 @@ package final class Counters: Sendable {
     package let orphans = CounterFamily<Outcome>()
     /// The time from the drop to the end of its reaping.
     package let reapTime = Histogram()
-    package let cancelsSent = Counter()
+    package let cancelsSent = CounterFamily<CancelWay>()
+    package let backendsTerminated = Counter()
     package let cancelsFailed = Counter()
     /// Cancels that were not sent because their connection could not be encrypted as their session's was.
     package let cancelsUnprotected = Counter()
@@ -42,4 +43,10 @@ package final class Counters: Sendable {
 package enum Side: String, CaseIterable, Sendable {
     case client
     case server
+}
+
+/// The way in which a cancel reaches its backend.
+package enum CancelWay: String, CaseIterable, Sendable {
+    case request
+    case monitor
 }

@@ -106,12 +106,15 @@ package struct MetricSources: Sendable {
     let uptimeSeconds: Int64
     let maxSessions: Int64
     let logLinesDropped: Int64
+    let monitorsConnected: Int64
 
     package init(
-        counters: [Counters], version: String, uptimeSeconds: Int64, maxSessions: Int64, logLinesDropped: Int64
+        counters: [Counters], version: String, uptimeSeconds: Int64, maxSessions: Int64, logLinesDropped: Int64,
+        monitorsConnected: Int64
     ) {
         (self.counters, self.version, self.uptimeSeconds) = (counters, version, uptimeSeconds)
         (self.maxSessions, self.logLinesDropped) = (maxSessions, logLinesDropped)
+        self.monitorsConnected = monitorsConnected
     }
 
     /// A counter's sum over all threads.

@@ -89,6 +89,7 @@ extension DropKind {
 extension Outcome {
     fileprivate var meaning: String {
         switch self {
+        case .terminated: "The monitor ended the backend, which ignored cancels or had other requests to answer."
         case .cancelled: "An error came after a cancel, and the server owes nothing any more."
         case .finished: "The query ended by itself, or a cancel could not undo it any more."
         case .serverClosed: "The server ended the session."

@@ -35,12 +35,18 @@ extension Metric {
         },
         .histogram(
             "pgleash_reap_seconds", "Time from client disconnect until the server stopped, in seconds.",
-            details: "Only outcomes that are confirmed: cancelled, finished and server_closed."
+            details: "Only outcomes that are confirmed: cancelled, finished, server_closed and terminated."
         ) { $0.counters.map(\.reapTime) },
     ]
 
     private static let cancels: [Metric] = [
-        .counter("pgleash_cancels_sent_total", "CancelRequests sent for orphaned sessions.") { $0.sum(\.cancelsSent) },
+        .counters(
+            "pgleash_cancels_sent_total", "Cancels sent for orphaned sessions, by CancelRequest or by the monitor.",
+            by: "by"
+        ) { (sources, way: CancelWay) in sources.sum { $0.cancelsSent[way] } },
+        .counter(
+            "pgleash_backends_terminated_total", "Signals of the monitor to end the backend of an orphaned session."
+        ) { $0.sum(\.backendsTerminated) },
         .counter(
             "pgleash_cancels_failed_total", "CancelRequests for orphaned sessions that did not reach the server.",
             details: "They are sent again."
@@ -76,6 +82,9 @@ extension Metric {
     ]
 
     private static let process: [Metric] = [
+        .gauge("pgleash_monitors_connected", "Addresses of the server with a monitor that can signal backends.") {
+            $0.monitorsConnected
+        },
         .info("pgleash_build_info", "The version, as a label.", label: "version") { $0.version },
         .gauge("pgleash_uptime_seconds", "Seconds since pgleash started.") { $0.uptimeSeconds },
         .counter("pgleash_reload_failures_total", "Failed certificate reloads.", details: "The old files stay in use.")

@@ -8,6 +8,7 @@ struct CancelFailure: CustomStringConvertible {
     static let queueFull = CancelFailure("cancel queue full")
     static let timedOut = CancelFailure("timed out")
     static let brokenConnection = CancelFailure("connection lost")
+    static let noMonitor = CancelFailure("no monitor is connected that could signal the backend")
 
     let description: String
     /// The connection could not be encrypted as required, so the request was not sent.
@@ -79,9 +80,8 @@ final class CancelConnection: SocketOwner {
         }
         self.socket = socket
         // The session that withdrew the order has told the dispatcher, which releases this connection.
-        guard order.beginWriting() else { return }
+        guard let packet = order.key?.cancelRequest, order.beginWriting() else { return }
         socket.owner = self
-        let packet = order.key.cancelRequest
         // The first bytes on a new connection: they fit into the send buffer, or the connection is broken.
         guard socket.send(packet) == .bytes(packet.count) else {
             // Not called directly, as a caller that starts many connections would be called back recursively.

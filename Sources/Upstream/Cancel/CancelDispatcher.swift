@@ -12,6 +12,7 @@ package final class CancelDispatcher {
     private let loop: any EventLoop
     private let limits: Configuration.Cancel
     private let security: ServerSecurity
+    private let monitors: Monitors?
     private let counters: Counters
     private let log: ThrottledLog
     /// For cancels whose key belongs to no session: any client can cause them, and they must not suppress other lines.
@@ -27,21 +28,25 @@ package final class CancelDispatcher {
         loop: any EventLoop,
         limits: Configuration.Cancel,
         security: ServerSecurity,
+        monitors: Monitors? = nil,
         counters: Counters,
         log: Logger
     ) {
         self.loop = loop
         self.limits = limits
         self.security = security
+        self.monitors = monitors
         self.counters = counters
         self.log = ThrottledLog(log, on: loop, source: "Upstream")
         unknownKeyLog = ThrottledLog(log, on: loop, source: "Upstream")
+        monitors?.conclude = { [unowned self] in monitorConcluded($0, $1) }
     }
 
     package func receive(_ message: DispatcherMessage) {
         switch message {
         case .order(let order): enqueue(order)
         case .release(let order): release(order)
+        case .serverResolved(let addresses): monitors?.open(addresses)
         }
     }
 
@@ -52,6 +57,26 @@ package final class CancelDispatcher {
     }
 
     private func enqueue(_ order: CancelOrder) {
+        if order.purpose == .orphan, monitors?.take(order) == true { return }
+        request(order)
+    }
+
+    private func monitorConcluded(_ order: CancelOrder, _ verdict: MonitorVerdict) {
+        switch verdict {
+        case .signalled:
+            (order.signal == .cancel ? counters.cancelsSent[.monitor] : counters.backendsTerminated).add()
+            order.conclude(.sent)
+        case .spared: order.conclude(.spared)
+        case .notSignalled: order.waitAgain() ? request(order) : order.conclude(.withdrawn)
+        }
+    }
+
+    /// Carries out the order by a CancelRequest.
+    private func request(_ order: CancelOrder) {
+        guard order.isForRequest else {
+            note(.noMonitor, of: order)
+            return order.conclude(.notSent)
+        }
         guard lanes[order.destination, default: CancelLane(places: limits.maxConcurrent)].append(order) else {
             note(.queueFull, of: order)
             return order.conclude(.notSent)
@@ -69,7 +94,8 @@ package final class CancelDispatcher {
             loop: loop, order: order, security: security, timeout: limits.attemptTimeout
         ) { [unowned self] progress in
             switch progress {
-            case .sent: (order.purpose == .orphan ? counters.cancelsSent : counters.clientCancelsRelayed).add()
+            case .sent:
+                (order.purpose == .orphan ? counters.cancelsSent[.request] : counters.clientCancelsRelayed).add()
             case .concluded: conclude(order, .sent)
             case .failed(let failure):
                 note(failure, of: order)
@@ -84,7 +110,8 @@ package final class CancelDispatcher {
         if failure.isInsecure { counters.cancelsUnprotected.add() }
         (order.purpose == .orphan ? counters.cancelsFailed : counters.clientCancelsFailed).add()
         // The log is the only place that shows why a query continues although its client is gone or requested its end.
-        let metadata: Logger.Metadata = ["pid": .number(order.key.processID), "reason": "\(failure)"]
+        var metadata: Logger.Metadata = ["reason": "\(failure)"]
+        if let processID = order.processID { metadata["pid"] = .number(processID) }
         (order.purpose == .unknownKey ? unknownKeyLog : log).log(.warning, "cancel not sent", metadata)
     }
 

@@ -25,6 +25,20 @@ package enum DispatcherMessage: Sendable {
     case order(CancelOrder)
     /// The session no longer needs an order that is being carried out.
     case release(CancelOrder)
+    /// The server's name was resolved, for the monitors.
+    case serverResolved([HostAddress])
+}
+
+/// A backend as the server's `pg_stat_activity` shows it.
+package struct BackendIdentity: Hashable, Sendable {
+    /// nil where the server sent no cancel key.
+    let processID: UInt32?
+    /// pgleash's own address of the connection. It belongs to no other one while that is open.
+    let local: SocketAddress
+
+    package init(processID: UInt32?, local: SocketAddress) {
+        (self.processID, self.local) = (processID, local)
+    }
 }
 
 /// A pending cancel of one backend. The session can withdraw it until the CancelRequest is written, and need not wait
@@ -40,15 +54,30 @@ package final class CancelOrder: Sendable {
         case unknownKey
     }
 
+    /// What the backend is to do.
+    package enum Signal: Sendable {
+        case cancel
+        /// End; only the monitor can do that.
+        case terminate
+    }
+
     package let purpose: Purpose
+    package let signal: Signal
     package let route: CancelRoute
-    package let key: CancelKey
+    /// nil where the server sent none; then only the monitor can carry out the order.
+    package let key: CancelKey?
+    /// nil where the monitor must not carry out the order.
+    let backend: BackendIdentity?
     /// Called on the dispatcher's thread, at most once.
     private let reply: @Sendable (Reaper.CancelResult) -> Void
     private let dispatcher: Mailbox<DispatcherMessage>
 
     private enum State: UInt8 {
         case waiting, dialling, written
+        /// In a statement of the monitor.
+        case signalling
+        /// The same, and the session no longer needs it: it must go no other way.
+        case signallingUnneeded
         /// Concluded, withdrawn or answered, whichever comes first.
         case over
     }
@@ -61,18 +90,26 @@ package final class CancelOrder: Sendable {
     package init(
         _ purpose: Purpose,
         _ route: CancelRoute,
-        key: CancelKey,
+        key: CancelKey?,
+        backend: BackendIdentity? = nil,
+        signal: Signal = .cancel,
         dispatcher: Mailbox<DispatcherMessage>,
         reply: @escaping @Sendable (Reaper.CancelResult) -> Void
     ) {
-        self.purpose = purpose
+        (self.purpose, self.signal) = (purpose, signal)
         self.route = route
-        self.key = key
+        (self.key, self.backend) = (key, backend)
         self.dispatcher = dispatcher
         self.reply = reply
     }
 
     var destination: SocketAddress { route.address.address }
+
+    /// The backend's process ID, where it is known.
+    var processID: UInt32? { key?.processID ?? backend?.processID }
+
+    /// A CancelRequest can carry it out.
+    var isForRequest: Bool { signal == .cancel && key != nil }
 
     private func move(from state: State, to next: State) -> Bool {
         self.state.compareExchange(
@@ -87,9 +124,12 @@ extension CancelOrder {
     /// The session no longer needs the cancel.
     ///
     /// - Returns: true when the CancelRequest is never written; then there is no `reply`. False when it was written or
-    ///   cannot be written; then `reply` has been called or will be.
+    ///   cannot be written, or the monitor has it; then `reply` has been called or will be.
     package func withdraw() -> Bool {
-        move(from: .waiting, to: .over) || leave(.dialling)
+        if move(from: .waiting, to: .over) || leave(.dialling) { return true }
+        _ = move(from: .signalling, to: .signallingUnneeded)
+        // The monitor may have given it back meanwhile.
+        return move(from: .waiting, to: .over)
     }
 
     /// The session ends and counts the cancels that it sent: withdraws the order if possible.
@@ -100,10 +140,10 @@ extension CancelOrder {
 
     /// The server has replied as it does to a cancel, so this one arrived, and its connection may be closed.
     ///
-    /// - Returns: true when the CancelRequest was written and has no conclusion yet; then there is no `reply`. False
-    ///   otherwise; then nothing changes.
+    /// - Returns: true when the CancelRequest was written, or the monitor has it, and it has no conclusion yet; then
+    ///   there is no `reply`. False otherwise; then nothing changes.
     package func answered() -> Bool {
-        leave(.written)
+        leave(.written) || move(from: .signalling, to: .over) || move(from: .signallingUnneeded, to: .over)
     }
 
     private func leave(_ state: State) -> Bool {
@@ -124,6 +164,18 @@ extension CancelOrder {
     /// - Returns: false when the order was withdrawn during the connection attempt: a cancel for a request that has
     ///   ended may cancel the next one.
     func beginWriting() -> Bool { move(from: .dialling, to: .written) }
+
+    /// Called immediately before the monitor's statement is sent.
+    ///
+    /// - Returns: false when the order was withdrawn.
+    func beginSignalling() -> Bool { move(from: .waiting, to: .signalling) }
+
+    /// The monitor has not carried out the order, or not in time.
+    ///
+    /// - Returns: false when the session no longer needs it.
+    func waitAgain() -> Bool {
+        move(from: .signalling, to: .waiting) || state.load(ordering: .acquiring) == State.waiting.rawValue
+    }
 
     /// The order has ended. The session gets the result, unless it no longer needs it.
     func conclude(_ result: Reaper.CancelResult) {

@@ -34,6 +34,11 @@ package struct DrivenSession: Hashable, Sendable {
 
     private(set) var state: SessionState
     private(set) var order: Order?
+    /// The order is to end the backend.
+    private(set) var isEnd = false
+    /// The number of such orders.
+    private(set) var endsOrdered = 0
+    private var endsSent = 0
     private(set) var timer: Duration?
     /// The time since the drop.
     private(set) var now = Duration.zero
@@ -51,18 +56,22 @@ package struct DrivenSession: Hashable, Sendable {
     let grace: Duration
     let isCut: Bool
     let timeout: Duration
+    let monitor: Reaper.Monitor?
 
     /// - Parameters:
     ///   - isCut: the client leaves within a message.
     ///   - timeout: the time after which the reaping is given up.
     ///   - grace: the time before the first cancel.
+    ///   - monitor: the means of the monitor; nil where there is none.
     package init(
         isReplication: Bool = false,
         isExcluded: Bool = false,
         isCut: Bool = false,
         timeout: Duration = .seconds(30),
-        grace: Duration = .zero
+        grace: Duration = .zero,
+        monitor: Reaper.Monitor? = nil
     ) {
+        self.monitor = monitor
         self.isReplication = isReplication
         self.isExcluded = isExcluded
         self.isCut = isCut
@@ -86,7 +95,7 @@ package struct DrivenSession: Hashable, Sendable {
         case .cancelBegan: order = .begun
         case .cancelConcluded(let result):
             order = nil
-            if result == .sent { cancelsSent += 1 }
+            if result == .sent { noteSent() }
             try perform(state.cancelConcluded(result, at: now))
         case .timerFired: try fireTimer()
         }
@@ -134,7 +143,9 @@ extension DrivenSession {
     private mutating func serverAnswered(_ kinds: [UInt8]) throws(Violation) {
         for kind in kinds {
             let (kind, body) = Self.message(kind)
-            if kind == BackendKind.errorResponse, order != nil || cancelsSent > 0 { hasFailed = true }
+            if kind == BackendKind.errorResponse, order != nil || cancelsSent > 0 || endsSent > 0 {
+                hasFailed = true
+            }
             state.tracker.serverAnswered(kind, body.span)
             switch kind {
             case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isStreaming = isReplication
@@ -161,7 +172,7 @@ extension DrivenSession {
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
         let onlyStreams = isStreaming && state.tracker.outstanding.count == 1
         let wasReapable = !state.tracker.isAtRest && !onlyStreams && !state.tracker.isServerLeaving
-        switch state.clientDropped(kind, isCut: isCut, timeout: timeout, grace: grace) {
+        switch state.clientDropped(kind, isCut: isCut, timeout: timeout, grace: grace, monitor: monitor) {
         case .none, .lose: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.tracker.cancelKey == nil && state.tracker.outstanding.isStartingUp
@@ -202,6 +213,7 @@ extension DrivenSession {
         switch action {
         case .none: break
         case .cancel: try orderCancel()
+        case .endBackend: try orderEnd()
         case .withdrawCancel: try withdrawCancel()
         case .probe(let time):
             try probe()
@@ -216,11 +228,15 @@ extension DrivenSession {
         if stage == .reaping { try perform(state.nextEnding(at: now)) }
     }
 
+    private mutating func noteSent() {
+        if isEnd { endsSent += 1 } else { cancelsSent += 1 }
+    }
+
     private mutating func withdrawCancel() throws(Violation) {
         try checkRule(order != nil, "only a cancel that was asked for is withdrawn")
         let hasArrived = state.reaper?.hasCancelArrived == true
         guard order == .waiting || hasArrived else { return }
-        if order == .begun { cancelsSent += 1 }
+        if order == .begun { noteSent() }
         let result = order == .waiting ? Reaper.CancelResult.withdrawn : .sent
         order = nil
         try perform(state.cancelConcluded(result, at: now))
@@ -249,8 +265,15 @@ extension DrivenSession {
 
     private mutating func orderCancel() throws(Violation) {
         try checkCancel()
-        order = .waiting
+        (order, isEnd) = (.waiting, false)
         cancelsOrdered += 1
+        timer = state.reaper?.wakeTime
+    }
+
+    private mutating func orderEnd() throws(Violation) {
+        try checkEnd()
+        (order, isEnd) = (.waiting, true)
+        endsOrdered += 1
         timer = state.reaper?.wakeTime
     }
 

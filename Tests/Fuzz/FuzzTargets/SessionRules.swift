@@ -17,10 +17,22 @@ extension DrivenSession {
         try checkRule(!state.tracker.isAtRest, "only a busy session is cancelled")
         try checkRule(!isExcluded, "a session that is left out is never cancelled")
         try checkRule(now >= grace, "nothing is cancelled within the grace")
-        try checkRule(state.tracker.cancelKey != nil, "nothing is cancelled without a key")
+        try checkRule(state.tracker.cancelKey != nil || monitor != nil, "nothing is cancelled without a key")
         try checkRule(order == nil, "one cancel is under way at a time")
         try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
         try checkRule(now < timeout, "nothing is cancelled after the deadline")
+    }
+
+    /// The end of the backend is requested.
+    func checkEnd() throws(Violation) {
+        try checkRule(stage == .reaping, "no backend is ended for a client that is there")
+        try checkRule(!state.tracker.isAtRest, "only a busy backend is ended")
+        try checkRule(!isExcluded, "a session that is left out is never ended")
+        try checkRule(now >= grace && now < timeout, "a backend is ended after the grace and before the deadline")
+        try checkRule(order == nil, "one order is under way at a time")
+        let others = state.tracker.outstanding.requests.count > 1
+        let mayEnd = endsOrdered > 0 || cancelsSent > 0 || others
+        try checkRule(monitor != nil && mayEnd, "a backend is ended that ignores cancels, or has more to do")
     }
 
     /// The connection to the server broke, and cancels continue over others.
@@ -54,6 +66,7 @@ extension DrivenSession {
         case .cancelled: try checkRule(hasFailed && state.tracker.isAtRest, "cancelled is what failed after a cancel")
         case .finished: try checkRule(!hasFailed && state.tracker.isAtRest, "finished is what a cancel did not end")
         case .serverClosed: break
+        case .terminated: try checkRule(endsOrdered > 0, "terminated is a backend that was ended")
         case .unconfirmed: try checkRule(hasEndedStream, "what can be cancelled yet is not left")
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")
         case .noKey: try checkRule(state.tracker.cancelKey == nil, "a key that is there is used")

@@ -12,7 +12,7 @@ extension IntegrationTests {
         private func expectOneRelayed(_ pgleash: PgleashProcess) throws {
             let report = try pgleash.waitForReport("the cancel") { $0["sessions_ended_total", "cancel_relayed"] == 1 }
             #expect(report["client_cancels_relayed_total"] == 1)
-            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("cancels_sent_total") == 0)
             #expect(report.sum("drops_total") == 0)
         }
 
@@ -52,7 +52,7 @@ extension IntegrationTests {
             let answer = try client.read(until: BackendKind.readyForQuery)
             #expect(answer.first { $0.kind == BackendKind.errorResponse }?.field("C") == "57014")
             let report = try pgleash.waitForReport("two cancels") { $0["client_cancels_relayed_total"] == 2 }
-            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("cancels_sent_total") == 0)
             pgleash.stop()
         }
     }

@@ -25,7 +25,7 @@ extension IntegrationTests {
             #expect(help.exit == .code(0))
             for option in [
                 "--config", "--listen", "--server", "--workers", "--log-level", "--log-format", "--check-config",
-                "--ping", "--ping-self", "--timeout",
+                "--ping", "--ping-self", "--check-monitor", "--timeout",
             ] {
                 #expect(help.output.contains(option))
             }

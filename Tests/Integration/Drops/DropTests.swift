@@ -39,7 +39,7 @@ extension IntegrationTests {
             #expect(report.sum("drops_total") == 1)
             #expect(report["orphans_total", "cancelled"] == 1)
             #expect(report["sessions_ended_total", "reaped"] == 1)
-            #expect(report["cancels_sent_total"] == Int(line["attempts"] ?? ""))
+            #expect(report.sum("cancels_sent_total") == Int(line["attempts"] ?? ""))
             pgleash.stop()
         }
 
@@ -64,7 +64,7 @@ extension IntegrationTests {
             #expect(try postgres.value("SELECT count(*) FROM numbers") == "0")
             #expect(connections(of: postgres) - before == 2 * Departure.ofSocket.count)
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
-            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("cancels_sent_total") == 0)
             #expect(report["cancels_failed_total"] == 0)
             #expect(report.sum("drops_total") == 0)
             for drop in Departure.ofSocket {
@@ -75,7 +75,7 @@ extension IntegrationTests {
             // A cancel is visible in that log.
             try pgleash.connectBusy(name: "busy", server: postgres).close()
             _ = try postgres.timeUntilGone("busy")
-            try pgleash.waitForReport("a cancel") { $0["cancels_sent_total"] >= 1 }
+            try pgleash.waitForReport("a cancel") { $0.sum("cancels_sent_total") >= 1 }
             #expect(connections(of: postgres) - before >= 2 * Departure.ofSocket.count + 2)
             pgleash.stop()
             postgres.stop()
@@ -94,7 +94,7 @@ extension IntegrationTests {
             #expect(try client.readToEnd() == [])
             client.close()
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
-            #expect(report["cancels_sent_total"] == 0)
+            #expect(report.sum("cancels_sent_total") == 0)
             #expect(report["sessions_ended_total", "client_terminated"] == 1)
             pgleash.stop()
         }

@@ -19,7 +19,7 @@ extension IntegrationTests {
             let error = try client.read(until: BackendKind.errorResponse)
             #expect(error.last?.field("C") == "08006")
             try client.leave(.fin)
-            let report = try pgleash.waitForReport("the first cancel") { $0["cancels_sent_total"] >= 1 }
+            let report = try pgleash.waitForReport("the first cancel") { $0.sum("cancels_sent_total") >= 1 }
             #expect(report["drops_total", "server_lost"] == 1)
             #expect(report["orphans_active"] == 1, "nobody knows yet whether it has stopped")
             pgleash.stop()
@@ -58,7 +58,7 @@ extension IntegrationTests {
                 try client.leave(.fin)
             }
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
-            #expect(report["cancels_sent_total"] == 0 && report.sum("drops_total") == 0)
+            #expect(report.sum("cancels_sent_total") == 0 && report.sum("drops_total") == 0)
             #expect(server.strayCancels == 0)
             pgleash.stop()
             server.stop()

@@ -10,14 +10,16 @@ final class ClientGroup {
     private let process: ChildProcess
 
     /// Returns when each of them sleeps on the server.
-    init(_ size: Int, name: String = "group", port: UInt16, on server: PrivatePostgres) throws {
+    init(
+        _ size: Int, name: String = "group", user: String = "postgres", port: UInt16, on server: PrivatePostgres
+    ) throws {
         (self.name, self.size, self.server) = (name, size, server)
         let script = try RunFolder.shared.newFile("sleep.sql", "SELECT pg_sleep(600);\n")
         process = try ChildProcess(
             Programs.postgres("pgbench"),
             [
                 "--no-vacuum", "--client=\(size)", "--time=600", "--file=\(script)",
-                "--host=127.0.0.1", "--port=\(port)", "--username=postgres", "postgres",
+                "--host=127.0.0.1", "--port=\(port)", "--username=\(user)", "postgres",
             ],
             environment: ["PGAPPNAME": name]
         )

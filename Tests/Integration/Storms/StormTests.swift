@@ -24,7 +24,7 @@ extension IntegrationTests {
                 let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
                 print(
                     "500 killed at once: \(course); pgleash used \([used].summary) of a processor;"
-                        + " \(report["cancels_sent_total"]) cancels in all")
+                        + " \(report.sum("cancels_sent_total")) cancels in all")
                 courses.append(course)
                 #expect(report.sum("drops_total") == round * Storm.size)
                 #expect(report["orphans_total", "cancelled"] == round * Storm.size)

@@ -103,7 +103,9 @@ package final class SimulatedLoop: EventLoop {
     }
 
     package func connect(to address: SocketAddress) throws(SystemError) -> any StreamSocket {
-        let socket = SimulatedSocket(peer: boundAddresses[address] ?? address, dialled: address)
+        let socket = SimulatedSocket(
+            peer: boundAddresses[address] ?? address, dialled: address,
+            localPort: 40_000 + UInt16(clamping: connections.count))
         switch route?(socket) ?? networks[address] ?? network {
         case .fails(let error): throw error
         case .accepts: socket.isConnected = connectsAtOnce

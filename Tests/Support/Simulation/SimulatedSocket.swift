@@ -56,8 +56,12 @@ package final class SimulatedSocket: StreamSocket {
     package private(set) var isClosed = false
     private var hasToldEnd = false
 
-    init(peer: SocketAddress, dialled: SocketAddress? = nil) {
+    package let localAddress: SocketAddress?
+
+    /// - Parameter localPort: the product's own port, where it connected over TCP.
+    init(peer: SocketAddress, dialled: SocketAddress? = nil, localPort: UInt16 = 0) {
         (peerAddress, dialledAddress) = (peer, dialled)
+        localAddress = dialled?.isUnix == false ? .ipv4(0x7f00_0001, port: localPort) : nil
     }
 
     /// Takes what was sent so far.

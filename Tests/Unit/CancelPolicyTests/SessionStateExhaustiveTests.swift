@@ -33,16 +33,26 @@ private let alphabet: [DrivenSession.Event] =
     + [DropKind.fin, .timeout].map { .clientDropped($0) }
     + [.serverClosed, .cancelBegan, .cancelConcluded(.sent), .cancelConcluded(.notSent), .timerFired]
 
+/// The same, with what only the monitor answers.
+private let monitorAlphabet = alphabet + [.cancelConcluded(.spared)]
+
 /// A beginning of a session, by its name.
 private struct Beginning: CustomTestStringConvertible {
     let testDescription: String
     let session: @Sendable () throws -> DrivenSession
+
+    var isMonitored: Bool { testDescription.contains("with a monitor") }
 
     init(_ name: String, _ session: @escaping @Sendable () throws -> DrivenSession) {
         testDescription = name
         self.session = session
     }
 }
+
+private let monitored = DrivenSession(timeout: shortTimeout, monitor: .init(isConnected: true))
+private let ended = DrivenSession(
+    timeout: shortTimeout, monitor: .init(isConnected: false, terminateAfter: .milliseconds(5))
+)
 
 private let drop = DrivenSession.Event.clientDropped(.fin)
 
@@ -79,6 +89,16 @@ private let beginnings = [
     Beginning("dropped with others behind, cancelled when slow") {
         try session(login, query, batch, drop, .timerFired, .cancelBegan, .cancelConcluded(.sent))
     },
+    Beginning("dropped with a monitor") { try session(login, query, drop, of: monitored) },
+    Beginning("busy with three requests, with a monitor") {
+        try session(login, query, batch, query, of: monitored)
+    },
+    Beginning("dropped with a monitor, without a key") {
+        try session(.serverAnswered(Array("RZ".utf8)), query, query, drop, of: monitored)
+    },
+    Beginning("dropped with a monitor that ends backends, cancelled in vain") {
+        try session(login, query, drop, .cancelBegan, .cancelConcluded(.sent), .timerFired, of: ended)
+    },
     Beginning("dropped and out of reach") {
         try session(login, query, drop, .cancelBegan, .cancelConcluded(.notSent), of: DrivenSession())
     },
@@ -92,7 +112,7 @@ private let beginnings = [
         for _ in 0..<6 {
             var next: [DrivenSession: Int] = [:]
             for (session, sequences) in reached {
-                for event in alphabet {
+                for event in beginning.isMonitored ? monitorAlphabet : alphabet {
                     var session = session
                     if try session.apply(event) { next[session, default: 0] += sequences }
                 }

@@ -90,12 +90,12 @@ import Testing
         client.isEnded = true
         world.loop.settle()
         world.loop.advance(by: .milliseconds(100))
-        #expect(world.counters.cancelsSent.value == 0 && world.counters.cancelsFailed.value == 3)
+        #expect(world.counters.cancelsSent[.request].value == 0 && world.counters.cancelsFailed.value == 3)
         world.loop.network = .hangs
         world.loop.advance(by: .seconds(6))
         world.loop.network = .accepts
         world.loop.advance(by: .seconds(7))
-        #expect(world.counters.cancelsSent.value >= 1)
+        #expect(world.counters.cancelsSent[.request].value >= 1)
         server.inbox += message("E") + Bytes.ready
         world.loop.settle()
         world.cancels.forEach { $0.isEnded = true }

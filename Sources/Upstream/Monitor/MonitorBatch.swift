@@ -1,0 +1,48 @@
+// The orders that the monitor carries out with one statement.
+
+import Reactor
+
+/// The result of one order.
+enum MonitorVerdict: Equatable {
+    case signalled
+    /// The backend waits for a synchronous standby.
+    case spared
+    /// The server has no such backend, the role may not signal it, or the monitor did not answer in time.
+    case notSignalled
+}
+
+/// Orders in one statement, in the order of their drops.
+struct MonitorBatch {
+    let orders: [CancelOrder]
+    /// The parameters of `PQStatement.signal`.
+    let parameters: [String]
+
+    /// - Parameter address: the IP address that the server sees for a connection from this local address.
+    init(_ orders: [CancelOrder], seenAddress address: (SocketAddress) -> String) {
+        self.orders = orders
+        let backends = orders.map(\.backend)
+        parameters = [
+            Self.array(orders.indices.map { "\($0)" }),
+            Self.array(backends.map { $0?.processID.map { "\($0)" } ?? "NULL" }),
+            Self.array(backends.map { $0.map { address($0.local) } ?? "NULL" }),
+            Self.array(backends.map { $0?.local.port.map { "\($0)" } ?? "NULL" }),
+            Self.array(orders.map { $0.signal == .terminate ? "t" : "f" }),
+        ]
+    }
+
+    private static func array(_ elements: [String]) -> String { "{\(elements.joined(separator: ","))}" }
+
+    /// - Parameter rows: those of the statement: the number of an order, and its result.
+    func verdicts(_ rows: [[String?]]) -> [MonitorVerdict] {
+        var verdicts = orders.map { _ in MonitorVerdict.notSignalled }
+        for row in rows where row.count == 2 {
+            guard let index = row[0].flatMap({ Int($0) }), verdicts.indices.contains(index) else { continue }
+            switch row[1] {
+            case "true": verdicts[index] = .signalled
+            case "spared": verdicts[index] = .spared
+            default: break
+            }
+        }
+        return verdicts
+    }
+}

@@ -1,0 +1,48 @@
+// The login of the monitor: libpq's keywords for one address of the server.
+
+import LibPQ
+import Reactor
+import Settings
+
+/// Makes the monitor's connections.
+package struct MonitorLogin: Sendable {
+    private let library: PQLibrary
+    /// The keywords without those of the address.
+    private let keywords: [String: String]
+
+    /// - Throws: `PQLoadError` where this machine has no libpq.
+    package init(_ configuration: Configuration) throws(PQLoadError) {
+        library = try PQLibrary()
+        keywords = Self.keywords(of: configuration)
+    }
+
+    /// Connects to an address on `loop`.
+    package func connect(
+        to address: HostAddress, on loop: LibeventLoop, _ report: @escaping (PQConnection.Event) -> Void
+    ) -> PQConnection {
+        let all = keywords.merging(Self.place(of: address)) { own, _ in own }
+        let parameters = all.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+        return PQConnection(library, loop: loop, parameters: parameters, report)
+    }
+
+    private static func keywords(of configuration: Configuration) -> [String: String] {
+        let server = configuration.server.tls
+        var keywords = ["application_name": "pgleash monitor", "sslmode": server.mode.rawValue]
+        switch server.rootCertificates {
+        case .file(let path): keywords["sslrootcert"] = path
+        // Only libpq 16 and later has a word for the authorities of the system.
+        case .system: keywords["sslrootcert"] = "system"
+        case nil: break
+        }
+        keywords["sslcrl"] = server.revocationList
+        return keywords.merging(configuration.monitor.keywords) { $1 }
+    }
+
+    /// The host's name is for certificates and the passfile; libpq connects to the address.
+    private static func place(of address: HostAddress) -> [String: String] {
+        [
+            "host": address.host, "hostaddr": address.address.numericHost,
+            "port": address.address.port.map { "\($0)" } ?? "",
+        ]
+    }
+}
