@@ -1,5 +1,6 @@
 """What `bench` and `tls` compare, what pgleash is to reach there, and the tables that show it."""
 
+import collections
 import statistics
 
 from harness.comparison import Comparison, Goal
@@ -86,13 +87,14 @@ def document(comparison, results):
 
     judged = comparison.judge(results)
     goals = [[*words, bold(verdict)] for *words, verdict in judged]
-    medians = [extremes(results, transactions, name) for name in others]
     gain = "the null relay relative to PgBouncer and HAProxy, which is what is left to gain"
     tables = [
         *["", "## Goals", "", f"{summary([row[-1] for row in judged])}.", ""],
         *table(["figure", "workload", "goal", "measured", ""], goals, ["---"] * 5),
         *ratios("CPU time of the proxy: pgleash relative to the others", transactions + bulk, "cpu", "pgleash", others),
-        row(["least and most of the transactions' medians", *medians]),
+        row(
+            ["least and most of the transactions' medians", *[extremes(results, transactions, name) for name in others]]
+        ),
     ]
     if NULL_RELAY.name in proxies:
         tables += ratios(f"CPU time of the proxy: {gain}", transactions + bulk, "cpu", NULL_RELAY.name, peers)
@@ -110,7 +112,7 @@ def document(comparison, results):
 
 def rounds(results):
     """The description of the figures."""
-    counts = [len(results.rounds(workload)) for workload in {key[0] for key in results.values}]
+    counts = collections.Counter(workload for _, workload in {key[:2] for key in results.values}).values()
     least, most = min(counts), max(counts)
     if most == 1:
         return "What a single round gave."

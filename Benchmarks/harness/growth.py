@@ -1,6 +1,7 @@
 """How the proxy's CPU time for a transaction grows with active sessions, with the size of results and with the depth of
 pipelines: what is measured at growing levels, and the line that fits it best."""
 
+import collections
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,13 +33,12 @@ class Growth:
 
     def lines(self, results, contender):
         """Slope, in µs per step, and constant of the line that fits best, by the rounds that have one."""
-        points = self.points(results, contender)
-        rounds = {}
-        for number in results.rounds():
-            costs = [(level / self.step, costs[number]) for level, costs in points if costs.get(number)]
-            if len(costs) > 1:
-                rounds[number] = fit(costs)
-        return rounds
+        rounds = collections.defaultdict(list)
+        for level, costs in self.points(results, contender):
+            for number, cost in costs.items():
+                if cost > 0:  # else it has no relative error
+                    rounds[number].append((level / self.step, cost))
+        return {number: fit(points) for number, points in rounds.items() if len(points) > 1}
 
     def difference(self, results):
         """The ratios of the contenders' slopes within a round; none where it is not certain which is steeper."""
@@ -97,5 +97,5 @@ def document(_, results):
     for growth in GROWTHS:
         ratio = cell(growth.difference(results)) if growth.difference(results) else "no difference shown"
         rows.append([growth.title, *[growth.formula(results, name) for name in NAMES], ratio])
-    head = HEAD.format(results.note, len(results.rounds()))
+    head = HEAD.format(results.note, len({number for number, *_ in results.values}))
     return [head, *table(["", *NAMES, f"slope of {NAMES[0]} ÷ {NAMES[1]}"], rows, ["---"] * 4)]

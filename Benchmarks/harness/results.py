@@ -20,21 +20,16 @@ class Results:
 
     def __init__(self, note):
         self.note = note
-        self.values = {}  # by workload, contender, figure and round
+        self.values = {}  # by round, workload, contender and figure
 
     def add(self, number, workload, contender, figures):
         """Adds the figures of a round for a workload and a contender."""
-        for figure, value in figures.items():
-            self.values[workload, contender, figure, number] = value
-
-    def rounds(self, workload=None):
-        """The numbers of the rounds that a workload had, or any."""
-        return sorted({number for name, _, _, number in self.values if workload in (name, None)})
+        self.values |= {(number, workload, contender, figure): value for figure, value in figures.items()}
 
     def series(self, workload, contender, figure):
         """The measured values, by round."""
-        keys = ((workload, contender, figure, number) for number in self.rounds(workload))
-        return {key[-1]: self.values[key] for key in keys if key in self.values}
+        wanted = workload, contender, figure
+        return {key[0]: value for key, value in self.values.items() if key[1:] == wanted}
 
     def spread(self, workload, contender, figure):
         """The values of the rounds."""
@@ -47,18 +42,15 @@ class Results:
 
     def write(self, path):
         """Writes the figures as CSV."""
-        rows = ([key[-1], *key[:-1], f"{value:.6g}"] for key, value in self.values.items())
-        write_csv(path, self.note, COLUMNS, rows)
+        write_csv(path, self.note, COLUMNS, ([*key, f"{value:.6g}"] for key, value in self.values.items()))
 
     @staticmethod
     def read(path):
         """Reads the file of write()."""
-        with open(path, newline="") as file:
-            results = Results(file.readline().removeprefix("# ").rstrip("\n"))
-            rows = csv.reader(file)
-            next(rows)  # their names
-            for number, workload, contender, figure, value in rows:
-                results.add(int(number), workload, contender, {figure: float(value)})
+        note, _, *rows = path.read_text().splitlines()
+        results = Results(note.removeprefix("# "))
+        for number, workload, contender, figure, value in csv.reader(rows):
+            results.add(int(number), workload, contender, {figure: float(value)})
         return results
 
 
