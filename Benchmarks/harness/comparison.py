@@ -10,7 +10,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 
 from harness.contenders import PLAIN, Pgleash, make_certificate
-from harness.programs import ROOT, PrivatePostgres, fail, measurement, note
+from harness.programs import RESULTS, PrivatePostgres, fail, measurement, note
 from harness.results import Results, cell, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
 
@@ -58,23 +58,17 @@ def main(comparison, description, passes, document, draw=lambda *_: None):
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=only)
     parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help="names, or patterns")
     parser.add_argument("--pgleash", metavar="FILE", help="the program to measure")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", metavar="FOLDER")
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS, metavar="FOLDER")
     arguments = parser.parse_args()
     data = arguments.output / f"{name}.csv"
-
-    def write(results):
-        results.write(data)
-        data.with_suffix(".md").write_text("\n".join(document(comparison, results)) + "\n")
-        draw(comparison, results, arguments.output)
-
     if comparison.goals and arguments.check:
-        check(comparison, read(comparison, data))
-    elif arguments.redraw:
-        write(read(comparison, data))
-    else:
+        return check(comparison, read(comparison, data))
+    for results in [read(comparison, data)] if arguments.redraw else compare(comparison, arguments):
         arguments.output.mkdir(parents=True, exist_ok=True)
-        compare(comparison, arguments, write)
-        print(f"{data.with_suffix('.md')} has the tables")
+        results.write(data)
+        data.with_suffix(".md").write_text("\n".join([*document(comparison, results), ""]))
+        draw(comparison, results, arguments.output)
+    print(f"{data.with_suffix('.md')} has the tables")
 
 
 def read(comparison, path):
@@ -95,8 +89,8 @@ def check(comparison, results):
     print(summary(verdicts))
 
 
-def compare(comparison, arguments, write):
-    """Measures, and writes the results after each pass, so that an interrupted run keeps them."""
+def compare(comparison, arguments):
+    """Measures, and yields all results after each pass, so that an interrupted run keeps them."""
     contenders = chosen(comparison.contenders, arguments.contenders)
     workloads = chosen(comparison.workloads, arguments.only)
     for contender in contenders:
@@ -112,7 +106,7 @@ def compare(comparison, arguments, write):
                 print(f"Pass {number} of {arguments.passes}", flush=True)
                 for workload in workloads:
                     measure(results, number, workload, contenders, server, folder, arguments.seconds)
-                write(results)
+                yield results
 
 
 def chosen(things, patterns):

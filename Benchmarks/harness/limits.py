@@ -2,30 +2,34 @@
 for go to the stand-in."""
 
 import argparse
+import collections
 import contextlib
+import itertools
 import os
 import pathlib
+import re
 import resource
 import select
 import shutil
 import subprocess
 import time
-from collections import namedtuple
+from concurrent import futures
 
 from harness import pgbench
 from harness.contenders import HAPROXY, NULL_RELAY, Pgleash, stand_in
-from harness.programs import ROOT, PrivatePostgres, Program, fail, measurement, memory_kib, note
+from harness.programs import PGLEASH, RESULTS, PrivatePostgres, Program, fail, measurement, memory_kib, note, wait_until
 from harness.results import BRACKETS, bold, cell, short, table, verdict, write_csv
 from harness.wire import Session, message
 from harness.workloads import SETTLE_SECONDS, idle_growths
 
 ACTIVE_SESSIONS = 8
 STALLED_SESSIONS = 64
+STALL_SECONDS = 5  # without progress for this time, a session has stalled
 KEPT_KIB = 128  # in each direction, for a peer that does not read: the size of one receive
 ALLOCATOR_SHARE = 1.04  # 33 pages for an array of 32 with its header, and the allocator's own data
 # A stalled session requests 1 GB, and continues to send requests of 1 MiB.
 RESULT = message(b"Q", b"SELECT repeat('x', 1000) FROM generate_series(1, 1000000)\0")
-REQUEST = message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0")
+REQUEST = memoryview(message(b"Q", b"SELECT 1 -- " + b"x" * (1 << 20) + b"\0"))
 
 HEAD = f"""# What pgleash takes of a machine
 
@@ -36,7 +40,7 @@ rounds. `make limits` writes this file. How it is measured, and how to read it: 
 
 """
 # A measured value, once or in several rounds; a goal is a relation and a limit for the median.
-Figure = namedtuple("Figure", "title unit values goal", defaults=[None])
+Figure = collections.namedtuple("Figure", "title unit values goal", defaults=[None])
 
 
 def main(description):
@@ -46,26 +50,24 @@ def main(description):
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement in a round (%(default)s)")
     only = f"of {', '.join(MEASURES)}"
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, metavar="NAME", help=only)
-    parser.add_argument("--pgleash", default=ROOT / ".build/release/pgleash", help="the program to measure")
-    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "Benchmarks/results", help="the files' folder")
+    parser.add_argument("--pgleash", default=PGLEASH, help="the program to measure")
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="the files' folder")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a goal is not held")
-    run, figures = parser.parse_args(), []  # the arguments, and the other common values of the measures
+    run, figures, rows = parser.parse_args(), [], []  # the arguments, and the other common values of the measures
     with measurement() as run.folder, PrivatePostgres(run.folder, "max_connections=200") as run.postgres:
         with stand_in(run.postgres).start(0, run.folder) as run.stand_in:
             where = note(run.postgres, [Pgleash(run.pgleash), HAPROXY])
-            for figure in (figure for name in run.only for figure in MEASURES[name](run)):
-                figures.append(figure)
+            for figure in itertools.chain.from_iterable(MEASURES[name](run) for name in run.only):
                 title, unit, measured, _, judged = cells(figure)
                 print(" ".join([f"{title}: {measured}", unit, judged]).rstrip(), flush=True)
+                rows.append(cells(figure))
+                figures += [[title, unit, number, f"{value:.6g}"] for number, value in enumerate(figure.values, 1)]
     run.output.mkdir(parents=True, exist_ok=True)
-    rounds = [(figure, *numbered) for figure in figures for numbered in enumerate(figure.values, 1)]
-    rows = [[figure.title, figure.unit, number, f"{value:.6g}"] for figure, number, value in rounds]
-    write_csv(run.output / "limits.csv", where, ["figure", "unit", "round", "value"], rows)
-    head, ruler = ["figure", "unit", "measured", "goal", ""], ["---", "---", "---:", "---:", "---"]
-    lines = "\n".join(table(head, map(cells, figures), ruler))
-    (run.output / "limits.md").write_text(f"{HEAD.format(where)}{lines}\n")
+    write_csv(run.output / "limits.csv", where, ["figure", "unit", "round", "value"], figures)
+    lines = table(["figure", "unit", "measured", "goal", ""], rows, ["---", "---", "---:", "---:", "---"])
+    (run.output / "limits.md").write_text(HEAD.format(where) + "\n".join([*lines, ""]))
     print(f"{run.output}/limits.md has the table, limits.csv the data")
-    broken = [figure.title for figure in figures if "not held" in cells(figure)[-1]]
+    broken = [title for title, *_, judged in rows if "not held" in judged]
     if run.check and broken:
         fail("not held: " + "; ".join(broken))
 
@@ -122,12 +124,12 @@ def stalled(run):
     """By how much memory grows at most while neither clients nor servers of many sessions read, and others work: some
     beside them, as many through a second pgleash, so that it shows what is the machine's part in their rates."""
     for read_ahead_mib in (64, 0):  # the default, and none
-        settings = f"[cancel]\nread_ahead = {read_ahead_mib}MB\n"
         with contextlib.ExitStack() as stack:
+            settings = f"[cancel]\nread_ahead = {read_ahead_mib}MB\n"
             both = [stack.enter_context(started(run, run.postgres, settings=settings)) for _ in range(2)]
             sockets = [stack.enter_context(Session(both[0].port).socket) for _ in range(STALLED_SESSIONS)]
             begin = time.monotonic()
-            options = ["--no-vacuum", "--client", str(ACTIVE_SESSIONS), "--file", pgbench.one_row(run.folder)]
+            options = ["--no-vacuum", "--client", str(ACTIVE_SESSIONS), *pgbench.ONE_ROW]
             options += ["--time", "600", "--progress", "1"]  # until it is stopped
             commands = [run.postgres.client("pgbench", pgleash.port, *options) for pgleash in both]
             loads = [stack.enter_context(Program(run.folder, *command)) for command in commands]
@@ -143,45 +145,40 @@ def stalled(run):
         yield Figure(title, "MiB", [(highest - before) / 1024], ("at most", bound))
         yield Figure("– what each of their clients could send", "MB", [sent / 1e6 / STALLED_SESSIONS])
         for program, which in zip(loads, ("others beside them", "of another pgleash")):
-            rates = worst_seconds(program.log.read_text().splitlines(), moment)
+            rates = worst_seconds(program.log.read_text(), moment)
             for rate, when in zip(rates, ("before they stall", "while they do")):
                 yield Figure(f"– {ACTIVE_SESSIONS} {which}, {when}, worst second", "transactions/s", [rate])
 
 
 def stall(sockets, pid):
     """Lets clients send until there is no progress: the sent bytes, and the highest memory in samples 50 ms apart."""
-    poll = select.poll()
-    unsent = {}
-    for socket in sockets:
-        socket.sendall(RESULT)
-        socket.setblocking(False)
-        poll.register(socket, select.POLLOUT)
-        unsent[socket.fileno()] = socket, memoryview(REQUEST)
-    sent = highest = 0
-    start = moved_at = sampled_at = time.monotonic()
-    while time.monotonic() < moved_at + 2:  # without progress for this time, all sessions that can stall have stalled
-        if time.monotonic() > start + 60:
-            fail("clients that read nothing could still send after 60 s")
-        for descriptor, _ in poll.poll(100):
-            socket, rest = unsent[descriptor]
-            with contextlib.suppress(BlockingIOError):
-                count = socket.send(rest)
-                sent += count
-                unsent[descriptor] = socket, rest[count:] or memoryview(REQUEST)
-                moved_at = time.monotonic()
-        if time.monotonic() > sampled_at + 0.05:
-            highest = max(highest, memory_kib(pid))
-            sampled_at = time.monotonic()
-    return sent, highest
+    with futures.ThreadPoolExecutor(len(sockets)) as pool:
+        clients = [pool.submit(send_until_stalled, socket) for socket in sockets]
+        samples = []
+        while futures.wait(clients, 0.05).not_done:
+            samples.append(memory_kib(pid))
+    return sum(client.result() for client in clients), max(samples)
 
 
-def worst_seconds(lines, moment):
+def send_until_stalled(socket):
+    """Requests a result, and continues to send requests until nothing is taken: the number of bytes."""
+    socket.sendall(RESULT)
+    socket.settimeout(STALL_SECONDS)
+    sent, deadline = 0, time.monotonic() + 60
+    with contextlib.suppress(TimeoutError):
+        while time.monotonic() < deadline:
+            sent += socket.send(REQUEST[sent % len(REQUEST) :])
+        fail("clients that read nothing could still send after 60 s")
+    return sent
+
+
+def worst_seconds(output, moment):
     """The lowest rate that pgbench reports before this second, and the lowest after it."""
-    words = [line.split() for line in lines if line.startswith("progress:")]  # 1.0 s, 2345.6 tps, lat ...
-    seconds = [(float(end), float(rate)) for _, end, _, rate, *_ in words]
+    reports = re.findall(r"^progress: (\S+) s, (\S+) tps", output, re.MULTILINE)
+    seconds = [(float(end), float(rate)) for end, rate in reports]
     before = [rate for end, rate in seconds if end <= moment - 0.5]  # pgbench's clock may start this late
-    behind = [rate for end, rate in seconds if end > moment]
-    return min(before, default=0.0), min(behind, default=0.0)
+    after = [rate for end, rate in seconds if end > moment]
+    return min(before, default=0.0), min(after, default=0.0)
 
 
 def beside_idle(run):
@@ -222,32 +219,32 @@ def in_turns(run, server, ours, base, threads):
     """The ratios of each figure of a process with so many sessions to another one's, measured one after the other;
     which comes first changes from round to round."""
     # More threads than processors would compete for them, and the latency would measure that.
-    options = ["--file", pgbench.one_row(run.folder), "--jobs", str(threads)]
+    options = [*pgbench.ONE_ROW, "--jobs", str(threads)]
     amount = pgbench.pace(base[0], server, run.folder, run.seconds, base[1], *options)
-    ratios = {}
+    ratios = collections.defaultdict(list)
     for number in range(run.rounds):
-        figures = {}
-        for pair in (ours, base) if number % 2 == 0 else (base, ours):
-            figures[pair] = pgbench.run(pair[0], server, run.folder, amount, pair[1], *options)
+        pairs = (ours, base) if number % 2 == 0 else (base, ours)
+        figures = {pair: pgbench.run(pair[0], server, run.folder, amount, pair[1], *options) for pair in pairs}
         for name, value in figures[ours].items():
-            ratios.setdefault(name, []).append(value / figures[base][name])
+            ratios[name].append(value / figures[base][name])
     return ratios
 
 
 def start(run):
     """The time from the start of the process to the first session's ReadyForQuery."""
     pgleash, times = Pgleash(run.pgleash), []
+
+    def answers():
+        with contextlib.suppress(ConnectionRefusedError):
+            Session(pgleash.port).close()
+            return True
+
     for _ in range(20):
         command = pgleash.filled_command(run.stand_in.port, run.folder)
         begin = time.monotonic()
         with Program(run.folder, *command) as program:
-            while True:
-                with contextlib.suppress(ConnectionRefusedError):
-                    Session(pgleash.port).close()
-                    break
-                if program.has_ended() or time.monotonic() > begin + 10:
-                    fail(f"pgleash did not start\n{program.log.read_text()}")
-                time.sleep(0.0002)
+            if not wait_until(answers, pause=0.0002):
+                fail(f"pgleash did not start\n{program.log.read_text()}")
             times.append((time.monotonic() - begin) * 1000)
     yield Figure("pgleash: start to first session", "ms", times, ("at most", 50))
 

@@ -1,22 +1,15 @@
 """Runs pgbench through a contender, and computes costs of a transaction from its log and the contender's CPU time."""
 
 import math
-import subprocess
 import time
 
-from harness.programs import fail
+from harness.programs import ROOT, Program, fail
 
 SAMPLE_SECONDS = 0.02
 LEAST_TRANSACTIONS = 6  # for each client: enough for some between the first and the last
 ATTEMPTS = 5
-
-
-def one_row(folder):
-    """The path of a script for transactions of one row from no table."""
-    script = folder / "one.sql"
-    if not script.exists():  # another pgbench may read it
-        script.write_text("SELECT 1;\n")
-    return script
+ONE_ROW = ["--file", ROOT / "Benchmarks/one-row.sql"]  # options for transactions of one row from no table
+QUANTILES = {"p50": 0.50, "p99": 0.99, "p99.9": 0.999}
 
 
 def pace(contender, server, folder, seconds, clients, *options):
@@ -40,24 +33,14 @@ def run(contender, server, folder, transactions, clients, *options):
 def execute(contender, server, folder, clients, *options):
     """Samples of the contender's CPU time while pgbench runs, each with the time of day; and of each transaction the
     client, when it ended, and its latency in µs."""
-    command = server.client(
-        *["pgbench", contender.port, "--no-vacuum", "--client", str(clients), "--jobs", str(min(clients, 2))],
-        *["--log", "--log-prefix", folder / "transactions", *options],
-    )
+    log = ["--log", "--log-prefix", folder / "transactions"]
+    words = ["--no-vacuum", "--client", str(clients), "--jobs", str(min(clients, 2)), *log, *options]
     samples, transactions = [], []
-    with (
-        open(folder / "pgbench.log", "w+") as output,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output) as process,
-    ):
-        try:
-            while process.poll() is None:
-                samples.append((time.time(), contender.cpu_seconds()))
-                time.sleep(SAMPLE_SECONDS)
-        finally:
-            process.terminate()
-        output.seek(0)
-        if process.wait() != 0:
-            fail(f"pgbench failed through {contender.name}\n{output.read()}")
+    with Program(folder, *server.client("pgbench", contender.port, *words)) as pgbench:
+        while not pgbench.has_ended():
+            samples.append((time.time(), contender.cpu_seconds()))
+            time.sleep(SAMPLE_SECONDS)
+        pgbench.finish()
     for path in folder.glob("transactions.*"):
         for line in path.read_text().splitlines():
             client, _, latency, _, seconds, microseconds = map(int, line.split()[:6])
@@ -83,9 +66,5 @@ def figures(samples, transactions):
     count = len(latencies)
     if count < len(transactions) / 3:
         return None
-    quantiles = {"p50": 0.50, "p99": 0.99, "p99.9": 0.999}
-    return {
-        "transactions/s": count / (end - begin),
-        **{name: latencies[min(int(count * fraction), count - 1)] for name, fraction in quantiles.items()},
-        "cpu": (cpu_after - cpu_before) * 1e6 / count,
-    }
+    quantiles = {name: latencies[min(int(count * share), count - 1)] for name, share in QUANTILES.items()}
+    return {"transactions/s": count / (end - begin), **quantiles, "cpu": (cpu_after - cpu_before) * 1e6 / count}

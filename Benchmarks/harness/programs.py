@@ -16,6 +16,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PGLEASH = ROOT / ".build/release/pgleash"
+RESULTS = ROOT / "Benchmarks/results"
 PORTS = range(20000, 32000)  # below those the kernel gives to outgoing connections
 DESCRIPTORS = 65536  # two for each of 10,000 sessions, and the same number for programs that count with a reserve
 
@@ -45,12 +47,10 @@ class Program(contextlib.AbstractContextManager):
 
     def __init__(self, folder, *command, **environment):
         self.name = pathlib.Path(command[0]).name
-        descriptor, path = tempfile.mkstemp(prefix=self.name, dir=folder)
-        self.log = pathlib.Path(path)
-        with open(descriptor, "wb") as output:
-            self.process = subprocess.Popen(
-                command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=output, stderr=output
-            )
+        with tempfile.NamedTemporaryFile(prefix=self.name, dir=folder, delete=False) as output:
+            streams = {"stdin": subprocess.PIPE, "stdout": output, "stderr": output}
+            self.process = subprocess.Popen(command, env=os.environ | environment, **streams)
+        self.log = pathlib.Path(output.name)
         self.pid = self.process.pid
 
     def has_ended(self):
@@ -67,6 +67,11 @@ class Program(contextlib.AbstractContextManager):
     def wait_for_port(self, port):
         """Whether the program lives and accepts connections at the port; otherwise another program has taken it."""
         return wait_until(lambda: self.has_ended() or is_taken(port)) and not self.has_ended()
+
+    def finish(self):
+        """Waits for its end, which must be a success, and returns its output."""
+        status, output = self.process.wait(), self.log.read_text()
+        return output if status == 0 else fail(f"{self.name} failed\n{output}")
 
     def stop(self, *_):
         self.process.stdin.close()
@@ -101,11 +106,11 @@ class PrivatePostgres(Program):
         return subprocess.check_output(self.client("psql", port, "-XAtqc", query), text=True).strip()
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=30, pause=0.01):
     """The value of the condition as soon as it counts as true, or at the end of the time."""
     deadline = time.monotonic() + seconds
     while not (given := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(pause)
     return given
 
 
@@ -133,11 +138,9 @@ def compile_c(name):
 
 def run(command):
     """Runs a program to its end; its output is shown only if it fails."""
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if done.returncode != 0:
-        fail(f"{pathlib.Path(command[0]).name} failed\n{done.stderr}")
+        fail(f"{pathlib.Path(command[0]).name} failed\n{done.stderr.decode()}")
 
 
 def memory_kib(pid, name="Pss_Anon"):
@@ -166,11 +169,10 @@ def note(server, contenders):
 def commit():
     """What is checked out, as a list of one; of none without a repository, as in a tarball. Results alone don't make
     it dirty: the measurement before this one has just written its own."""
-    # git must not find a repository around the folder of a tarball.
-    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(ROOT.parent)}
-    status = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)Benchmarks/results")
-    name, changes = (
-        subprocess.run(["git", "-C", ROOT, *words], env=environment, capture_output=True, text=True).stdout.strip()
-        for words in (("describe", "--always"), status)
-    )
-    return [f"commit {name}{'-dirty' if changes else ''}"] if name else []
+
+    def git(*words):  # not in a repository around the folder of a tarball
+        return subprocess.run(["git", "-C", ROOT, "--git-dir=.git", *words], capture_output=True, text=True)
+
+    name = git("describe", "--always").stdout.strip()
+    is_dirty = git("diff", "--quiet", "HEAD", "--", ":(exclude)Benchmarks/results").returncode
+    return [f"commit {name}{'-dirty' if is_dirty else ''}"] if name else []

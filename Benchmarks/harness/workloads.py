@@ -1,6 +1,7 @@
 """The workloads of the contenders: pgbench's transactions, bulk in both directions, and idle sessions."""
 
 import contextlib
+import itertools
 import subprocess
 import time
 from collections.abc import Callable
@@ -91,9 +92,7 @@ def copy_in(server, port):
     command = server.client("psql", port, "--no-psqlrc", "--quiet", "--command", "COPY sink FROM STDIN WHERE false")
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         with contextlib.suppress(BrokenPipeError):  # psql reports the error
-            for _ in range(COPY_BYTES // len(rows)):
-                process.stdin.write(rows)
-            process.stdin.close()
+            process.stdin.writelines(itertools.repeat(rows, COPY_BYTES // len(rows)))
     return COPY_BYTES if process.returncode == 0 else fail("COPY FROM STDIN failed")
 
 
