@@ -226,7 +226,8 @@ extension Monitor {
     private static func seenAddress(of backend: SocketAddress, _ role: MonitorRole?, _ local: SocketAddress?) -> String
     {
         guard let local, let seen = role?.seenHost, local.numericHost == backend.numericHost else {
-            return backend.numericHost
+            // The server's addresses have no scope.
+            return String(backend.numericHost.prefix { $0 != "%" })
         }
         return seen
     }

@@ -35,7 +35,11 @@ package struct MonitorLogin: Sendable {
         case nil: break
         }
         keywords["sslcrl"] = server.revocationList
-        return keywords.merging(configuration.monitor.keywords) { $1 }
+        keywords.merge(configuration.monitor.keywords) { $1 }
+        // Otherwise a setting of the role or the database could put other functions before those of the system.
+        let options = ["-c search_path=pg_catalog", keywords["options"]]
+        keywords["options"] = options.compactMap(\.self).joined(separator: " ")
+        return keywords
     }
 
     /// The host's name is for certificates and the passfile; libpq connects to the address.

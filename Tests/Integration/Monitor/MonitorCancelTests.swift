@@ -125,6 +125,21 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `is not misled by a search path`() throws {
+            try postgres.query("CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO \(MonitoredServer.role)")
+            defer { _ = try? postgres.query("DROP SCHEMA evil CASCADE") }
+            try postgres.query(
+                "CREATE FUNCTION evil.pg_cancel_backend(int) RETURNS bool LANGUAGE sql AS 'SELECT true'"
+            )
+            try postgres.query("ALTER ROLE \(MonitoredServer.role) SET search_path = evil, pg_catalog")
+            defer { _ = try? postgres.query("ALTER ROLE \(MonitoredServer.role) RESET search_path") }
+            let pgleash = try PgleashProcess.monitored()
+            try leave(pgleash, name: "misled")
+            let line = try pgleash.reapedLine("misled")
+            #expect(line["outcome"] == "cancelled" && line["attempts"] == "1", "\(line)")
+            pgleash.stop()
+        }
+
         @Test func `signals nothing for idle clients that leave`() throws {
             let pgleash = try PgleashProcess.monitored()
             let count = DropCount.of(400, share: 0.5)

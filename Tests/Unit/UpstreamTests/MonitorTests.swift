@@ -95,6 +95,18 @@ private final class ScriptedConnection: MonitorConnection {
         #expect(loop.connections.isEmpty && loop.liveTimers == 0)
     }
 
+    @Test func `names a link-local address without its scope`() throws {
+        let local = SocketAddress.ipv6(high: 0xfe80 << 48, low: 1, port: 5000, scope: 1)
+        let order = CancelOrder(
+            .orphan, CancelRoute(to: HostAddress(Self.server, foundBy: "db"), .plain), key: nil,
+            backend: BackendIdentity(processID: nil, local: local), dispatcher: Mailbox()
+        ) { _ in }
+        let dispatcher = dispatcher()
+        world.all[0].logIn()
+        dispatcher.receive(.order(order))
+        #expect(world.all[0].statements.last?[2] == "{fe80::1}")
+    }
+
     @Test(
         arguments: [[["0", "refused"]], [], [["0", "false"]], [["7", "true"]], [["x", nil]], [[nil]]] as [[[String?]]])
     func `hands over what it has not signalled, and only a cancel with a key can go as a CancelRequest`(
