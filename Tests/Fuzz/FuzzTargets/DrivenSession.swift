@@ -38,7 +38,7 @@ package struct DrivenSession: Hashable, Sendable {
     private(set) var isEnd = false
     /// The number of such orders.
     private(set) var endsOrdered = 0
-    private var endsSent = 0
+    private(set) var endsSent = 0
     private(set) var timer: Duration?
     /// The time since the drop.
     private(set) var now = Duration.zero

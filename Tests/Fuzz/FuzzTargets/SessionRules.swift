@@ -19,6 +19,7 @@ extension DrivenSession {
         try checkRule(now >= grace, "nothing is cancelled within the grace")
         try checkRule(state.tracker.cancelKey != nil || monitor != nil, "nothing is cancelled without a key")
         try checkRule(order == nil, "one cancel is under way at a time")
+        try checkRule(endsSent == 0, "nothing is cancelled after the end of the backend")
         try checkRule(state.cancelTiming != .never, "a statement that controls a transaction is never cancelled")
         try checkRule(now < timeout, "nothing is cancelled after the deadline")
     }

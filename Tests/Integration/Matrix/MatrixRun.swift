@@ -33,9 +33,9 @@ final class MatrixRun {
         return cell
     }
 
-    /// The number for each cell. Another route changes little in the results of the first one.
+    /// The number for each cell.
     func repetitions(of activity: Activity) -> Int {
-        route.kind.isEncrypted ? activity.repetitions / 5 : activity.repetitions
+        route.kind.isVariant ? activity.repetitions / 5 : activity.repetitions
     }
 
     /// Clients that are in the middle of their activity at the same time, and then all leave.

@@ -39,7 +39,7 @@ extension IntegrationTests {
         )
         func `any activity when its client's host dies`(_ kind: Route.Kind) throws {
             let route = try Route(kind, namespace: NetworkNamespace())
-            let rounds = kind.isEncrypted ? 1 : 5
+            let rounds = kind.isVariant ? 1 : 5
             let run = MatrixRun(route, limit: Bound.deadHost.worst + .seconds(2))
             let cells = try run.allAtOnce(.deadHost, rounds: rounds, each: 4)
             for (activity, cell) in cells {

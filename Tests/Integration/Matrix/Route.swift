@@ -11,11 +11,14 @@ final class Route {
         case direct = "directly"
         case checked = "directly, with client_connection_check_interval = 1s"
         case pgleash = "through pgleash"
+        case pgleashWithMonitor = "through pgleash, with a monitor"
         case pgleashToTLS = "through pgleash, with TLS to the server"
         case pgleashFromTLS = "through pgleash, with TLS from the client"
         case pgleashWithTLS = "through pgleash, with TLS on both sides"
 
         var isLeashed: Bool { self != .direct && self != .checked }
+        /// The results are to be compared with those of another route, from which they differ little.
+        var isVariant: Bool { isEncrypted || self == .pgleashWithMonitor }
         var isEncrypted: Bool { isServerEncrypted || isClientEncrypted }
         var isServerEncrypted: Bool { self == .pgleashToTLS || self == .pgleashWithTLS }
         var isClientEncrypted: Bool { self == .pgleashFromTLS || self == .pgleashWithTLS }
@@ -46,7 +49,7 @@ final class Route {
         case .direct: server = try PrivatePostgres("listen_addresses=\(addresses)")
         case .checked:
             server = try PrivatePostgres("listen_addresses=\(addresses)", "client_connection_check_interval=1s")
-        case .pgleash, .pgleashFromTLS: server = .shared
+        case .pgleash, .pgleashWithMonitor, .pgleashFromTLS: server = .shared
         case .pgleashToTLS, .pgleashWithTLS: server = .encrypting
         }
         guard kind.isLeashed else {
@@ -61,8 +64,11 @@ final class Route {
             configuration: [
                 "listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys + clientKeys,
                 "server": ["sslmode = \(kind.isServerEncrypted ? "require" : "disable")"],
+                // The clients are superusers, which only a superuser may signal.
+                "monitor": kind == .pgleashWithMonitor ? ["user = postgres"] : [],
             ]
         )
+        if kind == .pgleashWithMonitor { try pgleash?.waitForMonitor() }
     }
 
     /// Closes everything that was opened, and fails the test where pgleash does not end as it should.

@@ -36,7 +36,7 @@ import Testing
         var state = session()
         for query in queries { state.tracker.clientSent(FrontendKind.query, Array("\(query)\0".utf8).span) }
         #expect(drop(&state, monitor) == .reap(.endBackend))
-        #expect(state.cancelConcluded(.sent, at: .milliseconds(1)) != .cancel)
+        #expect(state.cancelConcluded(.sent, at: .milliseconds(1)) == .wake(at: .milliseconds(26)))
         #expect(state.serverClosed(at: .milliseconds(2)) != .reap(.end(.terminated)), "nothing tells its reason")
         state.tracker.serverAnswered(BackendKind.errorResponse, Array("SFATAL\0VFATAL\0C57P01\0Mend\0\0".utf8).span)
         #expect(state.serverClosed(at: .milliseconds(2)) == .reap(.end(.terminated)))

@@ -66,7 +66,7 @@ private final class ScriptedConnection: MonitorConnection {
         _ number: Int, _ signal: CancelOrder.Signal = .cancel, hasKey: Bool = true,
         from address: UInt32 = 0x7f00_0001
     ) throws -> CancelOrder {
-        let body: [UInt8] = [0, 0, 0, UInt8(number), 1, 2, 3, 4]
+        let body: [UInt8] = [0, 0, UInt8(number >> 8), UInt8(number & 255), 1, 2, 3, 4]
         let key = hasKey ? CancelKey(backendKeyData: body.span) : nil
         let local = SocketAddress.ipv4(address, port: 5000 + UInt16(number))
         let backend = BackendIdentity(processID: key?.processID, local: local)
@@ -93,6 +93,20 @@ private final class ScriptedConnection: MonitorConnection {
         #expect(replies.withLock { $0 } == [1: .sent, 2: .sent, 3: .spared, 4: .sent])
         #expect(counters.cancelsSent[.monitor].value == 2 && counters.backendsTerminated.value == 1)
         #expect(loop.connections.isEmpty && loop.liveTimers == 0)
+    }
+
+    @Test func `signals 5,000 backends by a few statements`() throws {
+        let dispatcher = dispatcher()
+        world.all[0].logIn()
+        for number in 0..<5000 { dispatcher.receive(.order(try order(number))) }
+        var counts: [Int] = []
+        while counts.reduce(0, +) < 5000 {
+            let numbers = try #require(world.all[0].statements.last?[0].dropFirst().dropLast().split(separator: ","))
+            counts.append(numbers.count)
+            world.all[0].report(.rows(numbers.map { [String($0), "true"] }))
+        }
+        #expect(counts == [1, 1000, 1000, 1000, 1000, 999])
+        #expect(counters.cancelsSent[.monitor].value == 5000 && loop.connections.isEmpty)
     }
 
     @Test func `names a link-local address without its scope`() throws {
