@@ -34,7 +34,7 @@ package struct Reaper: Hashable, Sendable {
         /// The server could not be reached in time.
         case notSent
         /// The backend waits for a synchronous standby, and was left alone: a signal would make its commit visible.
-        case spared
+        case leftAlone
         /// The request was not written and will not be.
         case withdrawn
     }
@@ -47,6 +47,8 @@ package struct Reaper: Hashable, Sendable {
     static let longestPause = Duration.seconds(1)
     /// The shortest pause when the server could not be reached.
     static let unreachablePause = Duration.milliseconds(25)
+    /// The shortest pause before a backend that was ended is ended again: it exits when it next checks for interrupts.
+    static let endPause = Duration.milliseconds(250)
     /// The number of cancels of a session that may follow each other as fast as replies arrive. The server forks for
     /// each.
     static let unboundedCancels = 8
@@ -88,7 +90,7 @@ package struct Reaper: Hashable, Sendable {
     private var isCancelling = false
     private var isEndingBackend = false
     /// A signal that ends the backend was sent.
-    private var hasEndedBackend = false
+    package private(set) var hasEndedBackend = false
     /// The backend is not ended before this time.
     private var endPauseEnd = Duration.zero
     private var cancelsAsked = 0
@@ -202,13 +204,13 @@ package struct Reaper: Hashable, Sendable {
                 cancelsConcluded += 1
                 pauseBeforeNext(at: now)
             }
-        case .notSent, .spared:
+        case .notSent, .leftAlone:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)
             pauseBeforeNext(at: now)
         case .withdrawn: break
         }
-        if isEnd { endPauseEnd = now + max(pause, Self.unreachablePause) }
+        if isEnd { endPauseEnd = now + max(pause, Self.endPause) }
         hasAnsweredMeanwhile = false
         return goOn(at: now)
     }

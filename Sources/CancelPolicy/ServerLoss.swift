@@ -19,6 +19,7 @@ extension SessionState {
     ///
     /// - Parameter now: the time since the drop; not used while the client is connected.
     package func serverClosed(at now: Duration) -> Action {
+        if let reaper, reaper.hasEndedBackend { return .reap(reaper.serverClosed()) }
         guard mayRunUnseen else {
             if let reaper { return .reap(reaper.serverClosed()) }
             return .end(tracker.hasTerminated ? .clientTerminated : .serverClosed)

@@ -23,7 +23,7 @@ package struct PQStatement: Sendable {
         /// The statement failed, for this reason.
         case failed(String)
         /// The connection could not be made, or is lost; the last event.
-        case lost(reason: String, wasPasswordRefused: Bool)
+        case lost(reason: String, isRefusal: Bool)
     }
 
     private let library: PQLibrary
@@ -32,6 +32,9 @@ package struct PQStatement: Sendable {
     private let parameters: [(key: String, value: String)]
     private var connection: OpaquePointer?
     private var watch: DescriptorWatch?
+    private var failure: (any ScheduledTimer)?
+    /// The last message of the server beside those of statements, such as the reason why it ends the connection.
+    private var notice: String?
     private var prepared: Set<String> = []
     private var isOpen = false
     /// The statement that runs, with its parameters where it is being prepared.
@@ -59,7 +62,10 @@ package struct PQStatement: Sendable {
         let keys = CStrings(parameters.map(\.key)), values = CStrings(parameters.map(\.value))
         unsafe connection = library.connectStart(keys.pointer, values.pointer, 0)
         guard let connection = unsafe connection else { return fail(later: "out of memory") }
-        _ = unsafe library.setNoticeProcessor(connection, { _, _ in }, nil)
+        let myself = unsafe Unmanaged.passUnretained(self).toOpaque()
+        _ = unsafe library.setNoticeProcessor(connection, Self.receiveNotice, myself)
+        // Refusals are recognized by their SQLSTATE.
+        _ = unsafe library.setErrorVerbosity(connection, Self.verbose)
         // libpq requires that the first wait is for writing.
         if unsafe library.status(connection) == Self.statusBad { return fail(later: errorMessage) }
         watchFor(.write)
@@ -78,7 +84,8 @@ package struct PQStatement: Sendable {
 
     /// Closes the connection. No event follows.
     package func close() {
-        watch = nil
+        failure = nil
+        stopWatching()
         guard let connection = unsafe connection else { return }
         unsafe library.finish(connection)
         unsafe self.connection = nil
@@ -99,17 +106,23 @@ package struct PQStatement: Sendable {
     private func poll() {
         guard let connection = unsafe connection else { return }
         // libpq may close the descriptor and open another one.
-        watch = nil
+        stopWatching()
         switch unsafe library.connectPoll(connection) {
         case Self.pollReading: watchFor(.read)
         case Self.pollWriting: watchFor(.write)
         case Self.pollOK:
             isOpen = true
+            _ = unsafe library.setErrorVerbosity(connection, Self.terse)
             _ = unsafe library.setNonblocking(connection, 1)
             watchFor(.read)
             report(.opened)
         default: lose()
         }
+    }
+
+    private func stopWatching() {
+        watch?.close()
+        watch = nil
     }
 
     private func watchFor(_ interest: Interest) {
@@ -125,6 +138,8 @@ package struct PQStatement: Sendable {
         guard let connection = unsafe connection else { return }
         guard unsafe library.consumeInput(connection) == 1 else { return lose() }
         flush()
+        // Reads messages, also where none is expected.
+        _ = unsafe library.isBusy(connection)
         while running != nil, unsafe library.isBusy(connection) == 0 {
             guard let result = unsafe library.getResult(connection) else { return concluded() }
             outcome = unsafe event(of: result)
@@ -196,22 +211,18 @@ package struct PQStatement: Sendable {
     // MARK: The end
 
     private func lose() {
-        guard let connection = unsafe connection else { return }
-        let wasPasswordRefused =
-            unsafe !isOpen && (library.usedPassword(connection) == 1 || library.needsPassword(connection) == 1)
-        let reason = errorMessage
+        let reason = notice ?? errorMessage
+        let isRefusal = !isOpen && Self.refusals.contains { reason.contains($0) }
         close()
-        report(.lost(reason: reason, wasPasswordRefused: wasPasswordRefused))
+        report(.lost(reason: reason, isRefusal: isRefusal))
     }
-
-    private var failure: (any ScheduledTimer)?
 
     /// Not reported directly, as the caller is not prepared for it.
     private func fail(later reason: String) {
-        watch = nil
+        stopWatching()
         failure = loop.schedule(after: .zero) { [unowned self] in
             close()
-            report(.lost(reason: reason, wasPasswordRefused: false))
+            report(.lost(reason: reason, isRefusal: false))
         }
     }
 
@@ -224,11 +235,22 @@ package struct PQStatement: Sendable {
     private static func line(_ message: UnsafePointer<CChar>?) -> String {
         guard let message = unsafe message else { return "" }
         let lines = unsafe String(cString: message).split(whereSeparator: \.isNewline)
-        return lines.map { $0.drop { $0 == "\t" || $0 == " " } }.joined(separator: "; ")
+            .map { $0.drop { $0 == "\t" || $0 == " " } }
+        return lines.filter { !$0.hasPrefix("LOCATION:") }.joined(separator: "; ")
     }
+
+    private static let receiveNotice: PQLibrary.NoticeProcessor = { context, message in
+        guard let context = unsafe context else { return }
+        unsafe Unmanaged<PQConnection>.fromOpaque(context).takeUnretainedValue().notice = line(message)
+    }
+
+    /// Messages that a password or a role was refused: SQLSTATE class 28, and libpq's own.
+    private static let refusals = ["28P01", "28000", "no password supplied"]
 
     // The values of libpq-fe.h.
     private static let statusBad: UInt32 = 1
+    private static let terse: UInt32 = 0
+    private static let verbose: UInt32 = 2
     private static let pollReading: UInt32 = 1
     private static let pollWriting: UInt32 = 2
     private static let pollOK: UInt32 = 3

@@ -25,8 +25,7 @@ package struct PQLoadError: Error, CustomStringConvertible {
     let status: @convention(c) (Connection) -> UInt32
     let socket: @convention(c) (Connection) -> Int32
     let errorMessage: @convention(c) (Connection) -> UnsafePointer<CChar>?
-    let usedPassword: @convention(c) (Connection) -> Int32
-    let needsPassword: @convention(c) (Connection) -> Int32
+    let setErrorVerbosity: @convention(c) (Connection, UInt32) -> UInt32
     let finish: @convention(c) (Connection) -> Void
     let setNonblocking: @convention(c) (Connection, Int32) -> Int32
     let setNoticeProcessor: @convention(c) (Connection, NoticeProcessor, UnsafeMutableRawPointer?) -> OpaquePointer?
@@ -56,8 +55,7 @@ package struct PQLoadError: Error, CustomStringConvertible {
         unsafe status = try Self.function("PQstatus", in: handle)
         unsafe socket = try Self.function("PQsocket", in: handle)
         unsafe errorMessage = try Self.function("PQerrorMessage", in: handle)
-        unsafe usedPassword = try Self.function("PQconnectionUsedPassword", in: handle)
-        unsafe needsPassword = try Self.function("PQconnectionNeedsPassword", in: handle)
+        unsafe setErrorVerbosity = try Self.function("PQsetErrorVerbosity", in: handle)
         unsafe finish = try Self.function("PQfinish", in: handle)
         unsafe setNonblocking = try Self.function("PQsetnonblocking", in: handle)
         unsafe setNoticeProcessor = try Self.function("PQsetNoticeProcessor", in: handle)

@@ -42,7 +42,7 @@ final class Facts: @unchecked Sendable {
     var signals = 0
     /// The connections of the monitor that broke or lacked rights.
     var monitorFailures = 0
-    var makeMonitor: MonitorConnect?
+    var startMonitor: ((HostAddress, Mailbox<CancelOrder>, Monitors) -> Void)?
     var cancelsWhileIdle: [FakeBackend] = []
     var commitsCutShort: [FakeBackend] = []
     var cancelsAfterEnd: [FakeBackend] = []

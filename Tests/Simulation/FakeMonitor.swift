@@ -9,7 +9,8 @@ import Upstream
 final class FakeMonitor: Actor, MonitorConnection {
     private enum Task {
         case login
-        case introduce
+        case secure
+        case identify
         case signal([[String]])
     }
 
@@ -21,6 +22,7 @@ final class FakeMonitor: Actor, MonitorConnection {
     private var task: Task?
     private var startedAt = 0
     private var isClosed = false
+    private var isSecured = false
 
     init(_ world: World, _ report: @escaping (PQConnection.Event) -> Void) {
         self.report = report
@@ -31,7 +33,9 @@ final class FakeMonitor: Actor, MonitorConnection {
     func start() { begin(.login) }
 
     func run(_ statement: PQStatement, _ parameters: [String]) {
-        begin(parameters.isEmpty ? .introduce : .signal(parameters.map(Self.elements)))
+        if !parameters.isEmpty { return begin(.signal(parameters.map(Self.elements))) }
+        begin(isSecured ? .identify : .secure)
+        isSecured = true
     }
 
     func close() { isClosed = true }
@@ -57,9 +61,13 @@ final class FakeMonitor: Actor, MonitorConnection {
         guard !isClosed else { return }
         if isLost {
             world.facts.monitorFailures += 1
-            return report(.lost(reason: "", wasPasswordRefused: world.chance.oneIn(4)))
+            return report(.lost(reason: "", isRefusal: world.chance.oneIn(4)))
         }
         if case .login = task { return report(.opened) }
+        if mayFail, world.chance.mishap(16) {
+            world.facts.monitorFailures += 1
+            return report(.failed("canceling statement due to user request"))
+        }
         report(.rows(rows))
     }
 
@@ -67,11 +75,11 @@ final class FakeMonitor: Actor, MonitorConnection {
 
     private func carryOut(_ task: Task) -> [[String?]] {
         switch task {
-        case .login: return []
-        case .introduce:
+        case .login, .secure: return []
+        case .identify:
             let hasRights = !mayFail || !world.chance.mishap(8)
             if !hasRights { world.facts.monitorFailures += 1 }
-            return [["pgleash", "f", hasRights ? "t" : "f", "t", "127.0.0.1", "39999", "15.18", "f"]]
+            return [["pgleash", "f", hasRights ? "t" : "f", "t", "127.0.0.1", "39999", "15.18"]]
         case .signal(let columns): return signal(columns)
         }
     }
@@ -89,7 +97,7 @@ final class FakeMonitor: Actor, MonitorConnection {
     }
 
     private func signal(_ target: FakeBackend, ends: Bool) -> String {
-        if target.isCommitting { return "spared" }
+        if target.isCommitting { return "left alone" }
         if target.client?.number == 3 { return "refused" }
         world.trace("the monitor signals backend \(target.number)\(ends ? ": end" : "")")
         world.facts.noteSignal(target, sentAt: startedAt)

@@ -25,6 +25,7 @@ final class World {
     /// Not random, so that the other worlds do not change.
     let hasPooler: Bool
     private let hasMonitor: Bool
+    private var monitors: [Monitor] = []
     private(set) lazy var server = FakePostgres(self)
     private(set) var clients: [FakeClient] = []
     /// The number of steps; all events within one are simultaneous.
@@ -70,15 +71,14 @@ final class World {
         }
         var log = Logger(label: "simulation") { _ in FactsLog(facts: facts) }
         log.logLevel = .debug
-        let readiness = MonitorReadiness()
-        let monitors = Monitors(loop: dispatcherLoop, readiness: readiness, log: log) { [unowned facts] in
-            guard let make = facts.makeMonitor else { preconditionFailure("it is set before the first step") }
-            return make($0, $1)
+        let (monitorLoop, monitorLog) = (dispatcherLoop, log)
+        let monitors = Monitors { address, mailbox, monitors in
+            facts.startMonitor?(address, mailbox, monitors)
         }
         let environment = WorkerEnvironment(
             configuration: configuration, upstream: .addresses(addresses), security: try Self.security.get(),
             sessionQuota: sessionQuota,
-            dispatcher: orders, monitors: hasMonitor ? readiness : nil, log: log
+            dispatcher: orders, monitors: hasMonitor ? monitors : nil, log: log
         )
         keys = environment.keys
         let worker = try Worker(
@@ -94,7 +94,7 @@ final class World {
             switch message {
             case .order(let order): facts.noteOrder(order)
             case .release(let order): facts.noteRelease(order)
-            case .serverResolved: break
+            case .monitorConcluded: break
             }
             dispatcher.receive(message)
         }
@@ -102,8 +102,17 @@ final class World {
             server.backends.contains { $0.client?.number == number && $0.isRunning && !$0.isCopying }
         }
         if isTraced { facts.trace = { [unowned self] in trace($0) } }
-        facts.makeMonitor = { [unowned self] in FakeMonitor(self, $1) }
-        if hasMonitor { orders.post(.serverResolved(addresses)) }
+        facts.startMonitor = { [unowned self] address, mailbox, monitors in
+            let monitor = Monitor(
+                address, loop: monitorLoop, log: monitorLog, connect: { FakeMonitor(self, $1) },
+                becameReady: { monitors.set($0, at: address.address) },
+                conclude: { orders.post(.monitorConcluded($0, $1)) }
+            )
+            self.monitors.append(monitor)
+            try? mailbox.open(on: monitorLoop) { [unowned monitor] in monitor.take($0) }
+            monitor.start()
+        }
+        if hasMonitor { monitors.open(addresses) }
         people(clientCount)
     }
 

@@ -168,8 +168,9 @@ extension Orphan {
     private func order(_ signal: CancelOrder.Signal) {
         guard let cancelRoute else { return cancelConcluded(.notSent) }
         let key = backend.cancelKey
-        let identity = worker.environment.monitors.flatMap { _ in server.localAddress }.map {
-            BackendIdentity(processID: key?.processID, local: $0)
+        var identity: BackendIdentity?
+        if worker.environment.monitors != nil, let local = server.localAddress {
+            identity = BackendIdentity(processID: key?.processID, local: local)
         }
         cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute, signal, to: identity)
         if let time = conversation.state.reaper?.wakeTime { wake(at: time) }

@@ -68,12 +68,11 @@ package struct MonitorCheck: Sendable {
             return add("\(address.address) - no monitor over a Unix socket", ExitCode.unsuitable, to: report)
         }
         do throws(MonitorTrialError) {
-            let (role, objection) = try login.tryOut(at: address, within: deadline.since(.now))
+            let role = try login.tryOut(at: address, within: deadline.since(.now))
             let heading = "\(address.address) - logged in as \(role.user), PostgreSQL \(role.serverVersion)"
-            guard let objection else { return add("\(heading)\n\(abilities(role))", 0, to: report) }
-            add("\(heading)\n  not usable: \(objection)", ExitCode.unsuitable, to: report)
+            add("\(heading)\n\(abilities(role))", 0, to: report)
         } catch {
-            add("\(address.address) - could not log in: \(error)", ExitCode.unsuitable, to: report)
+            add("\(address.address) - \(error)", ExitCode.unsuitable, to: report)
         }
     }
 

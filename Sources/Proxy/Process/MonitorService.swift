@@ -1,4 +1,4 @@
-// The monitors of the process, which share the main thread with the cancel dispatcher.
+// The threads of the monitors.
 
 import LibPQ
 import Logging
@@ -6,14 +6,16 @@ import Reactor
 import Settings
 import Upstream
 
-/// The monitors, and what the workers know of them.
+/// Starts the monitors of the process.
 struct MonitorService {
-    let readiness = MonitorReadiness()
     let monitors: Monitors
 
+    /// - Parameter orders: those of the dispatcher, which gets the results.
     /// - Returns: nil where the configuration has no monitor.
     /// - Throws: `StartError` where libpq can't be loaded.
-    init?(_ configuration: Configuration, on loop: LibeventLoop, log: Logger) throws(StartError) {
+    init?(
+        _ configuration: Configuration, _ orders: Mailbox<DispatcherMessage>, log: Logger
+    ) throws(StartError) {
         guard configuration.monitor.isOn else { return nil }
         let login: MonitorLogin
         do throws(PQLoadError) {
@@ -21,16 +23,42 @@ struct MonitorService {
         } catch {
             throw StartError(description: "[monitor] needs libpq (Debian's package libpq5): \(error)")
         }
-        monitors = Monitors(loop: loop, readiness: readiness, log: log) { login.connect(to: $0, on: loop, $1) }
+        monitors = Monitors { address, mailbox, monitors in
+            do throws(SystemError) {
+                try startThread(named: "monitor") {
+                    Self.run(address, login, mailbox, monitors, orders, log)
+                }
+            } catch {
+                log.error("could not start the monitor", metadata: ["reason": "\(error)"])
+            }
+        }
     }
 
     /// Connects to all addresses of the server, once its name is resolved.
-    ///
-    /// - Parameter orders: those of the dispatcher.
-    func open(_ upstream: Upstream, by orders: Mailbox<DispatcherMessage>) {
+    func open(_ upstream: Upstream) {
         switch upstream {
         case .addresses(let addresses): monitors.open(addresses)
-        case .names(let resolve): resolve { orders.post(.serverResolved((try? $0.get()) ?? [])) }
+        case .names(let resolve): resolve { [monitors] in monitors.open((try? $0.get()) ?? []) }
         }
+    }
+
+    /// The monitor of one address, until the process ends.
+    private static func run(
+        _ address: HostAddress, _ login: MonitorLogin, _ mailbox: Mailbox<CancelOrder>, _ monitors: Monitors,
+        _ orders: Mailbox<DispatcherMessage>, _ log: Logger
+    ) {
+        let loop = LibeventLoop(receiveBufferSize: 1)
+        let monitor = Monitor(
+            address, loop: loop, log: log, connect: { login.connect(to: $0, on: loop, $1) },
+            becameReady: { monitors.set($0, at: address.address) },
+            conclude: { orders.post(.monitorConcluded($0, $1)) }
+        )
+        do throws(SystemError) {
+            try mailbox.open(on: loop) { monitor.take($0) }
+        } catch {
+            return log.error("could not start the monitor", metadata: ["reason": "\(error)"])
+        }
+        monitor.start()
+        loop.run()
     }
 }

@@ -12,7 +12,7 @@ package final class Reporter {
     private let workers: WorkerPool
     private let counters: [Counters]
     private let orphans: OrphanHistory
-    private let monitors: MonitorReadiness?
+    private let monitors: Monitors?
     private let output: LogOutput
     private let events: Mailbox<SupervisorEvent>
     private let log: Logger
@@ -70,7 +70,7 @@ package final class Reporter {
             uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
             maxSessions: Int64(configuration.listen.maxSessions),
             logLinesDropped: output.droppedCount,
-            monitorsConnected: Int64(monitors?.count ?? 0)
+            monitorsConnected: Int64(monitors?.readyCount ?? 0)
         )
         let (sessions, orphans) = (sessions, orphans)
         let (file, output, log, events) = (configuration.metricsFile, output, log, events)

@@ -54,7 +54,7 @@ package final class Supervisor {
         self.security = security
         (self.log, self.output) = (log, output)
         loop = LibeventLoop(configuration)
-        monitors = try MonitorService(configuration, on: loop, log: log)
+        monitors = try MonitorService(configuration, orders, log: log)
         dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: security.server, monitors: monitors?.monitors,
             counters: counters, log: log
@@ -77,7 +77,7 @@ package final class Supervisor {
             throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
         try startWorkers(own)
-        monitors?.open(Upstream(configuration.server.endpoints), by: orders)
+        monitors?.open(Upstream(configuration.server.endpoints))
         watchSignals()
         listeners.forEach { $0.resume() }
         logStart()
@@ -184,7 +184,7 @@ extension Supervisor {
             security: security,
             sessionQuota: sessionQuota,
             dispatcher: orders,
-            monitors: monitors?.readiness,
+            monitors: monitors?.monitors,
             log: log
         )
         do throws(SystemError) {

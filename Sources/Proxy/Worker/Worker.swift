@@ -31,7 +31,7 @@ package struct WorkerEnvironment: Sendable {
     package let orphanHistory = OrphanHistory()
     let serverClosings = ServerClosings()
     /// nil without a monitor.
-    package let monitors: MonitorReadiness?
+    package let monitors: Monitors?
     let readAheadQuota: Quota
     package let log: Logger
 
@@ -42,7 +42,7 @@ package struct WorkerEnvironment: Sendable {
         security: Security,
         sessionQuota: Quota,
         dispatcher: Mailbox<DispatcherMessage>,
-        monitors: MonitorReadiness? = nil,
+        monitors: Monitors? = nil,
         log: Logger
     ) {
         self.monitors = monitors

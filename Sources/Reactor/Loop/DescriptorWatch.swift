@@ -2,7 +2,7 @@
 
 import CLibevent
 
-/// Calls its body for each event of a descriptor. It must be released before the library closes the descriptor.
+/// Calls its body for each event of a descriptor. It must be closed before the library closes the descriptor.
 package final class DescriptorWatch: EventSource {
     private let descriptor: Int32
     private let body: () -> Void
@@ -17,6 +17,9 @@ package final class DescriptorWatch: EventSource {
         (self.descriptor, self.body) = (descriptor, body)
         super.init(loop: loop, descriptor: descriptor, events: 0)
     }
+
+    /// Stops watching. Releasing the object does not, while its body runs.
+    package func close() { freeEvent() }
 
     override func fire(_ events: Int16) {
         body()

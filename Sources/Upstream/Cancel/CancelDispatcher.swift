@@ -39,14 +39,13 @@ package final class CancelDispatcher {
         self.counters = counters
         self.log = ThrottledLog(log, on: loop, source: "Upstream")
         unknownKeyLog = ThrottledLog(log, on: loop, source: "Upstream")
-        monitors?.conclude = { [unowned self] in monitorConcluded($0, $1) }
     }
 
     package func receive(_ message: DispatcherMessage) {
         switch message {
         case .order(let order): enqueue(order)
         case .release(let order): release(order)
-        case .serverResolved(let addresses): monitors?.open(addresses)
+        case .monitorConcluded(let order, let verdict): monitorConcluded(order, verdict)
         }
     }
 
@@ -66,8 +65,11 @@ package final class CancelDispatcher {
         case .signalled:
             (order.signal == .cancel ? counters.cancelsSent[.monitor] : counters.backendsTerminated).add()
             order.conclude(.sent)
-        case .spared: order.conclude(.spared)
-        case .notSignalled: order.waitAgain() ? request(order) : order.conclude(.withdrawn)
+        case .leftAlone: order.conclude(.leftAlone)
+        case .unknown, .notSignalled:
+            guard order.waitAgain() else { return order.conclude(.withdrawn) }
+            // A backend that was to end has most often ended.
+            if verdict == .unknown, !order.isForRequest { order.conclude(.notSent) } else { request(order) }
         }
     }
 

@@ -25,8 +25,8 @@ package enum DispatcherMessage: Sendable {
     case order(CancelOrder)
     /// The session no longer needs an order that is being carried out.
     case release(CancelOrder)
-    /// The server's name was resolved, for the monitors.
-    case serverResolved([HostAddress])
+    /// A monitor has carried out an order, or gives it back.
+    case monitorConcluded(CancelOrder, MonitorVerdict)
 }
 
 /// A backend as the server's `pg_stat_activity` shows it.
@@ -126,17 +126,22 @@ extension CancelOrder {
     /// - Returns: true when the CancelRequest is never written; then there is no `reply`. False when it was written or
     ///   cannot be written, or the monitor has it; then `reply` has been called or will be.
     package func withdraw() -> Bool {
-        if move(from: .waiting, to: .over) || leave(.dialling) { return true }
-        _ = move(from: .signalling, to: .signallingUnneeded)
-        // The monitor may have given it back meanwhile.
-        return move(from: .waiting, to: .over)
+        // The monitor may give it back between two of these steps.
+        while true {
+            if move(from: .waiting, to: .over) || leave(.dialling) { return true }
+            if move(from: .signalling, to: .signallingUnneeded) { return false }
+            switch State(rawValue: state.load(ordering: .acquiring)) {
+            case .waiting, .dialling, .signalling: continue
+            case .written, .signallingUnneeded, .over, nil: return false
+            }
+        }
     }
 
     /// The session ends and counts the cancels that it sent: withdraws the order if possible.
     ///
     /// - Returns: the number of CancelRequests of the order: 1 where it was written or cannot be withdrawn, otherwise
     ///   0.
-    package func settle() -> Int { withdraw() ? 0 : 1 }
+    package func settle() -> Int { withdraw() || signal == .terminate ? 0 : 1 }
 
     /// The server has replied as it does to a cancel, so this one arrived, and its connection may be closed.
     ///

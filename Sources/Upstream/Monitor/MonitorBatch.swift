@@ -3,11 +3,13 @@
 import Reactor
 
 /// The result of one order.
-enum MonitorVerdict: Equatable {
+package enum MonitorVerdict: Equatable, Sendable {
     case signalled
     /// The backend waits for a synchronous standby.
-    case spared
-    /// The server has no such backend, the role may not signal it, or the monitor did not answer in time.
+    case leftAlone
+    /// The server has no such backend: it has just exited, or another server has it.
+    case unknown
+    /// The role may not signal the backend, or the monitor did not answer in time.
     case notSignalled
 }
 
@@ -34,13 +36,13 @@ struct MonitorBatch {
 
     /// - Parameter rows: those of the statement: the number of an order, and its result.
     func verdicts(_ rows: [[String?]]) -> [MonitorVerdict] {
-        var verdicts = orders.map { _ in MonitorVerdict.notSignalled }
+        var verdicts = orders.map { _ in MonitorVerdict.unknown }
         for row in rows where row.count == 2 {
             guard let index = row[0].flatMap({ Int($0) }), verdicts.indices.contains(index) else { continue }
             switch row[1] {
             case "true": verdicts[index] = .signalled
-            case "spared": verdicts[index] = .spared
-            default: break
+            case "left alone": verdicts[index] = .leftAlone
+            default: verdicts[index] = .notSignalled
             }
         }
         return verdicts

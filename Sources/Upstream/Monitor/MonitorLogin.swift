@@ -27,7 +27,11 @@ package struct MonitorLogin: Sendable {
 
     private static func keywords(of configuration: Configuration) -> [String: String] {
         let server = configuration.server.tls
-        var keywords = ["application_name": "pgleash monitor", "sslmode": server.mode.rawValue]
+        var keywords = [
+            "application_name": "pgleash monitor", "sslmode": server.mode.rawValue,
+            // Whatever the environment says, a standby has a monitor, too.
+            "target_session_attrs": "any",
+        ]
         switch server.rootCertificates {
         case .file(let path): keywords["sslrootcert"] = path
         // Only libpq 16 and later has a word for the authorities of the system.
@@ -35,11 +39,7 @@ package struct MonitorLogin: Sendable {
         case nil: break
         }
         keywords["sslcrl"] = server.revocationList
-        keywords.merge(configuration.monitor.keywords) { $1 }
-        // Otherwise a setting of the role or the database could put other functions before those of the system.
-        let options = ["-c search_path=pg_catalog", keywords["options"]]
-        keywords["options"] = options.compactMap(\.self).joined(separator: " ")
-        return keywords
+        return keywords.merging(configuration.monitor.keywords) { $1 }
     }
 
     /// The host's name is for certificates and the passfile; libpq connects to the address.

@@ -1,65 +1,61 @@
-// The monitors of all addresses of the server, and the way of an order to the one of its address.
+// The monitors of all addresses of the server, as the other threads see them: each has a thread of its own, as libpq
+// can block where it reads files, or asks a directory or Kerberos.
 
-import Logging
 import Reactor
 
-/// The addresses with a monitor that can carry out orders, for the workers.
-package final class MonitorReadiness: Sendable {
-    private let addresses = Locked<Set<SocketAddress>>([])
+/// One monitor for each address.
+package final class Monitors: Sendable {
+    private struct Entry {
+        let orders = Mailbox<CancelOrder>()
+        var isReady = false
+    }
 
-    package init() {}
+    private let entries = Locked<[SocketAddress: Entry]>([:])
+    private let begin: @Sendable (HostAddress, Mailbox<CancelOrder>, Monitors) -> Void
 
-    /// Whether an order for this address is carried out by a monitor, as far as is known at this moment.
+    /// - Parameter begin: makes a `Monitor` and lets it take the orders of the mailbox, which must be opened on its
+    ///   loop.
+    package init(_ begin: @escaping @Sendable (HostAddress, Mailbox<CancelOrder>, Monitors) -> Void) {
+        self.begin = begin
+    }
+
+    /// Begins to connect to the addresses that have no monitor. A Unix socket gets none, as the server does not know
+    /// which connection of such a socket belongs to which client.
+    package func open(_ addresses: [HostAddress]) {
+        for address in addresses where !address.address.isUnix {
+            let entry = entries.withLock { entries -> Entry? in
+                guard entries[address.address] == nil else { return nil }
+                let entry = Entry()
+                entries[address.address] = entry
+                return entry
+            }
+            if let entry { begin(address, entry.orders, self) }
+        }
+    }
+
+    /// Whether an order for this address is carried out by its monitor, as far as is known at this moment.
     package func isReady(at address: SocketAddress) -> Bool {
-        addresses.withLock { $0.contains(address) }
+        entries.withLock { $0[address]?.isReady ?? false }
     }
 
     /// The number of these addresses.
-    package var count: Int { addresses.withLock { $0.count } }
+    package var readyCount: Int { entries.withLock { $0.values.count { $0.isReady } } }
 
-    func set(_ isReady: Bool, at address: SocketAddress) {
-        addresses.withLock { addresses in
-            if isReady { addresses.insert(address) } else { addresses.remove(address) }
-        }
-    }
-}
-
-/// One monitor for each address; used on the dispatcher's thread.
-package final class Monitors {
-    private let loop: any EventLoop
-    private let log: Logger
-    private let connect: MonitorConnect
-    private let readiness: MonitorReadiness
-    private var monitors: [SocketAddress: Monitor] = [:]
-    /// Set by the dispatcher.
-    var conclude: (CancelOrder, MonitorVerdict) -> Void = { _, _ in }
-
-    package init(
-        loop: any EventLoop, readiness: MonitorReadiness, log: Logger, connect: @escaping MonitorConnect
-    ) {
-        (self.loop, self.readiness, self.log, self.connect) = (loop, readiness, log, connect)
+    package func set(_ isReady: Bool, at address: SocketAddress) {
+        entries.withLock { $0[address]?.isReady = isReady }
     }
 
-    /// Connects to the addresses that have no monitor. A Unix socket gets none, as the server does not know which
-    /// connection of such a socket belongs to which client.
-    package func open(_ addresses: [HostAddress]) {
-        for address in addresses where monitors[address.address] == nil && !address.address.isUnix {
-            let monitor = Monitor(
-                address, loop: loop, readiness: readiness, log: log, connect: connect,
-                conclude: { [unowned self] in conclude($0, $1) }
-            )
-            monitors[address.address] = monitor
-            monitor.start()
-        }
-    }
-
-    /// - Returns: whether the monitor of its address carries out the order.
+    /// - Returns: whether the monitor of its address has the order; it concludes it in any case.
     func take(_ order: CancelOrder) -> Bool {
-        guard let monitor = monitors[order.destination] else {
+        guard let backend = order.backend, !backend.local.isUnix else { return false }
+        let entry = entries.withLock { $0[order.destination] }
+        guard let entry else {
             // The server's name has changed its address.
             open([order.route.address])
             return false
         }
-        return monitor.take(order)
+        guard entry.isReady else { return false }
+        entry.orders.post(order)
+        return true
     }
 }

@@ -35,8 +35,11 @@ extension IntegrationTests {
             case whileWaiting = "while it waits"
         }
 
-        @Test func `stays invisible until its standby has it, also when its client went`() throws {
-            let pgleash = try PgleashProcess(server: postgres.address)
+        @Test(arguments: [false, true])
+        func `stays invisible until its standby has it, also when its client went, and with a monitor`(
+            hasMonitor: Bool
+        ) throws {
+            let pgleash = try pgleash(hasMonitor)
             let direct = try commitAll(port: postgres.port, way: "direct")
             let leashed = try commitAll(port: pgleash.port, way: "pgleash")
             var visible: Set<String> = []
@@ -60,10 +63,31 @@ extension IntegrationTests {
             #expect((direct + leashed).allSatisfy { $0.isFirstPhase != committed.contains($0.name) })
             let cancelled = try leashed.map(\.name).filter {
                 let line = try pgleash.reapedLine($0)
-                return line["outcome"] != "finished" || line["attempts"] != "0"
+                // With a monitor, what follows the COMMIT is ended.
+                let outcomes = hasMonitor ? ["finished", "terminated"] : ["finished"]
+                return !outcomes.contains(line["outcome"] ?? "") || line["attempts"] != "0"
             }
             #expect(cancelled == [])
             try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
+            pgleash.stop()
+            postgres.stop()
+        }
+
+        private func pgleash(_ hasMonitor: Bool) throws -> PgleashProcess {
+            hasMonitor
+                ? try .monitored(postgres.address, user: "postgres")
+                : try PgleashProcess(server: postgres.address)
+        }
+
+        @Test func `stays invisible with a monitor where an INSERT commits by itself, too`() throws {
+            let pgleash = try pgleash(true)
+            let bytes = Frontend.query(Commit.insert)
+            try pgleash.connectBusy(name: "by itself", bytes: bytes, event: "SyncRep", server: postgres).close()
+            #expect(try holds(for: .seconds(2)) { try rows().isEmpty && postgres.count(Self.waiting) == 1 })
+            let report = try pgleash.report()
+            #expect(report.sum("cancels_sent_total") == 0 && report["orphans_active"] == 1)
+            try endWaits()
+            #expect(try pgleash.reapedLine("by itself")["outcome"] == "finished")
             pgleash.stop()
             postgres.stop()
         }

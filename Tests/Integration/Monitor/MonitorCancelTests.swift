@@ -91,24 +91,23 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `cancels where the server sends no key, and where a system in between translates addresses`() throws
-        {
+        @Test func `is used where a system in between translates addresses, but not without a cancel key`() throws {
             let rules = try RunFolder.shared.newFile(
                 "pg_hba.conf", "host all all 127.0.0.0/8 trust\nlocal all all trust\n")
             let server = try PrivatePostgres(settings: [], files: [("pg_hba.conf", rules)])
             try MonitoredServer.addRoles(to: server)
-            let relay = try KeylessRelay(to: server.port)
-            let plain = ["sslmode = disable"]
-            let pgleash = try PgleashProcess.monitored(relay.address, lines: plain)
-            try leave(pgleash, name: "keyless", on: server)
-            let line = try pgleash.reapedLine("keyless")
-            #expect(line["outcome"] == "cancelled" && line["pid"] == nil, "\(line)")
-            #expect(try pgleash.report()["cancels_sent_total", "monitor"] >= 1)
-            pgleash.stop()
-            let alone = try PgleashProcess(server: relay.address, configuration: ["server": plain])
-            try leave(alone, name: "keyless alone", on: server)
-            #expect(try alone.reapedLine("keyless alone", saying: "giving up")["outcome"] == "no_key")
-            alone.stop()
+            for keepsKeys in [false, true] {
+                let relay = try AddressRelay(to: server.port, withholdsKeys: keepsKeys)
+                let pgleash = try PgleashProcess.monitored(relay.address, lines: ["sslmode = disable"])
+                let name = keepsKeys ? "keyless" : "translated"
+                try leave(pgleash, name: name, on: server)
+                let message = keepsKeys ? "cancel not sent" : "orphan reaped"
+                try wait(for: "the log line") { pgleash.log.contains(message) }
+                let report = try pgleash.report()
+                #expect(report["cancels_sent_total", "monitor"] == (keepsKeys ? 0 : 1))
+                if keepsKeys { try server.terminate(name) }
+                pgleash.stop()
+            }
             server.stop()
         }
 
@@ -128,9 +127,10 @@ extension IntegrationTests {
         @Test func `is not misled by a search path`() throws {
             try postgres.query("CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO \(MonitoredServer.role)")
             defer { _ = try? postgres.query("DROP SCHEMA evil CASCADE") }
-            try postgres.query(
-                "CREATE FUNCTION evil.pg_cancel_backend(int) RETURNS bool LANGUAGE sql AS 'SELECT true'"
-            )
+            for name in ["evil.pg_cancel_backend(int)", "public.pg_has_role(text, text)"] {
+                try postgres.query("CREATE FUNCTION \(name) RETURNS bool LANGUAGE sql AS 'SELECT false'")
+            }
+            defer { _ = try? postgres.query("DROP FUNCTION public.pg_has_role(text, text)") }
             try postgres.query("ALTER ROLE \(MonitoredServer.role) SET search_path = evil, pg_catalog")
             defer { _ = try? postgres.query("ALTER ROLE \(MonitoredServer.role) RESET search_path") }
             let pgleash = try PgleashProcess.monitored()

@@ -31,15 +31,23 @@ import Testing
         #expect(drop(&state, monitor) == .reap(.cancel))
     }
 
-    @Test(arguments: [["SELECT 1", "SELECT 2"], ["COMMIT", "SELECT 2"], ["SELECT 1", "BEGIN", "SELECT 2"]])
+    @Test(arguments: [
+        ["SELECT 1", "SELECT 2"], ["SELECT 1", "BEGIN", "SELECT 2"], ["SELECT 1", "COMMIT", "SELECT 2"],
+    ])
     func `the backend is ended where other requests follow`(queries: [String]) {
         var state = session()
         for query in queries { state.tracker.clientSent(FrontendKind.query, Array("\(query)\0".utf8).span) }
         #expect(drop(&state, monitor) == .reap(.endBackend))
-        #expect(state.cancelConcluded(.sent, at: .milliseconds(1)) == .wake(at: .milliseconds(26)))
-        #expect(state.serverClosed(at: .milliseconds(2)) != .reap(.end(.terminated)), "nothing tells its reason")
-        state.tracker.serverAnswered(BackendKind.errorResponse, Array("SFATAL\0VFATAL\0C57P01\0Mend\0\0".utf8).span)
+        #expect(state.cancelConcluded(.sent, at: .milliseconds(1)) == .wake(at: .milliseconds(251)))
         #expect(state.serverClosed(at: .milliseconds(2)) == .reap(.end(.terminated)))
+    }
+
+    @Test func `a COMMIT may begin to wait for its standby, and the backend is ended after it`() {
+        var state = session("COMMIT", "SELECT 2", "SELECT 3")
+        #expect(drop(&state, monitor) == .reap(.wake(at: .seconds(30))))
+        state.tracker.serverAnswered(BackendKind.commandComplete, [UInt8]().span)
+        state.tracker.serverAnswered(BackendKind.readyForQuery, [UInt8(ascii: "I")].span)
+        #expect(state.serverAnsweredWhileReaping(at: .milliseconds(1)) == .endBackend)
     }
 
     @Test func `a lone COMMIT is neither cancelled nor ended`() {
@@ -59,7 +67,7 @@ import Testing
         _ = drop(&state, monitor)
         var now = Duration.milliseconds(1)
         for _ in 1...8 {
-            guard case .wake(let time) = state.cancelConcluded(.spared, at: now) else { break }
+            guard case .wake(let time) = state.cancelConcluded(.leftAlone, at: now) else { break }
             now = time
             #expect(state.timePassed(at: now) == .endBackend)
         }

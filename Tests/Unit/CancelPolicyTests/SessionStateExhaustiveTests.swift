@@ -34,7 +34,7 @@ private let alphabet: [DrivenSession.Event] =
     + [.serverClosed, .cancelBegan, .cancelConcluded(.sent), .cancelConcluded(.notSent), .timerFired]
 
 /// The same, with what only the monitor answers.
-private let monitorAlphabet = alphabet + [.cancelConcluded(.spared)]
+private let monitorAlphabet = alphabet + [.cancelConcluded(.leftAlone)]
 
 /// A beginning of a session, by its name.
 private struct Beginning: CustomTestStringConvertible {

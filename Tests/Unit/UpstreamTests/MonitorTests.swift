@@ -13,51 +13,54 @@ import Testing
 @testable import Telemetry
 @testable import Upstream
 
-/// A connection that the test controls.
-private final class ScriptedConnection: MonitorConnection {
-    let localAddress: SocketAddress? = .ipv4(0x7f00_0001, port: 4000)
-    let report: (PQConnection.Event) -> Void
-    private(set) var statements: [[String]] = []
-    private(set) var isClosed = false
-
-    init(_ report: @escaping (PQConnection.Event) -> Void) { self.report = report }
-
-    func start() {}
-    func run(_ statement: PQStatement, _ parameters: [String]) { statements.append(parameters) }
-    func close() { isClosed = true }
-
-    /// The login, with the right roles unless others are given.
-    func logIn(canSignal: Bool = true, address: String? = "127.0.0.1", port: String? = "4000") {
-        report(.opened)
-        report(.rows([["pgleash", "f", canSignal ? "t" : "f", "t", address, port, "15.18", "f"]]))
-        if canSignal, port == "4000" { report(.rows([])) }
-    }
-}
-
 @Suite struct `The monitor` {
     private let loop = SimulatedLoop()
     private let counters = Counters()
     private let replies = Locked<[Int: Reaper.CancelResult]>([:])
     private let logged = InMemoryLogHandler()
-    private let readiness = MonitorReadiness()
-    private let world = ConnectionList()
+    private let world = World()
 
-    private final class ConnectionList {
-        var all: [ScriptedConnection] = []
+    /// The test's own references.
+    private final class World: @unchecked Sendable {
+        var connections: [ScriptedConnection] = []
+        var monitors: [Monitor] = []
+        var all: Monitors?
+        var dispatcher: CancelDispatcher?
     }
+
+    private var connections: [ScriptedConnection] { world.connections }
+    private var readyCount: Int { world.all?.readyCount ?? 0 }
 
     private func dispatcher() -> CancelDispatcher {
         let log = Logger(label: "") { [logged] _ in logged }
-        let monitors = Monitors(loop: loop, readiness: readiness, log: log) { [world] in
-            let connection = ScriptedConnection($1)
-            world.all.append(connection)
-            return connection
+        let (loop, world) = (Shared(loop), world)
+        let monitors = Monitors { address, mailbox, monitors in
+            let monitor = Monitor(
+                address, loop: loop.value, log: log,
+                connect: {
+                    world.connections.append(ScriptedConnection($1))
+                    return world.connections[world.connections.count - 1]
+                },
+                becameReady: { monitors.set($0, at: address.address) },
+                conclude: { world.dispatcher?.receive(.monitorConcluded($0, $1)) }
+            )
+            world.monitors.append(monitor)
+            try? mailbox.open(on: loop.value) { [unowned monitor] in monitor.take($0) }
+            monitor.start()
         }
+        world.all = monitors
         let dispatcher = CancelDispatcher(
-            loop: loop, limits: .init(), security: .none, monitors: monitors, counters: counters, log: log
+            loop: loop.value, limits: .init(), security: .none, monitors: monitors, counters: counters, log: log
         )
-        dispatcher.receive(.serverResolved([HostAddress(Self.server, foundBy: "db")]))
+        world.dispatcher = dispatcher
+        monitors.open([HostAddress(Self.server, foundBy: "db")])
         return dispatcher
+    }
+
+    /// The order reaches the monitor's loop.
+    private func give(_ order: CancelOrder) {
+        world.dispatcher?.receive(.order(order))
+        loop.settle()
     }
 
     private static let server = SocketAddress.ipv4(0x7f00_0001, port: 5432)
@@ -77,36 +80,57 @@ private final class ScriptedConnection: MonitorConnection {
     }
 
     @Test func `signals all backends that wait by one statement, each by its process, address and port`() throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn(address: "10.0.0.7")
-        #expect(readiness.count == 1)
-        dispatcher.receive(.order(try order(1)))
-        for number in 2...3 { dispatcher.receive(.order(try order(number, .terminate))) }
-        dispatcher.receive(.order(try order(4, hasKey: false, from: 0x7f00_0002)))
-        #expect(world.all[0].statements.dropFirst(2) == [["{0}", "{1}", "{10.0.0.7}", "{5001}", "{f}"]])
-        world.all[0].report(.rows([["0", "true"]]))
+        _ = dispatcher()
+        connections[0].logIn(address: "10.0.0.7")
+        #expect(readyCount == 1)
+        give(try order(1))
+        for number in 2...3 { give((try order(number, .terminate))) }
+        give(try order(4, from: 0x7f00_0002))
+        #expect(connections[0].statements.dropFirst(3) == [["{0}", "{1}", "{10.0.0.7}", "{5001}", "{f}"]])
+        connections[0].report(.rows([["0", "true"]]))
         let parameters = [
-            "{0,1,2}", "{2,3,NULL}", "{10.0.0.7,10.0.0.7,127.0.0.2}", "{5002,5003,5004}", "{t,t,f}",
+            "{0,1,2}", "{2,3,4}", "{10.0.0.7,10.0.0.7,127.0.0.2}", "{5002,5003,5004}", "{t,t,f}",
         ]
-        #expect(world.all[0].statements.last == parameters)
-        world.all[0].report(.rows([["0", "true"], ["1", "spared"], ["2", "true"]]))
-        #expect(replies.withLock { $0 } == [1: .sent, 2: .sent, 3: .spared, 4: .sent])
+        #expect(connections[0].statements.last == parameters)
+        connections[0].report(.rows([["0", "true"], ["1", "left alone"], ["2", "true"]]))
+        #expect(replies.withLock { $0 } == [1: .sent, 2: .sent, 3: .leftAlone, 4: .sent])
         #expect(counters.cancelsSent[.monitor].value == 2 && counters.backendsTerminated.value == 1)
         #expect(loop.connections.isEmpty && loop.liveTimers == 0)
     }
 
     @Test func `signals 5,000 backends by a few statements`() throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
-        for number in 0..<5000 { dispatcher.receive(.order(try order(number))) }
+        _ = dispatcher()
+        connections[0].logIn()
+        for number in 0..<5000 { give((try order(number))) }
         var counts: [Int] = []
         while counts.reduce(0, +) < 5000 {
-            let numbers = try #require(world.all[0].statements.last?[0].dropFirst().dropLast().split(separator: ","))
+            let numbers = try #require(connections[0].statements.last?[0].dropFirst().dropLast().split(separator: ","))
             counts.append(numbers.count)
-            world.all[0].report(.rows(numbers.map { [String($0), "true"] }))
+            connections[0].report(.rows(numbers.map { [String($0), "true"] }))
         }
         #expect(counts == [1, 1000, 1000, 1000, 1000, 999])
         #expect(counters.cancelsSent[.monitor].value == 5000 && loop.connections.isEmpty)
+    }
+
+    @Test(arguments: [("127.0.0.1", "{NULL}"), ("10.0.0.7", nil)] as [(String, String?)])
+    func `signals a backend without a process ID only where no addresses are translated`(
+        seen: String, processes: String?
+    ) throws {
+        _ = dispatcher()
+        connections[0].logIn(address: seen)
+        give(try order(1, hasKey: false))
+        #expect(connections[0].statements.dropFirst(3).first?[1] == processes)
+    }
+
+    @Test func `takes no process ID that no server has`() throws {
+        _ = dispatcher()
+        connections[0].logIn()
+        let body: [UInt8] = [0x80, 0, 0, 0, 1, 2, 3, 4]
+        let key = CancelKey(backendKeyData: body.span)
+        let backend = BackendIdentity(processID: key?.processID, local: .ipv4(0x7f00_0001, port: 5000))
+        let route = CancelRoute(to: HostAddress(Self.server, foundBy: "db"), .plain)
+        give(CancelOrder(.orphan, route, key: key, backend: backend, dispatcher: Mailbox()) { _ in })
+        #expect(connections[0].statements.count == 3 && loop.connections.count == 1)
     }
 
     @Test func `names a link-local address without its scope`() throws {
@@ -115,10 +139,10 @@ private final class ScriptedConnection: MonitorConnection {
             .orphan, CancelRoute(to: HostAddress(Self.server, foundBy: "db"), .plain), key: nil,
             backend: BackendIdentity(processID: nil, local: local), dispatcher: Mailbox()
         ) { _ in }
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
-        dispatcher.receive(.order(order))
-        #expect(world.all[0].statements.last?[2] == "{fe80::1}")
+        _ = dispatcher()
+        connections[0].logIn()
+        give(order)
+        #expect(connections[0].statements.last?[2] == "{fe80::1}")
     }
 
     @Test(
@@ -126,83 +150,84 @@ private final class ScriptedConnection: MonitorConnection {
     func `hands over what it has not signalled, and only a cancel with a key can go as a CancelRequest`(
         rows: [[String?]]
     ) throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
+        _ = dispatcher()
+        connections[0].logIn()
         for order in [try order(1), try order(2, .terminate), try order(3, hasKey: false)] {
-            dispatcher.receive(.order(order))
-            world.all[0].report(.rows(rows))
+            give(order)
+            connections[0].report(.rows(rows))
         }
         #expect(replies.withLock { $0 } == [2: .notSent, 3: .notSent])
         #expect(loop.connections.count == 1 && counters.cancelsSent[.monitor].value == 0)
-        #expect(logged.entries.last?.message == "cancel not sent")
+        // A backend that the server does not know has most often just exited.
+        let isKnown = rows.first?.first == "0"
+        #expect((logged.entries.last?.message == "cancel not sent") == isKnown)
     }
 
     @Test func `is not waited for when it is slow, and used again after that`() throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
-        for number in 1...3 { dispatcher.receive(.order(try order(number))) }
+        _ = dispatcher()
+        connections[0].logIn()
+        for number in 1...3 { give((try order(number))) }
         loop.advance(by: .milliseconds(49))
         #expect(loop.connections.isEmpty)
         loop.advance(by: .milliseconds(3))
         let processes = loop.connections.map { $0.takeOutbox()[11] }
-        #expect(processes == [1, 2, 3] && readiness.count == 0)
-        dispatcher.receive(.order(try order(4)))
+        #expect(processes == [1, 2, 3] && readyCount == 0)
+        give(try order(4))
         loop.settle()
         #expect(loop.connections.count == 4)
-        world.all[0].report(.rows([["0", "true"]]))
-        #expect(readiness.count == 1 && counters.cancelsSent[.monitor].value == 0)
-        dispatcher.receive(.order(try order(5)))
-        #expect(world.all[0].statements.last?[1] == "{5}")
+        connections[0].report(.rows([["0", "true"]]))
+        #expect(readyCount == 1 && counters.cancelsSent[.monitor].value == 0)
+        give(try order(5))
+        #expect(connections[0].statements.last?[1] == "{5}")
     }
 
     @Test func `is connected anew after ten seconds without an answer`() throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
-        dispatcher.receive(.order(try order(1)))
+        _ = dispatcher()
+        connections[0].logIn()
+        give(try order(1))
         loop.advance(by: .seconds(9))
-        #expect(!world.all[0].isClosed)
+        #expect(!connections[0].isClosed)
         loop.advance(by: .seconds(2))
-        #expect(world.all[0].isClosed && world.all.count == 2)
+        #expect(connections[0].isClosed && connections.count == 2)
         loop.advance(by: .seconds(10))
-        #expect(world.all[1].isClosed, "a login may hang, too")
+        #expect(connections[1].isClosed, "a login may hang, too")
     }
 
     @Test func `loses nothing when its connection breaks, at any step`() throws {
-        let dispatcher = dispatcher()
-        let lost = PQConnection.Event.lost(reason: "gone", wasPasswordRefused: false)
-        world.all[0].logIn()
-        for number in 1...3 { dispatcher.receive(.order(try order(number))) }
-        world.all[0].report(lost)
+        _ = dispatcher()
+        let lost = PQConnection.Event.lost(reason: "gone", isRefusal: false)
+        connections[0].logIn()
+        for number in 1...3 { give((try order(number))) }
+        connections[0].report(lost)
         loop.settle()
-        #expect(loop.connections.map { $0.takeOutbox()[11] } == [1, 2, 3] && readiness.count == 0)
+        #expect(loop.connections.map { $0.takeOutbox()[11] } == [1, 2, 3] && readyCount == 0)
         loop.advance(by: .milliseconds(300))
-        world.all[1].report(lost)
+        connections[1].report(lost)
         loop.advance(by: .milliseconds(600))
-        world.all[2].report(.opened)
-        world.all[2].report(lost)
+        connections[2].report(.opened)
+        connections[2].report(lost)
         loop.advance(by: .seconds(1))
-        world.all[3].report(.opened)
-        world.all[3].report(.failed("permission denied"))
+        connections[3].report(.opened)
+        connections[3].report(.failed("permission denied"))
         loop.advance(by: .seconds(2))
-        world.all[4].logIn()
-        #expect(readiness.count == 1)
+        connections[4].logIn()
+        #expect(readyCount == 1)
         let messages = logged.entries.map { "\($0.message)" }
         let failures = ["monitor connection failed", "monitor can't be used"]
         #expect(messages == ["monitor connected"] + failures + ["monitor connected"], "each reason is logged once")
     }
 
     @Test func `tries a refused password again after a minute, then ever more slowly`() throws {
-        let dispatcher = dispatcher()
-        let refused = PQConnection.Event.lost(reason: "no", wasPasswordRefused: true)
+        _ = dispatcher()
+        let refused = PQConnection.Event.lost(reason: "no", isRefusal: true)
         var attempts: [Int] = []
         for second in 0..<4000 {
-            if attempts.count < world.all.count {
+            if attempts.count < connections.count {
                 attempts.append(second)
-                world.all[world.all.count - 1].report(refused)
+                connections[connections.count - 1].report(refused)
             }
             loop.advance(by: .seconds(1))
         }
-        withExtendedLifetime(dispatcher) {}
         #expect(attempts == [0, 60, 180, 420, 900, 1800, 2700, 3600])
         #expect(logged.entries.count == 1, "it is logged once")
     }
@@ -216,40 +241,39 @@ private final class ScriptedConnection: MonitorConnection {
     func `takes nothing without its rights, or where ports are translated`(
         canSignal: Bool, address: String?, port: String?, reason: String
     ) throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn(canSignal: canSignal, address: address, port: port)
-        #expect(readiness.count == 0 && logged.entries.first?.metadata["reason"] == "\(reason)")
-        dispatcher.receive(.order(try order(1)))
+        _ = dispatcher()
+        connections[0].logIn(canSignal: canSignal, address: address, port: port)
+        #expect(readyCount == 0 && logged.entries.first?.metadata["reason"] == "\(reason)")
+        give(try order(1))
         loop.settle()
         #expect(loop.connections.count == 1)
         loop.advance(by: .seconds(1))
-        world.all[1].logIn()
-        #expect(readiness.count == 1, "rights may be granted later")
+        connections[1].logIn()
+        #expect(readyCount == 1, "rights may be granted later")
     }
 
     @Test func `signals no order that was withdrawn, and hands none over`() throws {
-        let dispatcher = dispatcher()
-        world.all[0].logIn()
+        _ = dispatcher()
+        connections[0].logIn()
         let orders = try (1...4).map { try order($0) }
-        for order in orders { dispatcher.receive(.order(order)) }
+        for order in orders { give((order)) }
         #expect(orders[1].withdraw(), "it waits")
         #expect(!orders[0].withdraw(), "the statement has it")
-        world.all[0].report(.rows([]))
-        #expect(world.all[0].statements.last?[1] == "{3,4}")
+        connections[0].report(.rows([]))
+        #expect(connections[0].statements.last?[1] == "{3,4}")
         #expect(!orders[2].withdraw() && orders[3].answered())
-        world.all[0].report(.lost(reason: "", wasPasswordRefused: false))
+        connections[0].report(.lost(reason: "", isRefusal: false))
         loop.settle()
         #expect(loop.connections.isEmpty)
         #expect(replies.withLock { $0 } == [1: .withdrawn, 3: .withdrawn])
     }
 
     @Test func `has no connection for a Unix socket, and one for each new address`() throws {
-        let dispatcher = dispatcher()
+        _ = dispatcher()
         let socket = HostAddress(.unix(path: "/run/postgresql/.s.PGSQL.5432"), foundBy: "/run/postgresql")
         let other = HostAddress(.ipv4(0x0a00_0001, port: 5432), foundBy: "db")
-        dispatcher.receive(.serverResolved([socket, other]))
-        dispatcher.receive(.serverResolved([socket, other]))
-        #expect(world.all.count == 2)
+        for _ in 1...2 { world.all?.open([socket, other]) }
+        #expect(connections.count == 2)
     }
 }
 
@@ -258,4 +282,11 @@ extension Locked<[Int: Reaper.CancelResult]> {
         get { withLock { $0[number] } }
         set { withLock { $0[number] = newValue } }
     }
+}
+
+/// A value that a closure captures, all on one thread.
+private struct Shared<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
 }

@@ -1,5 +1,5 @@
-// A relay to a server that withholds the cancel keys, as some managed proxies do. To the server its connections come
-// from another address with the same ports, as where a system translates addresses.
+// A relay whose connections come to the server from another address with the same ports, as where a system translates
+// addresses. It can withhold the cancel keys, as some managed proxies do.
 
 import Foundation
 import PostgresProtocol
@@ -7,12 +7,14 @@ import Synchronization
 import TestSupport
 
 /// A listening socket with a thread for each direction of its connections. New connections end with the object.
-final class KeylessRelay {
+final class AddressRelay {
     private let listener: Int32
     let port: UInt16
 
-    /// - Parameter server: the port of 127.0.0.1 that it relays to.
-    init(to server: UInt16) throws {
+    /// - Parameters:
+    ///   - server: the port of 127.0.0.1 that it relays to.
+    ///   - withholdsKeys: no BackendKeyData is passed on.
+    init(to server: UInt16, withholdsKeys: Bool) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         let port = try freePort()
         guard unsafe withLoopback(port, { unsafe bind(listener, $0, $1) }) == 0, listen(listener, 128) == 0 else {
@@ -29,7 +31,7 @@ final class KeylessRelay {
                     }
                 }
                 guard client >= 0 else { return }
-                Self.relay(client, to: server, from: UInt16(bigEndian: address.sin_port))
+                Self.relay(client, to: server, from: UInt16(bigEndian: address.sin_port), withholdsKeys)
             }
         }
     }
@@ -42,7 +44,7 @@ final class KeylessRelay {
     var address: String { "127.0.0.1:\(port)" }
 
     /// - Parameter port: that of the client, which the relay uses on 127.0.0.3.
-    private static func relay(_ client: Int32, to server: UInt16, from port: UInt16) {
+    private static func relay(_ client: Int32, to server: UInt16, from port: UInt16, _ withholdsKeys: Bool) {
         let onward = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var reuse: Int32 = 1
         unsafe setsockopt(onward, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
@@ -55,7 +57,7 @@ final class KeylessRelay {
         let (fromClient, fromServer) = (RawClient(accepted: client), RawClient(accepted: onward))
         let ends = Ends(client: fromClient, server: fromServer)
         Thread.detachNewThread { ends.passRequests() }
-        Thread.detachNewThread { ends.passAnswers() }
+        Thread.detachNewThread { ends.passAnswers(withholdsKeys) }
     }
 }
 
@@ -71,10 +73,10 @@ private final class Ends: @unchecked Sendable {
         server.shutdownSending()
     }
 
-    /// All messages but the cancel key.
-    func passAnswers() {
+    /// - Parameter withholdsKeys: the cancel key is left out.
+    func passAnswers(_ withholdsKeys: Bool) {
         while let message = try? server.readMessage() {
-            guard message.kind != BackendKind.backendKeyData else { continue }
+            guard !withholdsKeys || message.kind != BackendKind.backendKeyData else { continue }
             guard (try? client.send([message.kind] + int32(message.body.count + 4) + message.body)) != nil else {
                 break
             }
