@@ -1,17 +1,11 @@
-// A listening socket, which accepts clients and hands them on.
+// The acceptor of a listening socket, which accepts clients and hands them on.
 
 import CLibevent
 import Glibc
 
-/// Accepts on one address for as long as the object exists. At its end a Unix socket's file is removed, if it is still
-/// the same.
+/// Accepts on one address for as long as the object exists.
 package final class Listener: EventSource {
-    /// The bound address, with the port the system chose for port 0.
-    package let address: SocketAddress
-
-    private let descriptor: Int32
-    /// The file of a Unix socket.
-    private let file: FileIdentity?
+    private let socket: ListeningSocket
     private let handler: (Result<AcceptedSocket, SystemError>) -> Void
 
     /// `pause` was called while clients are being accepted.
@@ -31,21 +25,17 @@ package final class Listener: EventSource {
         keepalive: Keepalive = .system,
         _ handler: @escaping (Result<AcceptedSocket, SystemError>) -> Void
     ) throws(SystemError) {
-        let bound = try Self.bindAndListen(address, keepalive)
-        descriptor = bound
-        self.address = unsafe SocketAddress { unsafe getsockname(bound, $0, $1) } ?? address
-        file = if case .unix(let path) = address { FileIdentity(ofFileAt: path) } else { nil }
+        socket = try ListeningSocket(address, keepalive: keepalive)
         self.handler = handler
-        super.init(loop: loop, descriptor: descriptor, events: Int16(EV_READ) | Int16(EV_PERSIST))
+        super.init(loop: loop, descriptor: socket.descriptor, events: Int16(EV_READ) | Int16(EV_PERSIST))
     }
 
     deinit {
         freeEvent()
-        // The file may have been removed, and another process may listen on the path now. While the socket is open, no
-        // other file has its inode.
-        if case .unix(let path) = address, let file, file == FileIdentity(ofFileAt: path) { unsafe unlink(path) }
-        closeDescriptor(descriptor)
     }
+
+    /// The bound address, with the port the system chose for port 0.
+    package var address: SocketAddress { socket.address }
 
     package func resume() {
         add()
@@ -65,7 +55,7 @@ package final class Listener: EventSource {
             let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
             let client = unsafe withUnsafeMutablePointer(to: &storage) { pointer in
                 unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    unsafe accept4(descriptor, $0, &length, flags)
+                    unsafe accept4(socket.descriptor, $0, &length, flags)
                 }
             }
             if client >= 0 {
@@ -84,47 +74,5 @@ package final class Listener: EventSource {
             handler(.failure(error))
             return
         }
-    }
-
-    private static func bindAndListen(_ address: SocketAddress, _ keepalive: Keepalive) throws(SystemError) -> Int32 {
-        let descriptor = try makeStreamSocket(for: address, keepalive: keepalive)
-        // A restarted server can bind its port at once, and each family has a listener of its own.
-        setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-        if case .ipv6 = address { setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-        if case .unix(let path) = address { removeStaleSocket(path, address) }
-        var result = unsafe address.withSystemAddress { unsafe bind(descriptor, $0, $1) }
-        if result == 0 { result = listen(descriptor, SOMAXCONN) }
-        guard result == 0 else {
-            let error = SystemError.last
-            closeDescriptor(descriptor)
-            throw error
-        }
-        // As PostgreSQL's default of unix_socket_permissions: the server decides which clients may connect.
-        if case .unix(let path) = address { unsafe chmod(path, 0o777) }
-        return descriptor
-    }
-
-    /// Removes the socket file of a process that has ended: one that refuses connections, as a file that is not a
-    /// socket does, too.
-    private static func removeStaleSocket(_ path: String, _ address: SocketAddress) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
-        guard let probe = try? makeStreamSocket(for: address) else { return }
-        defer { closeDescriptor(probe) }
-        let result = unsafe address.withSystemAddress { unsafe Glibc.connect(probe, $0, $1) }
-        if result != 0, errno == ECONNREFUSED { unsafe unlink(path) }
-    }
-}
-
-/// Identifies a file among others with the same path.
-private struct FileIdentity: Equatable {
-    let device: dev_t
-    let inode: ino_t
-
-    /// The identity of the file itself, also of a symbolic link; nil where there is none.
-    init?(ofFileAt path: String) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0 else { return nil }
-        (device, inode) = (status.st_dev, status.st_ino)
     }
 }
