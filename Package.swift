@@ -23,7 +23,7 @@ let small = LinkerSetting.unsafeFlags(
 
 /// The modules that tests of the whole program use.
 let modules: [Target.Dependency] = [
-    "CancelPolicy", "LibPQ", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
+    "CancelPolicy", "HTTP", "LibPQ", "PostgresProtocol", "Proxy", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
 ]
 
 /// The dependencies of tests of single parts in a simulated world.
@@ -47,10 +47,12 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLibevent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
+        .systemLibrary(name: "CEvhttp", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "PostgresProtocol"),
         .target(name: "CancelPolicy", dependencies: ["PostgresProtocol"]),
         .target(name: "Reactor", dependencies: ["CLibevent"]),
+        .target(name: "HTTP", dependencies: ["CEvhttp", "Reactor"]),
         .target(name: "TLS", dependencies: ["COpenSSL", "Reactor"]),
         .target(name: "LibPQ", dependencies: ["Reactor"]),
         .target(
@@ -71,9 +73,12 @@ let package = Package(
         .target(
             name: "Proxy",
             dependencies: [
-                "CancelPolicy", "LibPQ", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry", "Upstream",
+                "CancelPolicy", "HTTP", "LibPQ", "PostgresProtocol", "Reactor", "Settings", "TLS", "Telemetry",
+                "Upstream",
                 .product(name: "Logging", package: "swift-log"),
-            ]
+            ],
+            // The page becomes part of the program.
+            resources: [.embedInCode("Status/page.html")]
         ),
         .executableTarget(
             name: "pgleash",
@@ -100,6 +105,7 @@ let package = Package(
             name: "PostgresProtocolTests", dependencies: ["PostgresProtocol", "TestSupport"],
             path: "Tests/Unit/PostgresProtocolTests"),
         .testTarget(name: "ReactorTests", dependencies: ["TestSupport", "Reactor"], path: "Tests/Unit/ReactorTests"),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Reactor", "TestSupport"], path: "Tests/Unit/HTTPTests"),
         .testTarget(
             name: "TLSTests", dependencies: ["COpenSSL", "TestSupport", "Reactor", "TLS"], path: "Tests/Unit/TLSTests"),
         .target(

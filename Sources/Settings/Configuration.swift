@@ -83,10 +83,19 @@ package struct Configuration: Sendable {
         package var isOn: Bool { keywords["user"] != nil }
     }
 
+    /// The HTTP endpoints for monitoring.
+    package struct HTTP: Sendable {
+        /// Nil where there are none.
+        package var listen: HTTPAddress?
+        /// Further names that a request may be for.
+        package var allowedHosts: [String] = []
+    }
+
     package var listen = Listen()
     package var server = Server()
     package var cancel = Cancel()
     package var monitor = Monitor()
+    package var http = HTTP()
     /// The file of the report that SIGUSR1 requests; standard error where there is none.
     package var metricsFile: String?
     /// The number of worker threads.

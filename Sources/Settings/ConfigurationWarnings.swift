@@ -21,7 +21,7 @@ extension Configuration {
     /// All warnings, in the order of the sections.
     package var warnings: [ConfigurationWarning] {
         inputWarnings + listenWarnings + plainTextWarnings + serverWarnings + monitorWarnings + timeoutWarnings
-            + metricsWarnings
+            + metricsWarnings + httpWarnings
     }
 
     /// Passwords and data of clients on other machines can be eavesdropped on.
@@ -93,6 +93,12 @@ extension Configuration {
         } catch {
             return error == .notRegular ? warn("metrics", "can't be replaced: \(error)", ("file", true)) : []
         }
+    }
+
+    /// The endpoints have no login.
+    private var httpWarnings: [ConfigurationWarning] {
+        let reason = "other machines can read the names of users and databases, and the addresses of clients"
+        return warn("http", reason, ("listen", http.listen?.isOpen == true))
     }
 
     /// Adds a warning for each option given more than once.

@@ -38,6 +38,14 @@ func objection(toHosts value: String, isAllAllowed: Bool) -> String? {
     hostWords(value).lazy.filter { !(isAllAllowed && $0 == "*") }.compactMap { objection(toHost: $0) }.first
 }
 
+/// Names without ports; a directory is none.
+func hostNames(_ value: String) -> [String]? {
+    guard let names = hosts(value, isAllAllowed: false), !names.contains(where: { $0.hasPrefix("/") }) else {
+        return nil
+    }
+    return names
+}
+
 private func hostWords(_ value: String) -> [String] {
     value.split(separator: ",", omittingEmptySubsequences: false).map { word in
         let host = word.trimmed

@@ -54,6 +54,9 @@ package struct TLSClientOptions: Equatable, Sendable {
         }
     }
 
+    /// The end of the validity of the client certificate, in seconds since 1970; nil where there is none.
+    package var notAfter: Int64? { context.notAfter }
+
     /// Begins TLS on `transport`, which is connected to a server with the host name `host`. `handshake` of the result
     /// continues.
     package func connect(

@@ -1,6 +1,7 @@
 // The settings that the connections of one side share: certificates, trust, versions. All threads use one context.
 
 import COpenSSL
+import Glibc
 
 /// The configurable TLS versions. The raw values are the names in libpq and postgresql.conf.
 package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
@@ -125,6 +126,14 @@ package enum TLSVersion: String, CaseIterable, Comparable, Sendable {
     var hasExpired: Bool {
         guard let certificate = unsafe SSL_CTX_get0_certificate(context) else { return false }
         return unsafe X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0
+    }
+
+    /// The end of the validity of the loaded certificate, in seconds since 1970; nil where there is none.
+    var notAfter: Int64? {
+        guard let certificate = unsafe SSL_CTX_get0_certificate(context) else { return nil }
+        var time = unsafe tm()
+        guard unsafe ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 else { return nil }
+        return unsafe Int64(timegm(&time))
     }
 
     /// Loads the trusted certificate authorities.

@@ -46,6 +46,9 @@ package struct TLSServerOptions: Equatable, Sendable {
     /// Whether the certificate for clients has expired.
     package var hasExpired: Bool { context.hasExpired }
 
+    /// The end of the validity of the certificate for clients, in seconds since 1970.
+    package var notAfter: Int64? { context.notAfter }
+
     /// Begins TLS on `transport`, on which a client begins it, too. `handshake` of the result continues.
     package func accept(over transport: any StreamSocket, loop: any EventLoop) throws(TLSError) -> TLSSocket {
         let socket = try TLSSocket(context, over: transport, peerName: "", loop: loop)

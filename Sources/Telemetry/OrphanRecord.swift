@@ -12,4 +12,6 @@ package struct OrphanRecord: Sendable {
 
     /// The text in one line, without a line break.
     package var line: String { ([LogField("time", .text(time))] + fields).logfmtText }
+
+    package var json: JSON { .object([("time", .text(time))] + fields.map(\.json)) }
 }

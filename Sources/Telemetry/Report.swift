@@ -16,7 +16,7 @@ package struct Report {
     package var text: String {
         let lines = sessions.sorted(by: SessionSnapshot.isListedBefore).map { "# session \($0.line)\n" }
         let heading = "# live sessions: \(sessions.count), the longest-running query first\n"
-        return Metric.all.map { $0.text(from: metrics) }.joined() + heading + lines.joined() + orphanLines.joined()
+        return Metric.allText(from: metrics, in: .prometheus) + heading + lines.joined() + orphanLines.joined()
     }
 
     private var orphanLines: [String] {

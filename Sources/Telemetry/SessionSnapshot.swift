@@ -2,7 +2,8 @@
 
 /// The state of a session at one time.
 package struct SessionSnapshot: Sendable {
-    package let client: String
+    /// Becomes text only where it is shown, as a worker copies all its sessions while others wait.
+    private let address: any CustomStringConvertible & Sendable
     package let user: String
     package let database: String
     package let applicationName: String
@@ -14,7 +15,7 @@ package struct SessionSnapshot: Sendable {
     package let queryAge: Duration?
 
     package init(
-        client: String,
+        client: any CustomStringConvertible & Sendable,
         user: String,
         database: String,
         applicationName: String,
@@ -24,7 +25,7 @@ package struct SessionSnapshot: Sendable {
         age: Duration,
         queryAge: Duration?
     ) {
-        self.client = client
+        address = client
         self.user = user
         self.database = database
         self.applicationName = applicationName
@@ -34,6 +35,9 @@ package struct SessionSnapshot: Sendable {
         self.age = age
         self.queryAge = queryAge
     }
+
+    /// The client's address.
+    package var client: String { "\(address)" }
 
     /// The encrypted ones of a session's two connections.
     package enum Encryption: String, Sendable {

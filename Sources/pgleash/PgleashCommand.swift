@@ -40,6 +40,13 @@ struct PgleashCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Address of the HTTP endpoints for monitoring, or the path of a Unix socket. (default: none)",
+            valueName: "host:port")
+    )
+    var http: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Number of worker threads. (default: the number of processors, at most 4)", valueName: "number")
     )
     var workers: WorkerCount?
@@ -145,6 +152,7 @@ extension PgleashCommand {
             var configuration = try Configuration.read(file: config, orDefault: Configuration.defaultFile)
             try apply(listen, "--listen", to: "listen", of: &configuration)
             try apply(server, "--server", to: "server", of: &configuration)
+            try set("listen", in: "http", to: http, "--http", of: &configuration)
             try set("workers", to: workers.map { "\($0.count)" }, "--workers", of: &configuration)
             try set("log_level", to: logLevel?.rawValue, "--log-level", of: &configuration)
             try set("log_format", to: logFormat?.rawValue, "--log-format", of: &configuration)
@@ -167,10 +175,11 @@ extension PgleashCommand {
     }
 
     private func set(
-        _ key: String, to value: String?, _ option: String, of configuration: inout Configuration
+        _ key: String, in section: String = "pgleash", to value: String?, _ option: String,
+        of configuration: inout Configuration
     ) throws(ConfigurationError) {
         guard let value else { return }
-        try configuration.set(key, in: "pgleash", to: value, byOption: option)
+        try configuration.set(key, in: section, to: value, byOption: option)
     }
 }
 

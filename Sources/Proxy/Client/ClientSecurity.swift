@@ -36,6 +36,12 @@ package final class ClientSecurity: Sendable {
     /// Whether the certificate for clients has expired.
     var hasExpired: Bool { server.withLock { $0?.hasExpired ?? false } }
 
+    /// The end of the validity of the certificate for clients, in seconds since 1970; nil where there is none.
+    var certificateExpiry: (file: String, notAfter: Int64)? {
+        guard let options, let notAfter = server.withLock({ $0?.notAfter }) else { return nil }
+        return (options.certificate, notAfter)
+    }
+
     /// Whether a client may use TLS. A Unix socket cannot be eavesdropped on.
     func offersTLS(to client: SocketAddress) -> Bool { mode != .disable && !client.isUnix }
 

@@ -2,21 +2,15 @@
 
 import Logging
 import Reactor
-import Settings
 import Telemetry
-import Upstream
 
 /// The steps from a request for a report to the report, on the supervisor's thread except for the writing.
 package final class Reporter {
-    private let configuration: Configuration
+    private let collector: MetricCollector
     private let workers: WorkerPool
-    private let counters: [Counters]
     private let orphans: OrphanHistory
-    private let monitors: Monitors?
-    private let output: LogOutput
     private let events: Mailbox<SupervisorEvent>
     private let log: Logger
-    private let startedAt = MonotonicTime.now
     private var sessions: [SessionSnapshot] = []
     /// The number of workers that have not replied.
     private var missing = 0
@@ -26,24 +20,14 @@ package final class Reporter {
     /// A report is under way.
     private(set) var isBusy = false
 
-    /// - Parameters:
-    ///   - counters: those of the supervisor.
-    ///   - output: the destination of the report where no file is configured.
-    ///   - events: receives the workers' replies, and an event when a report is written.
+    /// - Parameter events: receives the workers' replies, and an event when a report is written.
     init(
-        _ configuration: Configuration,
-        _ workers: WorkerPool,
-        _ counters: Counters,
-        _ environment: WorkerEnvironment,
-        _ events: Mailbox<SupervisorEvent>,
-        _ output: LogOutput,
-        log: Logger
+        _ collector: MetricCollector, _ workers: WorkerPool, _ orphans: OrphanHistory,
+        _ events: Mailbox<SupervisorEvent>, log: Logger
     ) {
-        (orphans, monitors) = (environment.orphanHistory, environment.monitors)
-        self.output = output
-        self.configuration = configuration
+        self.collector = collector
         self.workers = workers
-        self.counters = [counters] + workers.counters
+        self.orphans = orphans
         self.events = events
         self.log = log
     }
@@ -64,25 +48,18 @@ package final class Reporter {
     }
 
     private func write() {
-        let metrics = MetricSources(
-            counters: counters,
-            version: pgleashVersion,
-            uptimeSeconds: Int64(MonotonicTime.now.since(startedAt).seconds),
-            maxSessions: Int64(configuration.listen.maxSessions),
-            logLinesDropped: output.droppedCount,
-            monitorsConnected: Int64(monitors?.readyCount ?? 0)
-        )
-        let (sessions, orphans) = (sessions, orphans)
-        let (file, output, log, events) = (configuration.metricsFile, output, log, events)
+        let (sessions, orphans, answering) = (sessions, orphans, workers.count)
+        let (file, collector, log, events) = (collector.configuration.metricsFile, collector, log, events)
         // A separate thread, as many sessions take a while, and a file may be slow.
         do throws(SystemError) {
             try startThread(named: "report") {
                 do throws(ReplacementError) {
+                    let metrics = collector.sources(sessions, answering: answering)
                     let text = Report(metrics: metrics, sessions: sessions, orphans: orphans.all).text
                     if let file {
                         try ReplaceableFile(at: file).replace(with: text)
                     } else {
-                        output.write(report: text)
+                        collector.output.write(report: text)
                     }
                 } catch {
                     Self.logFailure("\(error)", file, log)

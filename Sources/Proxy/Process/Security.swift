@@ -1,8 +1,10 @@
 // The configured certificates, keys and authorities, loaded.
 
 import Logging
+import Reactor
 import Settings
 import TLS
+import Telemetry
 import Upstream
 
 /// The TLS state of both sides beside the configuration.
@@ -12,6 +14,7 @@ package struct Security: Sendable {
 
     let client: ClientSecurity
     let server: ServerSecurity
+    private let lastReload = Locked(ReloadResult(successTime: WallTime.now.seconds))
     /// For messages.
     private let configuration: Configuration
 
@@ -48,6 +51,15 @@ package struct Security: Sendable {
         configuration.warnings + (client.hasExpired ? [configuration.expired] : [])
     }
 
+    /// The result of the last reading of the files.
+    var reloadResult: ReloadResult { lastReload.withLock { $0 } }
+
+    /// The ends of the validity of the certificates that pgleash presents.
+    var certificateExpiries: [CertificateExpiry] {
+        [client.certificateExpiry, server.certificateExpiry].compactMap { $0 }
+            .map { CertificateExpiry(file: $0.file, notAfter: $0.notAfter) }
+    }
+
     /// Reads the files again, for new connections. Files that cannot be used change nothing, and the log reports them.
     ///
     /// - Returns: whether all files could be used.
@@ -60,7 +72,12 @@ package struct Security: Sendable {
         let isClientRead = !client.readsFiles || reload("listen", client.reload, log)
         let isServerRead = !server.readsFiles || reload("server", server.reload, log)
         if client.hasExpired { configuration.expired.log(log) }
-        return isClientRead && isServerRead
+        let isRead = isClientRead && isServerRead
+        lastReload.withLock { last in
+            last.isSuccess = isRead
+            if isRead { last.successTime = WallTime.now.seconds }
+        }
+        return isRead
     }
 
     private func reload(_ section: String, _ reload: () throws(TLSError) -> Void, _ log: Logger) -> Bool {

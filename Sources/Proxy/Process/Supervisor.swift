@@ -29,11 +29,14 @@ package final class Supervisor {
     private let output: LogOutput
     private let loop: LibeventLoop
     private let counters = Counters()
+    private let startTime = WallTime.now
     private let events = Mailbox<SupervisorEvent>()
     private let orders = Mailbox<DispatcherMessage>()
     private let dispatcher: CancelDispatcher
     private let monitors: MonitorService?
     private let sessionQuota: Quota
+    private let state = ProcessState()
+    private var status: StatusServer?
     private var workers: WorkerPool?
     private var listeners: [Listener] = []
     private var signals: [SignalWatch] = []
@@ -70,6 +73,7 @@ package final class Supervisor {
         checkDescriptorLimit()
         try events.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
+        try startStatus()
         listeners = try openListeners()
         let own = OwnAddresses(listeners.map(\.address))
         // The names of the listen addresses are resolved at this point.
@@ -80,8 +84,10 @@ package final class Supervisor {
         monitors?.open(Upstream(configuration.server.endpoints))
         watchSignals()
         listeners.forEach { $0.resume() }
+        state.enter(.serving)
         logStart()
-        probeServers(own)
+        let servers = configuration.server.endpoints
+        StartupCheck(servers: servers, security: security.server, events: events, log: log).begin(own)
         loop.run()
         return exitCode
     }
@@ -95,8 +101,8 @@ package final class Supervisor {
         case .drained:
             undrained -= 1
             stopOnceDone()
-        case .workerFailed(let error):
-            log.critical("worker could not start", metadata: ["reason": "\(error)"])
+        case .threadFailed(let name, let error):
+            log.critical("\(name) could not start", metadata: ["reason": "\(error)"])
             exitCode = 1
             loop.stop()
         case .serverIsOurselves:
@@ -119,7 +125,7 @@ enum SupervisorEvent: Sendable {
     case sessions([SessionSnapshot])
     case reported
     case drained
-    case workerFailed(SystemError)
+    case threadFailed(String, SystemError)
     /// The server's name resolves to an address that pgleash listens on.
     case serverIsOurselves
 }
@@ -146,6 +152,13 @@ extension Supervisor {
             )
         }
         return try listening.hosts.flatMap { try openListeners($0) }
+    }
+
+    private func startStatus() throws {
+        guard let address = configuration.http.listen else { return }
+        status = try StatusServer(at: address, configuration, state) { [events] in
+            events.post(.threadFailed("HTTP endpoints", $0))
+        }
     }
 
     /// Of the addresses of one host, those of a family that the machine lacks may be missing.
@@ -189,11 +202,19 @@ extension Supervisor {
         )
         do throws(SystemError) {
             let pool = try WorkerPool(count: configuration.workers, loop: loop, environment: environment) { [events] in
-                events.post(.workerFailed($0))
+                events.post(.threadFailed("worker", $0))
             }
             workers = pool
-            reporter = Reporter(
-                configuration, pool, counters, environment, events, output, log: log
+            let collector = MetricCollector(
+                counters: [counters] + pool.counters, configuration: configuration, security: security, output: output,
+                startTime: startTime, monitors: monitors?.readiness
+            )
+            reporter = Reporter(collector, pool, environment.orphanHistory, events, log: log)
+            status?.started(
+                StatusSources(
+                    collector: collector, workers: pool.mailboxes, orphans: environment.orphanHistory,
+                    listening: listeners.map(\.address), sessionQuota: sessionQuota
+                )
             )
         } catch {
             throw StartError(description: "could not start a worker: \(error)")
@@ -212,36 +233,17 @@ extension Supervisor {
     }
 
     private func logStart() {
-        log.notice(
-            "pgleash \(pgleashVersion) started",
-            metadata: [
-                "libevent": "\(LibeventLoop.libeventVersion)",
-                "method": "\(loop.method)",
-                "listen": "\(listeners.map { "\($0.address)" }.joined(separator: ","))",
-                "server": "\(configuration.server.endpoints.map(\.description).joined(separator: ","))",
-                "workers": .number(configuration.workers),
-                "listen_sslmode": "\(configuration.listen.tls.mode.rawValue)",
-                "server_sslmode": "\(configuration.server.tls.mode.rawValue)",
-            ]
-        )
-    }
-
-    /// Logs whether the server accepts connections. pgleash starts in any case: clients get an error when they connect.
-    private func probeServers(_ own: OwnAddresses) {
-        let (configuration, security, events, log) = (configuration, security.server, events, log)
-        try? startThread(named: "probe") {
-            for endpoint in configuration.server.endpoints {
-                if let addresses = try? endpoint.resolve(), addresses.contains(where: { own.contains($0) }) {
-                    return events.post(.serverIsOurselves)
-                }
-                let result = endpoint.probe(security)
-                log.log(
-                    level: result.isAccepting ? .info : .warning,
-                    "startup check of server",
-                    metadata: ["server": "\(endpoint)", "status": "\(result)"]
-                )
-            }
-        }
+        var metadata: Logger.Metadata = [
+            "libevent": "\(LibeventLoop.libeventVersion)",
+            "method": "\(loop.method)",
+            "listen": "\(listeners.map { "\($0.address)" }.joined(separator: ","))",
+            "server": "\(configuration.server.endpoints.map(\.description).joined(separator: ","))",
+            "workers": .number(configuration.workers),
+            "listen_sslmode": "\(configuration.listen.tls.mode.rawValue)",
+            "server_sslmode": "\(configuration.server.tls.mode.rawValue)",
+        ]
+        if let status { metadata["http"] = "\(status.addresses.map(\.description).joined(separator: ","))" }
+        log.notice("pgleash \(pgleashVersion) started", metadata: metadata)
     }
 }
 
@@ -284,6 +286,7 @@ extension Supervisor {
     private func drain(_ signal: String) {
         guard !isDraining else { return loop.stop() }
         isDraining = true
+        state.enter(.stopping)
         log.notice("stopping", metadata: ["signal": "\(signal)"])
         listeners = []
         undrained = workers?.count ?? 0

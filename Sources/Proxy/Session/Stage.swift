@@ -196,7 +196,7 @@ extension Stage {
     final func snapshot(at now: MonotonicTime) -> SessionSnapshot {
         let backend = backend
         return SessionSnapshot(
-            client: "\(clientAddress)",
+            client: clientAddress,
             user: identity?.user ?? "",
             database: identity?.database ?? "",
             applicationName: backend.applicationName,

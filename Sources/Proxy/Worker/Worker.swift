@@ -15,6 +15,8 @@ package enum WorkerMessage: Sendable {
     case cancelConcluded(SessionID, Reaper.CancelResult)
     /// Send back a snapshot of the sessions.
     case report(@Sendable ([SessionSnapshot]) -> Void)
+    /// Call: the loop runs.
+    case ping(@Sendable () -> Void)
     /// End all sessions, then call.
     case drain(@Sendable () -> Void)
 }
@@ -67,6 +69,7 @@ package final class Worker {
 
     let closeQueue: BackendCloseQueue
     private let dropTurns: DropTurns
+    private let snapshotTurns: SnapshotTurns
 
     private let load: Quota
     /// The current stage of each client.
@@ -100,6 +103,7 @@ package final class Worker {
         self.environment = environment
         closeQueue = BackendCloseQueue(loop: loop)
         dropTurns = DropTurns(loop: loop)
+        snapshotTurns = SnapshotTurns(loop: loop)
         throttledLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
         loginLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
         ticker = try loop.makeTicker { [unowned self] in checkSessions() }
@@ -113,8 +117,8 @@ package final class Worker {
             stages[id]?.cancelConcluded(result)
             unseenOrphans[id]?.cancelConcluded(result)
         case .report(let reply):
-            let now = loop.now
-            reply(stages.values.map { $0.snapshot(at: now) })
+            snapshotTurns.copy(Array(stages.keys), to: reply) { [unowned self] in stages[$0]?.snapshot(at: loop.now) }
+        case .ping(let reply): reply()
         case .drain(let reply): drain(reply)
         }
     }

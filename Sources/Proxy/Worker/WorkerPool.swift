@@ -54,6 +54,8 @@ final class WorkerPool {
 
     var count: Int { handles.count }
 
+    var mailboxes: [Mailbox<WorkerMessage>] { handles.map(\.mailbox) }
+
     var counters: [Counters] { handles.map(\.counters) }
 
     /// The number of sessions of all workers.

@@ -5,7 +5,8 @@ import Glibc
 
 /// The EventLoop of the program.
 @safe package final class LibeventLoop: EventLoop {
-    let base: OpaquePointer
+    /// libevent's `event_base`.
+    package let base: OpaquePointer
     package let receiveBuffer: ReceiveBuffer
     /// The kernel's information about the peers of the loop's sockets.
     let diagnosis = SocketDiagnosis()

@@ -11,6 +11,9 @@ package func openStandardDescriptors() {
     }
 }
 
+/// The number of the process.
+package var processIdentifier: Int32 { getpid() }
+
 /// Ends the process at once, without the exit handlers of libraries whose threads may be at work.
 package func endProcess(_ exitCode: Int32) -> Never {
     _exit(exitCode)

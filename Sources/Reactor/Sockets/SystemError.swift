@@ -23,6 +23,8 @@ package struct SystemError: Error, Equatable, Sendable {
     /// The error for a peer that violates the protocol.
     package static let protocolError = SystemError(EPROTO)
 
+    package static let outOfMemory = SystemError(ENOMEM)
+
     /// There is no free descriptor, for this process or for the whole system.
     package var isOutOfDescriptors: Bool { code == EMFILE || code == ENFILE }
 

@@ -30,6 +30,12 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
     }
 }
 
+/// Lets other threads of the machine run first, where there are not enough processors for all.
+package func lowerPriorityOfThisThread() {
+    // On Linux the priority is one of the thread.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+}
+
 /// Glibc's pthread_setname_np is not in Swift's Glibc module; writing to the file has the same effect.
 private func nameThisThread(_ name: String) {
     let file = unsafe open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)

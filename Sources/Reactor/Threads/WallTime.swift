@@ -11,6 +11,9 @@ package struct WallTime: Hashable, Sendable {
         self.milliseconds = milliseconds
     }
 
+    /// Seconds with a fraction, the unit of Prometheus.
+    package var seconds: Double { Double(milliseconds) / 1000 }
+
     /// The time of this call.
     package static var now: WallTime {
         var time = timespec()

@@ -1,4 +1,4 @@
-// The keys of [cancel], [metrics] and [pgleash].
+// The keys of [cancel], [http], [metrics] and [pgleash].
 
 extension Setting {
     static let cancel: [Setting] = [
@@ -60,6 +60,24 @@ extension Setting {
             """
             The memory, for all sessions together, for what clients send while their servers don't read. Only after \
             these bytes can the end of such a client be seen. One session may take all of it; 0 turns it off.
+            """
+        ),
+    ]
+
+    static let http: [Setting] = [
+        Setting(
+            "http", "listen", \.http.listen, .httpAddress, example: "127.0.0.1:9188",
+            """
+            The address of the HTTP endpoints: metrics, health, sessions and a live page. There is no login: on other \
+            addresses than those of this machine everybody who can connect sees the names of users and databases.
+            """
+        ),
+        Setting(
+            "http", "allowed_hosts", \.http.allowedHosts, .hostNames, example: "pgleash.example.com",
+            """
+            Names that a request may be for, as its Host field says, beside IP addresses, localhost and the name in \
+            listen. A request for another name is refused: it may come from a page of another site whose name was \
+            made to resolve to this machine.
             """
         ),
     ]

@@ -57,7 +57,7 @@ package struct Setting: Sendable {
     }
 
     /// All keys, in the order of the file.
-    static let all = listen + server + cancel + monitor + process
+    static let all = listen + server + cancel + monitor + http + process
 
     /// The names of all sections, in the order of the file.
     static let sections = all.reduce(into: [String]()) { if $0.last != $1.section { $0.append($1.section) } }

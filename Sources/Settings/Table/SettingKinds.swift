@@ -98,6 +98,12 @@ extension Setting.Kind where Value == TLSClientOptions.Authorities? {
 }
 
 extension Setting.Kind where Value == [String] {
+    static let hostNames = Self(
+        allowed: "host names, separated by commas",
+        parse: { Settings.hostNames($0) },
+        text: { $0.isEmpty ? nil : $0.joined(separator: ",") },
+        objection: { Settings.objection(toHosts: $0, isAllAllowed: false) }
+    )
     static let hosts = Self(
         allowed: hostList,
         parse: { Settings.hosts($0, isAllAllowed: false) },
@@ -112,10 +118,24 @@ extension Setting.Kind where Value == [String] {
     )
 }
 
+extension Setting.Kind where Value == HTTPAddress? {
+    static let httpAddress = Self(
+        allowed: "HOST:PORT, or the absolute path of a Unix socket",
+        parse: { text in HTTPAddress(text).map { Optional($0) } },
+        text: { $0?.description },
+        objection: { HTTPAddress.objection(to: $0) }
+    )
+}
+
 extension Setting.Kind where Value == Set<Identifier> {
-    /// There is no default, and an identifier cannot be converted back to its text.
     static let names = Self(
-        allowed: "names separated by commas, without quotes", parse: { Settings.names($0) }, text: { _ in nil }
+        allowed: "names separated by commas, without quotes",
+        parse: { Settings.names($0) },
+        // Only for readers, as a name can be cut.
+        text: { names in
+            let texts = names.map { String(decoding: $0.bytes, as: UTF8.self) }.sorted()
+            return texts.isEmpty ? nil : texts.joined(separator: ",")
+        }
     )
 }
 

@@ -25,6 +25,15 @@ package struct LogField: Sendable, Equatable {
         (self.name, self.value) = (name, value)
     }
 
+    /// A member of an object of JSON.
+    var json: (name: String, value: JSON) {
+        switch value {
+        case .text(let text): (name, .text(text))
+        case .integer(let number): (name, .integer(number))
+        case .decimal(let number): (name, .decimal(number))
+        }
+    }
+
     /// The names of all fields in their order in a line: the client first, the outcome last. Other names follow in
     /// alphabetical order.
     private static let order: [String] = [

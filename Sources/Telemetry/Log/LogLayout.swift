@@ -44,8 +44,7 @@ package enum LogLayout: String, CaseIterable, Sendable {
             LogField("time", .text(record.time)), LogField("level", .text("\(record.level)")),
             LogField("msg", .text(record.message)),
         ]
-        let members = (heading + record.fields).map { "\($0.name.jsonText):\($0.value.jsonText)" }
-        return "{\(members.joined(separator: ","))}\n"
+        return JSON.object((heading + record.fields).map(\.json)).text + "\n"
     }
 }
 
@@ -69,9 +68,8 @@ extension String {
         unicodeScalars.contains(where: \.isHarmful) ? escaped { "\\u{\(String($0.value, radix: 16))}" } : self
     }
 
-    fileprivate var jsonText: String { "\"\(escaped(by: \.jsonEscape))\"" }
-
-    fileprivate func escaped(by escape: (Unicode.Scalar) -> String?) -> String {
+    /// The text with `escape` of each scalar for which this is not nil.
+    func escaped(by escape: (Unicode.Scalar) -> String?) -> String {
         var text = ""
         for scalar in unicodeScalars {
             if let escape = escape(scalar) { text += escape } else { text.unicodeScalars.append(scalar) }
@@ -85,25 +83,12 @@ extension String {
 }
 
 extension Unicode.Scalar {
-    fileprivate var isHarmful: Bool {
+    /// It could end a line or control a terminal.
+    var isHarmful: Bool {
         switch properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator, .format: true
         default: false
         }
-    }
-
-    /// RFC 8259 requires fewer escapes; the others protect terminals.
-    fileprivate var jsonEscape: String? {
-        switch self {
-        case "\"": return "\\\""
-        case "\\": return "\\\\"
-        default: break
-        }
-        guard isHarmful else { return nil }
-        return String(self).utf16.map { unit in
-            let digits = String(unit, radix: 16)
-            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }.joined()
     }
 }
 
@@ -120,10 +105,5 @@ extension LogField.Value {
         let isBare =
             !text.isEmpty && text.unicodeScalars.allSatisfy { !$0.isHarmful && !" \"=\\".unicodeScalars.contains($0) }
         return isBare ? text : text.jsonText
-    }
-
-    fileprivate var jsonText: String {
-        guard case .text(let text) = self else { return "\(self)" }
-        return text.jsonText
     }
 }

@@ -1,4 +1,4 @@
-// A metric in Prometheus' text format.
+// A metric: its name, type and meaning, and where its samples come from. MetricText and MetricJSON write it.
 
 /// A metric's name, type and help text, and the source of its samples. All metrics are in `MetricTable.swift`.
 package struct Metric: Sendable {
@@ -19,7 +19,8 @@ package struct Metric: Sendable {
     let details: String?
     /// The label that distinguishes samples, where there are several.
     let label: String?
-    private let samples: @Sendable (MetricSources) -> [Sample]
+    /// None where there is no value now.
+    let samples: @Sendable (MetricSources) -> [Sample]
 
     private init(
         _ name: String, _ kind: Kind, _ help: String, _ details: String?, by label: String? = nil,
@@ -27,20 +28,6 @@ package struct Metric: Sendable {
     ) {
         (self.name, self.kind, self.help, self.details) = (name, kind, help, details)
         (self.label, self.samples) = (label, samples)
-    }
-
-    /// In the text format, version 0.0.4.
-    func text(from sources: MetricSources) -> String {
-        var lines = ["# HELP \(name) \(help)", "# TYPE \(name) \(kind.rawValue)"]
-        for sample in samples(sources) {
-            let labels = sample.labels.map { "\($0.name)=\($0.value.debugDescription)" }.joined(separator: ",")
-            lines.append("\(name)\(sample.suffix)\(labels.isEmpty ? "" : "{\(labels)}") \(Self.number(sample.value))")
-        }
-        return lines.joined(separator: "\n") + "\n"
-    }
-
-    private static func number(_ value: Double) -> String {
-        Int64(exactly: value).map(String.init) ?? "\(value)"
     }
 }
 
@@ -57,6 +44,30 @@ extension Metric {
         _ name: String, _ help: String, details: String? = nil, _ value: @escaping @Sendable (MetricSources) -> Int64
     ) -> Metric {
         Metric(name, .gauge, help, details) { [Sample(value: Double(value($0)))] }
+    }
+
+    /// A gauge with a fraction, without a sample where there is no value.
+    static func measure(
+        _ name: String, _ help: String, details: String? = nil, _ value: @escaping @Sendable (MetricSources) -> Double?
+    ) -> Metric {
+        Metric(name, .gauge, help, details) { sources in value(sources).map { [Sample(value: $0)] } ?? [] }
+    }
+
+    /// A gauge with a sample for each value of a label that the configuration decides.
+    static func gauges(
+        _ name: String, _ help: String, details: String? = nil, by label: String,
+        _ values: @escaping @Sendable (MetricSources) -> [(label: String, value: Int64)]
+    ) -> Metric {
+        Metric(name, .gauge, help, details, by: label) { sources in
+            values(sources).map { Sample(labels: [(label, $0.label)], value: Double($0.value)) }
+        }
+    }
+
+    /// A counter with a fraction.
+    static func sum(
+        _ name: String, _ help: String, details: String? = nil, _ value: @escaping @Sendable (MetricSources) -> Double
+    ) -> Metric {
+        Metric(name, .counter, help, details) { [Sample(value: value($0))] }
     }
 
     /// A counter with a sample for each value of a label, also for those without events: a rate needs their zero.
@@ -96,27 +107,4 @@ extension Metric {
             Sample(suffix: "_sum", value: Double(microseconds) / 1e6), Sample(suffix: "_count", value: Double(total)),
         ]
     }
-}
-
-/// The sources of the metrics' values.
-package struct MetricSources: Sendable {
-    /// The counters of each thread.
-    let counters: [Counters]
-    let version: String
-    let uptimeSeconds: Int64
-    let maxSessions: Int64
-    let logLinesDropped: Int64
-    let monitorsConnected: Int64
-
-    package init(
-        counters: [Counters], version: String, uptimeSeconds: Int64, maxSessions: Int64, logLinesDropped: Int64,
-        monitorsConnected: Int64
-    ) {
-        (self.counters, self.version, self.uptimeSeconds) = (counters, version, uptimeSeconds)
-        (self.maxSessions, self.logLinesDropped) = (maxSessions, logLinesDropped)
-        self.monitorsConnected = monitorsConnected
-    }
-
-    /// A counter's sum over all threads.
-    func sum(_ counter: (Counters) -> Counter) -> Int64 { counters.reduce(0) { $0 + counter($1).value } }
 }

@@ -10,7 +10,8 @@ extension Metric {
 
         <!-- Written by `make reference` from Sources/Telemetry/Metrics. -->
 
-        SIGUSR1 writes all metrics in Prometheus' text format; [Monitoring](monitoring.md#report) says where to.
+        `/metrics` of the [HTTP endpoints](monitoring.md#http-endpoints) and the [report](monitoring.md#report) have all
+        metrics.
 
         | metric | type | meaning |
         | --- | --- | --- |

@@ -4,7 +4,7 @@ import CancelPolicy
 
 extension Metric {
     /// All metrics of a process.
-    static let all: [Metric] = sessions + orphans + cancels + traffic + process
+    static let all: [Metric] = sessions + orphans + cancels + traffic + pgleash + process
 
     private static let sessions: [Metric] = [
         .counter("pgleash_sessions_opened_total", "Client connections accepted.") { $0.sum(\.sessionsOpened) },
@@ -12,6 +12,10 @@ extension Metric {
             "pgleash_sessions_active", "Client connections that have not ended.", details: "opened = active + ended"
         ) { $0.sum(\.sessionsActive) },
         .gauge("pgleash_sessions_busy", "Sessions waiting for a server response.") { $0.sum(\.sessionsBusy) },
+        .measure(
+            "pgleash_query_oldest_seconds", "Time for which the longest running query has run.",
+            details: "The server has owed an answer since then. Without a query there is no sample."
+        ) { $0.oldestQuery.map { $0 / .seconds(1) } },
         .gauge("pgleash_sessions_max", "The setting max_sessions.") { $0.maxSessions },
         .counters("pgleash_sessions_ended_total", "Client connections that ended, by reason.", by: "reason") {
             (sources, reason: EndReason) in sources.sum { $0.sessionsEnded[reason] }
@@ -81,19 +85,49 @@ extension Metric {
         ) { (sources, side: Side) in sources.sum { $0.protocolErrors[side] } },
     ]
 
-    private static let process: [Metric] = [
+    private static let pgleash: [Metric] = [
         .gauge("pgleash_monitors_connected", "Addresses of the server with a monitor that can signal backends.") {
             $0.monitorsConnected
         },
         .info("pgleash_build_info", "The version, as a label.", label: "version") { $0.version },
-        .gauge("pgleash_uptime_seconds", "Seconds since pgleash started.") { $0.uptimeSeconds },
+        .gauge("pgleash_workers", "Threads that relay.") { $0.workers },
+        .gauge(
+            "pgleash_workers_answering", "Threads that relay whose event loops answered in time.",
+            details: "The sessions of the others are missing in `pgleash_query_oldest_seconds`."
+        ) { $0.workersAnswering },
         .counter("pgleash_reload_failures_total", "Failed certificate reloads.", details: "The old files stay in use.")
         {
             $0.sum(\.reloadFailures)
         },
+        .gauge(
+            "pgleash_config_last_reload_successful", "Whether the last reading of the certificates succeeded.",
+            details: "1 or 0. pgleash does not start without them, so it begins with 1."
+        ) { $0.reload.isSuccess ? 1 : 0 },
+        .measure(
+            "pgleash_config_last_reload_success_timestamp_seconds",
+            "Time of the last successful reading of the certificates, in seconds since 1970."
+        ) { $0.reload.successTime },
+        .gauges(
+            "pgleash_certificate_not_after_timestamp_seconds",
+            "End of the validity of a certificate that pgleash presents, in seconds since 1970.", by: "file"
+        ) { $0.certificates.map { ($0.file, $0.notAfter) } },
         .counter(
             "pgleash_log_lines_dropped_total", "Log lines lost because standard error was not read in time."
         ) { $0.logLinesDropped },
+    ]
+
+    /// The metrics that all programs have by Prometheus' rules.
+    private static let process: [Metric] = [
+        .measure("process_start_time_seconds", "Time of the start of the process, in seconds since 1970.") {
+            $0.process.startTime
+        },
+        .sum("process_cpu_seconds_total", "Processor time used, user and system, in seconds.") {
+            $0.process.processorSeconds
+        },
+        .gauge("process_resident_memory_bytes", "Resident memory in bytes.") { $0.process.residentBytes },
+        .gauge("process_virtual_memory_bytes", "Virtual memory in bytes.") { $0.process.virtualBytes },
+        .gauge("process_open_fds", "Open descriptors.") { $0.process.openDescriptors },
+        .gauge("process_max_fds", "Limit of open descriptors.") { $0.process.descriptorLimit },
     ]
 }
 

@@ -68,6 +68,12 @@ package final class ServerSecurity: Sendable {
         client.withLock { $0 = read }
     }
 
+    /// The end of the validity of the client certificate, in seconds since 1970; nil where there is none.
+    package var certificateExpiry: (file: String, notAfter: Int64)? {
+        guard let file = options.certificate, let notAfter = client.withLock({ $0?.notAfter }) else { return nil }
+        return (file, notAfter)
+    }
+
     func tlsClient() throws(TLSError) -> TLSClient {
         if let client = client.withLock({ $0 }) { return client }
         let made = try TLSClient(options)

@@ -1,0 +1,35 @@
+// The check at the start whether the servers accept connections. pgleash starts in any case: clients get an error when
+// they connect.
+
+import Logging
+import Reactor
+import Settings
+import Upstream
+
+/// Asks the configured servers, and logs their answers.
+struct StartupCheck: Sendable {
+    let servers: [Endpoint]
+    let security: ServerSecurity
+    /// Receives an event where a server is pgleash itself.
+    let events: Mailbox<SupervisorEvent>
+    let log: Logger
+
+    /// Begins the check on a thread.
+    ///
+    /// - Parameter own: the addresses that pgleash listens on.
+    func begin(_ own: OwnAddresses) {
+        try? startThread(named: "probe") {
+            for server in servers {
+                if let addresses = try? server.resolve(), addresses.contains(where: { own.contains($0) }) {
+                    return events.post(.serverIsOurselves)
+                }
+                let result = server.probe(security)
+                log.log(
+                    level: result.isAccepting ? .info : .warning,
+                    "startup check of server",
+                    metadata: ["server": "\(server)", "status": "\(result)"]
+                )
+            }
+        }
+    }
+}
