@@ -36,8 +36,8 @@ COMPLETIONS = $(bashcompletiondir)/pgleash $(zshcompletiondir)/_pgleash $(fishco
 # The installed files contain the paths of this installation.
 WITH_PATHS = sed -e 's|/usr/local/bin/|$(bindir)/|' -e 's|/etc/pgleash/|$(confdir)/|'
 
-.PHONY: build help demo pileup bench tls-bench growth limits soak check test record-counts reference matrix places drivers lint \
-	format sanitize fuzz mutants install uninstall dist clean
+.PHONY: build help demo pileup bench tls-bench growth limits soak check test page record-counts reference matrix \
+	places drivers lint format sanitize fuzz mutants install uninstall dist clean
 
 build: ## build the release binary, .build/release/pgleash (the default)
 	@scripts/install-dependencies build
@@ -90,6 +90,11 @@ test: ## lint, build, and run all tests against a private PostgreSQL
 	$(COMPILE) --build-tests
 	$(SWIFT) test --skip-build --filter SimulationTests 2>&1 | scripts/failures-last
 	PGLEASH_RELEASE=$(CURDIR)/$(RELEASE) $(SWIFT) test --skip-build --skip SimulationTests 2>&1 | scripts/failures-last
+
+page: ## check the live page in Chromium, in a minute
+	@scripts/install-dependencies test
+	$(COMPILE) --build-tests
+	$(SWIFT) test --skip-build --filter 'The live page'
 
 reference: ## write conf/pgleash.conf, docs/configuration.md and man/pgleash.conf.5 from the table in Sources/Settings
 	$(COMPILE) --build-tests
