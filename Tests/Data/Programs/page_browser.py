@@ -1,6 +1,7 @@
 """A headless Chromium that shows the live page, and what is read from it."""
 
 import contextlib
+import shutil
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -33,7 +34,7 @@ class Browser:
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
         self.driver.execute_cdp_cmd("Network.enable", {})
         self.show()
 
