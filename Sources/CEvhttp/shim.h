@@ -1,4 +1,4 @@
-// The part of libevent_extra that pgleash uses: the HTTP server, with the buffers and listeners that it is made of.
+// The part of libevent that the HTTP endpoints use: the HTTP server, with the buffers and listeners that it is made of.
 
 // The first include, for the same reason as in CLibevent.
 #include <features.h>

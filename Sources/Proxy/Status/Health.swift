@@ -2,7 +2,6 @@
 
 import HTTP
 import Reactor
-import Settings
 import Upstream
 
 /// The health of the process.
@@ -17,7 +16,6 @@ final class Health {
     private static let serverFreshness = Duration.seconds(1)
 
     private let loop: any EventLoop
-    private let configuration: Configuration
     private let state: ProcessState
     private let events: Mailbox<StatusEvent>
     private var sources: StatusSources?
@@ -25,10 +23,8 @@ final class Health {
     private var workers: Survey<Void, Int>?
     private var servers: Survey<Bool, Bool>?
 
-    init(
-        on loop: any EventLoop, _ configuration: Configuration, _ state: ProcessState, _ events: Mailbox<StatusEvent>
-    ) {
-        (self.loop, self.configuration, self.state, self.events) = (loop, configuration, state, events)
+    init(on loop: any EventLoop, _ state: ProcessState, _ events: Mailbox<StatusEvent>) {
+        (self.loop, self.state, self.events) = (loop, state, events)
     }
 
     /// The workers run.
@@ -40,7 +36,7 @@ final class Health {
             ask: { number in mailboxes[number].post(.ping { events.post(.alive(worker: number)) }) },
             summarize: { $1 }
         )
-        let (endpoints, security) = (configuration.server.endpoints, sources.collector.security)
+        let (endpoints, security) = (sources.collector.configuration.server.endpoints, sources.collector.security)
         servers = Survey(
             of: 1, on: loop, within: Self.serverTimeout, freshFor: Self.serverFreshness,
             ask: { _ in Self.probe(endpoints, security, events) },

@@ -6,13 +6,21 @@ import Telemetry
 import Upstream
 
 /// Reads the sources; from any thread.
-struct MetricCollector: Sendable {
+final class MetricCollector: Sendable {
     let counters: [Counters]
     let configuration: Configuration
     let security: Security
     let output: LogOutput
     let startTime: WallTime
     let monitors: Monitors?
+
+    init(
+        counters: [Counters], configuration: Configuration, security: Security, output: LogOutput, startTime: WallTime,
+        monitors: MonitorReadiness?
+    ) {
+        (self.counters, self.configuration, self.security) = (counters, configuration, security)
+        (self.output, self.startTime, self.monitors) = (output, startTime, monitors)
+    }
 
     /// - Parameters:
     ///   - sessions: the sessions of the workers that answered.

@@ -11,19 +11,18 @@ struct StatusDocument {
 
     private let collection: ProcessSnapshot
     private let metrics: MetricSources
-    private let configuration: Configuration
     private let state: String
 
     /// - Parameter state: in one word.
-    init(_ collection: ProcessSnapshot, _ configuration: Configuration, _ state: String) {
-        (self.collection, self.configuration, self.state) = (collection, configuration, state)
+    init(_ collection: ProcessSnapshot, _ state: String) {
+        (self.collection, self.state) = (collection, state)
         metrics = collection.metrics
     }
 
     var json: JSON {
         let reaping = collection.sessions.filter { $0.state == "reaping" }
         let sources = collection.sources
-        let startTime = sources.collector.startTime
+        let (startTime, configuration) = (sources.collector.startTime, sources.collector.configuration)
         return .object([
             ("version", .text(pgleashVersion)),
             ("time", .text("\(collection.time)")),

@@ -2,7 +2,6 @@
 
 import HTTP
 import Reactor
-import Settings
 import Telemetry
 
 /// Answers requests on the loop of the endpoints.
@@ -13,18 +12,14 @@ final class StatusEndpoints {
         + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
     private let loop: any EventLoop
-    private let configuration: Configuration
-    private let state: ProcessState
     private let events: Mailbox<StatusEvent>
     private let health: Health
     private var live: LiveSessions?
 
     /// - Parameter events: receives the answers of the workers.
-    init(
-        on loop: any EventLoop, _ configuration: Configuration, _ state: ProcessState, _ events: Mailbox<StatusEvent>
-    ) {
-        (self.loop, self.configuration, self.state, self.events) = (loop, configuration, state, events)
-        health = Health(on: loop, configuration, state, events)
+    init(on loop: any EventLoop, _ state: ProcessState, _ events: Mailbox<StatusEvent>) {
+        (self.loop, self.events) = (loop, events)
+        health = Health(on: loop, state, events)
     }
 
     func receive(_ event: StatusEvent) {
@@ -74,7 +69,7 @@ final class StatusEndpoints {
     }
 
     private func status(_ collection: ProcessSnapshot) -> HTTPResponse {
-        Self.json(StatusDocument(collection, configuration, health.word).json)
+        Self.json(StatusDocument(collection, health.word).json)
     }
 
     private static func json(_ value: JSON) -> HTTPResponse {

@@ -18,13 +18,21 @@ enum StatusEvent: Sendable {
 }
 
 /// The objects of the process that the endpoints read.
-struct StatusSources: Sendable {
+final class StatusSources: Sendable {
     let collector: MetricCollector
     let workers: [Mailbox<WorkerMessage>]
     let orphans: OrphanHistory
     /// The addresses that clients connect to.
     let listening: [SocketAddress]
     let sessionQuota: Quota
+
+    init(
+        collector: MetricCollector, workers: [Mailbox<WorkerMessage>], orphans: OrphanHistory,
+        listening: [SocketAddress], sessionQuota: Quota
+    ) {
+        (self.collector, self.workers, self.orphans) = (collector, workers, orphans)
+        (self.listening, self.sessionQuota) = (listening, sessionQuota)
+    }
 }
 
 /// The HTTP endpoints, on a thread with a loop of its own, so that no client of theirs delays a session.
@@ -53,7 +61,7 @@ final class StatusServer: Sendable {
             try startThread(named: "http") { [events] in
                 lowerPriorityOfThisThread()
                 let loop = LibeventLoop(receiveBufferSize: Self.receiveBufferSize)
-                let endpoints = StatusEndpoints(on: loop, configuration, state, events)
+                let endpoints = StatusEndpoints(on: loop, state, events)
                 do throws(SystemError) {
                     try events.open(on: loop) { endpoints.receive($0) }
                     let server = try HTTPServer(loop: loop, sockets: sockets, hosts: hosts) { endpoints.answer($0) }

@@ -81,7 +81,9 @@ extension IntegrationTests {
         }
 
         @Test func `a wrong argument is explained, with the exit code for wrong usage`() throws {
-            for arguments in [["--listen", "6432"], ["--workers", "0"], ["--log-level", "loud"], ["--bogus"]] {
+            for arguments in [
+                ["--listen", "6432"], ["--http", "9188"], ["--workers", "0"], ["--log-level", "loud"], ["--bogus"],
+            ] {
                 let run = try ChildProcess.run(Programs.pgleash, arguments)
                 #expect(run.exit == .code(64))
                 #expect(run.error.contains(arguments[0]))

@@ -29,7 +29,7 @@ extension IntegrationTests {
             Mistake(
                 "# a comment\n\n[lisden]\n",
                 ":3: unknown section [lisden]; did you mean [listen]? "
-                    + "valid sections: [listen], [server], [cancel], [monitor], [metrics], [pgleash]"
+                    + "valid sections: [listen], [server], [cancel], [monitor], [http], [metrics], [pgleash]"
             ),
             Mistake("[listen]\nport = 0\n", #":2: [listen] port = "0" is not allowed; allowed: 1 to 65535"#),
             Mistake("[listen]\nport = 65536\n", #":2: [listen] port = "65536" is not allowed; allowed: 1 to 65535"#),

@@ -106,6 +106,15 @@ extension IntegrationTests {
             monitored.pgleash.stop()
         }
 
+        @Test func `an address that is taken ends the start`() throws {
+            let taken = try FakeServer()
+            let arguments = ["--listen", "127.0.0.1:\(try freePort())", "--http", taken.address]
+            let run = try ChildProcess.run(Programs.pgleash, arguments)
+            #expect(run.exit == .code(1))
+            let reason = "could not listen on \(taken.address): Address already in use"
+            #expect(run.error.hasSuffix("pgleash: [http] listen: \(reason)\n"), "\(run.error)")
+        }
+
         @Test func `on a Unix socket they come without a check of the host, and the socket's file goes at the end`()
             throws
         {

@@ -22,7 +22,7 @@ import Testing
         private(set) var pings = 0
 
         init() throws {
-            health = Health(on: loop, Configuration(), state, events)
+            health = Health(on: loop, state, events)
             try events.open(on: loop) { [unowned self] event in
                 if case .alive(let worker) = event { health.receive(aliveFrom: worker) }
             }
