@@ -18,8 +18,9 @@ final class ProcessSnapshot {
         self.answering = answering
     }
 
-    /// The counters are those of this call.
-    var metrics: MetricSources { sources.collector.sources(sessions, answering: answering) }
+    /// Made once, as the system takes milliseconds to count many descriptors. The counters are read when the metrics
+    /// are written.
+    private(set) lazy var metrics: MetricSources = sources.collector.sources(sessions, answering: answering)
 }
 
 /// Collects the sessions, at most a few times a second, however many requests there are.
