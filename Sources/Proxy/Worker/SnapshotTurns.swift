@@ -22,7 +22,7 @@ final class SnapshotTurns {
     }
 
     /// The number of sessions that are copied in one turn of the loop. One takes about 300 ns.
-    static let mostPerTurn = 128
+    static let mostPerTurn = 32
 
     private let loop: any EventLoop
     private var waiting: [Copying] = []

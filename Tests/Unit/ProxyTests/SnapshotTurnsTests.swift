@@ -25,15 +25,15 @@ import Testing
         let loop = SimulatedLoop()
         let turns = SnapshotTurns(loop: loop)
         let (replies, copied) = (Replies(), Box<[SessionID]>([]))
-        turns.copy(Array(0..<300), to: { [replies] in replies.all.append($0.map(\.processID)) }) {
+        turns.copy(Array(0..<70), to: { [replies] in replies.all.append($0.map(\.processID)) }) {
             copied.value.append($0)
-            return $0 == 200 ? nil : Self.snapshot($0)
+            return $0 == 40 ? nil : Self.snapshot($0)
         }
-        #expect(copied.value.count == 128)
+        #expect(copied.value.count == 32)
         loop.iterate()
-        #expect(copied.value.count == 256 && replies.all.isEmpty)
+        #expect(copied.value.count == 64 && replies.all.isEmpty)
         loop.iterate()
-        #expect(replies.all == [(0..<300).filter { $0 != 200 }.map { UInt32($0) }])
+        #expect(replies.all == [(0..<70).filter { $0 != 40 }.map { UInt32($0) }])
         #expect(loop.liveTimers == 0)
     }
 
