@@ -207,7 +207,7 @@ extension Supervisor {
             workers = pool
             let collector = MetricCollector(
                 counters: [counters] + pool.counters, configuration: configuration, security: security, output: output,
-                startTime: startTime, monitors: monitors?.readiness
+                startTime: startTime, monitors: monitors?.monitors
             )
             reporter = Reporter(collector, pool, environment.orphanHistory, events, log: log)
             status?.started(

@@ -16,7 +16,7 @@ final class MetricCollector: Sendable {
 
     init(
         counters: [Counters], configuration: Configuration, security: Security, output: LogOutput, startTime: WallTime,
-        monitors: MonitorReadiness?
+        monitors: Monitors?
     ) {
         (self.counters, self.configuration, self.security) = (counters, configuration, security)
         (self.output, self.startTime, self.monitors) = (output, startTime, monitors)
