@@ -79,7 +79,7 @@ package struct SessionState: Hashable, Sendable {
     /// The time at which the request that the server processes may be cancelled, or its backend ended.
     package var cancelTiming: CancelTiming {
         let (timing, requests) = (requestTiming, tracker.outstanding.requests)
-        guard timing != .atOnce, drop?.reaper.canEndBackend == true, requests.count > 1 else { return timing }
+        guard timing != .atOnce, drop?.reaper.canEndBackend == true, !requests.isEmpty else { return timing }
         // A COMMIT that has not begun to wait for its standby would not wait for it.
         return requests.first?.kind.isControl == true ? timing : .endOfBackend
     }

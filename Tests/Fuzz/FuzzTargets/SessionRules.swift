@@ -31,7 +31,8 @@ extension DrivenSession {
         try checkRule(!isExcluded, "a session that is left out is never ended")
         try checkRule(now >= grace && now < timeout, "a backend is ended after the grace and before the deadline")
         try checkRule(order == nil, "one order is under way at a time")
-        let others = state.tracker.outstanding.requests.count > 1
+        let outstanding = state.tracker.outstanding
+        let others = outstanding.requests.count > (outstanding.isStartingUp ? 0 : 1)
         let mayEnd = endsOrdered > 0 || cancelsSent > 0 || others
         try checkRule(monitor != nil && mayEnd, "a backend is ended that ignores cancels, or has more to do")
     }

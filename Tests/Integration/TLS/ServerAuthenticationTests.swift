@@ -111,7 +111,7 @@ extension IntegrationTests {
             let error = #expect(throws: LibpqError.self) { try LibpqClient(port: pgleash.port) }
             let reason = "failed: SSL error: tlsv1 alert unknown ca"
             #expect(error?.description.contains(reason) == true, "\(error?.description ?? "")")
-            #expect(!pgleash.logLines(reason).isEmpty)
+            try wait(for: "the log line") { !pgleash.logLines(reason).isEmpty }
             #expect(try pgleash.report()["connect_failures_total"] == 1)
             pgleash.stop()
         }
