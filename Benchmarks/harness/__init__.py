@@ -1,0 +1,1 @@
+"""What the measurements share: programs, contenders, accounting, workloads, results. README.md lists the files."""
