@@ -88,10 +88,10 @@ extension IntegrationTests {
 
         @Test func `without descriptors no processor is burnt`() throws {
             let port = try freePort()
-            let launcher = [Programs.system("prlimit"), "--nofile=40:40", "--"]
+            let launcher = [Programs.system("prlimit"), "--nofile=64:64", "--"]
             let pgleash = try PgleashProcess(arguments: ["--http", "127.0.0.1:\(port)"], launcher: launcher)
             try pgleash.waitForProbe()
-            let clients = (0..<60).map { _ in try? RawClient(port: port) }
+            let clients = (0..<100).map { _ in try? RawClient(port: port) }
             let before = pgleash.processorTime
             rest(.seconds(1))
             #expect(pgleash.processorTime - before < .milliseconds(300))
