@@ -34,6 +34,7 @@ package final class Supervisor {
     private let orders = Mailbox<DispatcherMessage>()
     private let dispatcher: CancelDispatcher
     private let monitors: MonitorService?
+    private let upstream: Upstream
     private let sessionQuota: Quota
     private let state = ProcessState()
     private var status: StatusServer?
@@ -53,10 +54,10 @@ package final class Supervisor {
     package init(
         _ configuration: Configuration, _ security: Security, log: Logger, to output: LogOutput
     ) throws(StartError) {
-        self.configuration = configuration
-        self.security = security
+        (self.configuration, self.security) = (configuration, security)
         (self.log, self.output) = (log, output)
         loop = LibeventLoop(configuration)
+        upstream = Upstream(configuration.server.endpoints)
         monitors = try MonitorService(configuration, orders, log: log)
         dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: security.server, monitors: monitors?.monitors,
@@ -81,7 +82,7 @@ package final class Supervisor {
             throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
         try startWorkers(own)
-        monitors?.open(Upstream(configuration.server.endpoints))
+        monitors?.open(upstream)
         watchSignals()
         listeners.forEach { $0.resume() }
         state.enter(.serving)
@@ -192,7 +193,7 @@ extension Supervisor {
     private func startWorkers(_ own: OwnAddresses) throws {
         let environment = WorkerEnvironment(
             configuration: configuration,
-            upstream: Upstream(configuration.server.endpoints),
+            upstream: upstream,
             ownAddresses: own,
             security: security,
             sessionQuota: sessionQuota,

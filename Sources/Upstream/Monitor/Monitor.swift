@@ -162,7 +162,7 @@ extension Monitor {
         let orders = waiting.prefix(Self.mostOrders).filter { $0.beginSignalling() }
         waiting.removeFirst(min(waiting.count, Self.mostOrders))
         guard !orders.isEmpty else { return waiting.isEmpty ? () : signalWaiting() }
-        let batch = MonitorBatch(Array(orders)) { [role, local = session?.local] in role?.address(of: $0, local) ?? "" }
+        let batch = MonitorBatch(Array(orders)) { role?.address(of: $0) ?? "" }
         state = .signalling(batch)
         limit(Self.statementTime + Self.orderTime * orders.count) { [unowned self] in statementIsSlow() }
         session?.signal(batch)

@@ -28,7 +28,7 @@ package struct MonitorRole: Sendable {
 
     /// The IP address that the server sees for one of pgleash's connections: all of those from the address of the
     /// monitor's have the same.
-    func address(of backend: SocketAddress, _ local: SocketAddress?) -> String {
+    func address(of backend: SocketAddress) -> String {
         guard let local, let seenHost, local.numericHost == backend.numericHost else { return Self.address(backend) }
         return seenHost
     }

@@ -37,7 +37,6 @@ final class MonitorSession {
     private let report: (Event) -> Void
     private var step = Step.connecting
     private var role: MonitorRole?
-    private(set) var local: SocketAddress?
 
     /// - Parameter report: called on the loop's thread; never before `start` returns.
     init(to address: HostAddress, _ connect: MonitorConnect, _ report: @escaping (Event) -> Void) {
@@ -79,8 +78,7 @@ final class MonitorSession {
             step = .identifying
             connection?.run(.identify, [])
         case .identifying:
-            local = connection?.localAddress
-            role = MonitorRole(rows, local: local)
+            role = MonitorRole(rows, local: connection?.localAddress)
             guard let role else { return report(.unsuitable("unexpected answer")) }
             if let reason = role.unsuitability { return report(.unsuitable(reason)) }
             step = .preparing

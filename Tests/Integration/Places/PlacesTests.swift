@@ -20,7 +20,7 @@ extension IntegrationTests {
             for report in result.falseReports { Issue.record("false at \(kind.rawValue): \(report)") }
             // As in the matrix: on a busy machine a backend may take longer to exit than the time before the next
             // cancel.
-            if !kind.hasBalancer { #expect(strayCount * 50 <= result.total.count, "\(strayCount) stray cancels") }
+            if !kind.hasBalancer { #expect(strayCount * 100 <= result.total.count, "\(strayCount) stray cancels") }
         }
 
         @Test(.enabled(if: PlaceTable.file != nil, "a table that takes many minutes"))
