@@ -16,7 +16,7 @@ package enum Outcome: String, CaseIterable, Sendable {
     case excluded
     /// `[cancel] timeout` passed while requests were outstanding.
     case gaveUp = "gave_up"
-    /// The connection to the server broke, so the outcome is unknown. Cancels were sent over other connections.
+    /// The connection to the server ended, and nothing shows that the statement did.
     case unconfirmed
 }
 

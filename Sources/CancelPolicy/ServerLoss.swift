@@ -31,11 +31,12 @@ extension SessionState {
     }
 
     /// Whether the statement may continue although the connection has ended. PostgreSQL sends the reason when it ends a
-    /// session, unless it crashes, and it ends a session that only waits for its client.
+    /// session, unless it crashes, and it ends a session that only waits for its client. A copy waits for its client,
+    /// or works on rows that it has received.
     private var mayRunUnseen: Bool {
-        guard !tracker.isAtRest, !tracker.isServerLeaving, canBeReaped, !tracker.isWaitingForClient
-        else { return false }
         let outstanding = tracker.outstanding
+        guard !tracker.isAtRest, !tracker.isServerLeaving, canBeReaped, !outstanding.isBatchAnswered
+        else { return false }
         // A client that has not logged in cannot have started a query.
         if outstanding.isStartingUp, !outstanding.hasRequests || tracker.isAskedForPassword { return false }
         return !tracker.hasSentTerminate
@@ -43,7 +44,8 @@ extension SessionState {
 
     private func loss(after grace: Duration) -> Loss {
         switch requestTiming {
-        case .atOnce: Loss(delay: grace, isForOneCancel: false)
+        // A cancel has no effect while a copy waits for data, but the server keeps it until some arrive.
+        case .atOnce: Loss(delay: grace, isForOneCancel: tracker.outstanding.copying)
         case .whenSlow: Loss(delay: max(grace, CancelTiming.slow), isForOneCancel: true)
         // It could not be seen that the COMMIT has begun.
         case .whenVerySlow, .never, .endOfBackend: Loss(delay: nil, isForOneCancel: true)

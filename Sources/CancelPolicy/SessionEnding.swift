@@ -14,6 +14,10 @@ extension SessionState {
     /// Called after each event of a session that is being reaped.
     package mutating func nextEnding(at now: Duration) -> Ending {
         guard let drop, !drop.hasEndedStream, !tracker.isAtRest, !tracker.hasSentTerminate else { return .nothing }
+        if let rest = drop.cut?.restOfCopyData, tracker.isCopyingText {
+            self.drop?.cut = nil
+            return .send(tracker.conclude(after: rest))
+        }
         if mustEndStream(drop) { return endStream(at: now) }
         guard !drop.isCut, !tracker.outstanding.isStartingUp else { return .nothing }
         let bytes = tracker.conclude()

@@ -19,11 +19,13 @@ package struct SessionState: Hashable, Sendable {
     /// The state of a session whose client is gone.
     struct Drop: Hashable, Sendable {
         var reaper: Reaper
-        /// The client left within a message, so no other message can follow.
-        let isCut: Bool
+        /// The client left within this message, so no other message can follow.
+        var cut: CutMessage?
         var hasEndedStream = false
         /// The server's last warning after a cancel.
         var warning: ServerMessage?
+
+        var isCut: Bool { cut != nil }
     }
 
     /// A separate allocation, as few sessions need it and an idle session should be small.
@@ -65,7 +67,7 @@ package struct SessionState: Hashable, Sendable {
         guard outstanding.isBusy, canBeReaped else { return false }
         // A Terminate in place of a password gets no reply.
         if outstanding.isStartingUp { return outstanding.hasRequests }
-        return !tracker.isWaitingForClient && !outstanding.isAwaitingSync
+        return !outstanding.isBatchAnswered && !outstanding.isAwaitingSync
     }
 
     /// The reaper, from the drop on.
@@ -107,13 +109,13 @@ extension SessionState {
     ///
     /// - Parameters:
     ///   - kind: the way in which it left, as the socket reports it; after a Terminate this is `.terminate`.
-    ///   - isCut: the client left within a message of which the server has received a part.
+    ///   - cut: the message within which the client left, if the server has received a part of it.
     ///   - timeout: the time after which pgleash gives up.
     ///   - grace: the time before the first cancel.
     ///   - monitor: the means of the monitor; nil where there is none.
     package mutating func clientDropped(
         _ kind: DropKind,
-        isCut: Bool = false,
+        cut: CutMessage? = nil,
         timeout: Duration,
         grace: Duration = .zero,
         monitor: Reaper.Monitor? = nil
@@ -129,7 +131,7 @@ extension SessionState {
         if cancelKey == nil, outstanding.isStartingUp, !outstanding.hasRequests { return .end(kind.idleEnd) }
         tracker.observe()
         let step = cancelKey?.processID ?? 0
-        var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step, monitor: monitor), isCut: isCut)
+        var drop = Drop(reaper: Reaper(timeout: timeout, grace: grace, step: step, monitor: monitor), cut: cut)
         // The server only waits for its client, and `nextEnding` ends this.
         if tracker.isWaitingForClient { drop.reaper.expectRest(at: .zero) }
         self.drop = drop

@@ -151,7 +151,8 @@ extension FakeBackend {
         case Statement.manyRows: steps += [.rows(20), .say(Self.complete)]
         case Statement.noRows: steps += [.say(Self.complete)]
         case Statement.copyIn:
-            say(message("G", [0, 0, 0]))
+            let isBinary = world.chance.oneIn(4)
+            say(message("G", [isBinary ? 1 : 0, 0, 0]))
             startFlush()
             steps += [.copyIn, .say(Self.complete)]
         case Statement.copyOut:
@@ -186,7 +187,7 @@ extension FakeBackend {
             work[0] = .wait(nanoseconds: nanoseconds, catches: catches - 1)
         } else if cancelPending {
             stopWaiting()
-            fail(Self.cancelled)
+            isWithinCopy ? failCopy(Self.cancelled) : fail(Self.cancelled)
             return true
         }
         guard wait(nanoseconds) else { return false }
@@ -242,6 +243,8 @@ extension FakeBackend {
         switch message.kind {
         case UInt8(ascii: "d") where message.body.first == UInt8(ascii: "!"): failCopy()
         case UInt8(ascii: "d") where cancelPending: failCopy()
+        case UInt8(ascii: "d") where message.body.elementsEqual([Statement.endlessWait, 10]):
+            work.insert(.wait(nanoseconds: nil, catches: 0), at: 0)
         case UInt8(ascii: "f"): failCopy()
         case UInt8(ascii: "c"): (hasIgnoredSync, _) = (false, work.removeFirst())
         default: break
@@ -249,11 +252,14 @@ extension FakeBackend {
         return true
     }
 
-    private func failCopy() {
+    private func failCopy(_ error: [UInt8] = error) {
         hasIgnoredFailedCopySync = hasIgnoredFailedCopySync || hasIgnoredSync
         hasIgnoredSync = false
-        fail()
+        fail(error)
     }
+
+    /// The statement is a copy, which may wait in a trigger.
+    private var isWithinCopy: Bool { work.contains { if case .copyIn = $0 { true } else { false } } }
 
     // MARK: - Errors
 

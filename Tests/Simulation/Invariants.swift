@@ -160,12 +160,22 @@ struct Invariant: Sendable {
     /// The server's input ends with messages that pgleash sent in place of a client that left.
     private static func endsInItsPlace(_ got: [UInt8], _ script: ArraySlice<UInt8>, _ common: Int) -> Bool {
         let endings = [LastMessages.copyFail, LastMessages.failingExecute, LastMessages.sync, LastMessages.terminate]
-        // The first of them begins like the client's next bytes.
-        return (max(0, common - 64)...common).contains { start in
+        // The first of them begins like the client's next bytes, or a CopyData of the client is completed before it.
+        let starts = Array(max(0, common - 64)...common) + [endOfCopyData(in: got, from: common)].compactMap { $0 }
+        return starts.contains { start in
             var rest = got[start...]
             while let ending = endings.first(where: { rest.starts(with: $0) }) { rest = rest.dropFirst(ending.count) }
             return rest.isEmpty || endings.contains { $0.starts(with: rest) }
         }
+    }
+
+    /// The end of the CopyData that contains this position, if its body has only spaces after it.
+    private static func endOfCopyData(in got: [UInt8], from position: Int) -> Int? {
+        func length(at start: Int) -> Int { got[start..<start + 4].reduce(0) { $0 << 8 + Int($1) } }
+        var (start, end) = (0, got.count < 4 ? got.count : length(at: 0))
+        while end <= position, end + 5 <= got.count { (start, end) = (end, end + 1 + length(at: end + 1)) }
+        guard start > 0, start <= position, got[start] == FrontendKind.copyData, end <= got.count else { return nil }
+        return got[max(start + 5, position)..<end].allSatisfy { $0 == UInt8(ascii: " ") } ? end : nil
     }
 
     /// The end of `got` is a message of pgleash, at a message boundary of the server.

@@ -115,9 +115,10 @@ struct RandomFrontend {
         return bytes
     }
 
-    /// Copy data, which may have a wrong line.
+    /// Copy data, which may have a wrong line, or one for which a trigger waits.
     private func data() -> [UInt8] {
-        message("d", chance.oneIn(8) ? [UInt8(ascii: "!")] : [UInt8(ascii: "1"), 10])
+        if chance.oneIn(8) { return message("d", [UInt8(ascii: "!")]) }
+        return message("d", [chance.oneIn(8) ? Statement.endlessWait : UInt8(ascii: "1"), 10])
     }
 
     private func batch() -> [UInt8] {

@@ -46,16 +46,30 @@ package struct MessageScanner: Hashable, Sendable {
     package let direction: Direction
     /// The last reported message was CopyData.
     private var isWithinData = false
+    /// The type of the message whose body is incomplete; 0 where it has none.
+    private var cutKind: UInt8 = 0
 
     package init(_ direction: Direction) {
         self.direction = direction
     }
 
     /// The next `count` bytes are not a message with a type byte, such as the startup packet.
-    package mutating func expectPrelude(_ count: UInt32) { bodyLeft = count }
+    package mutating func expectPrelude(_ count: UInt32) { (bodyLeft, cutKind) = (count, 0) }
 
     /// No message is incomplete: the next byte is a type byte.
     package var isAtBoundary: Bool { headerCount == 0 && bodyLeft == 0 }
+
+    /// The incomplete message at the end of the scanned bytes.
+    package var cutMessage: CutMessage? {
+        guard headerCount > 0 else {
+            return bodyLeft > 0 ? CutMessage(kind: cutKind, headerMissing: 0, bodyMissing: bodyLeft) : nil
+        }
+        let missing = Self.headerLength - Int(headerCount)
+        let known = header << (8 * UInt64(missing))
+        let length = UInt32(truncatingIfNeeded: known)
+        let kind = UInt8(truncatingIfNeeded: known >> 32)
+        return CutMessage(kind: kind, headerMissing: missing, bodyMissing: max(length, 4) - 4)
+    }
 
     /// Scans `bytes`, which continue where those of the last call ended, and calls `note` for each message that
     /// matters, in order, with its type and the first bytes of its body: up to 1,024 of a client's message, which
@@ -107,12 +121,12 @@ package struct MessageScanner: Hashable, Sendable {
                     report(kind, bytes.extracting(body..<known), note)
                 } else {
                     postpone(kind, known &- body)
-                    bodyLeft = length - 4
+                    (bodyLeft, cutKind) = (length - 4, kind)
                     return body
                 }
             }
             if end > bytes.count {
-                bodyLeft = UInt32(end - bytes.count)
+                (bodyLeft, cutKind) = (UInt32(end - bytes.count), kind)
                 return bytes.count
             }
             offset = end
@@ -131,7 +145,7 @@ package struct MessageScanner: Hashable, Sendable {
         headerCount = 0
         let (kind, length) = (UInt8(truncatingIfNeeded: header >> 32), UInt32(truncatingIfNeeded: header))
         try countMessage(kind, length)
-        bodyLeft = length - 4
+        (bodyLeft, cutKind) = (length - 4, kind)
         guard noted.contains(kind), isNew(kind) else { return }
         if bodyLeft == 0 { report(kind, Span(), note) } else { postpone(kind, min(longestPrefix, Int(bodyLeft))) }
     }

@@ -41,6 +41,8 @@ package struct ProtocolTracker: Hashable, Sendable {
     package private(set) var isServerLeaving = false
     /// The server sends a copy.
     package private(set) var isCopyingOut = false
+    /// The last copy from the client is in text or CSV format.
+    private var isCopyText = false
     /// An error came since the server had answered everything.
     private var hasFailed = false
     /// The server has answered a probe of pgleash.
@@ -57,6 +59,9 @@ package struct ProtocolTracker: Hashable, Sendable {
 
     /// All requests that the server has received are answered, and it waits for the rest of a copy or a batch.
     package var isWaitingForClient: Bool { outstanding.copying || outstanding.isBatchAnswered }
+
+    /// The server waits for the data of a copy in text or CSV format.
+    package var isCopyingText: Bool { outstanding.copying && isCopyText }
 
     package var isInTransaction: Bool { transactionStatus != UInt8(ascii: "I") }
 
@@ -105,6 +110,12 @@ extension ProtocolTracker {
     /// As `OutstandingRequests.conclude`.
     package mutating func conclude() -> [UInt8] { outstanding.conclude() }
 
+    /// The same after the rest of a CopyData, which is recorded as sent, too.
+    package mutating func conclude(after restOfCopyData: [UInt8]) -> [UInt8] {
+        clientSent(FrontendKind.copyData)
+        return restOfCopyData + conclude()
+    }
+
     /// As `OutstandingRequests.probe`.
     package mutating func probe() -> [UInt8] { outstanding.probe() }
 }
@@ -120,6 +131,7 @@ extension ProtocolTracker {
             BackendKind.noticeResponse:
             noteBody(of: kind, body)
         case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isCopyingOut = true
+        case BackendKind.copyInResponse: isCopyText = body.count > 0 && body[0] == 0
         case BackendKind.commandComplete: isCopyingOut = false
         case BackendKind.parameterStatus: return noteParameter(body)
         default: break

@@ -134,9 +134,9 @@ struct Conversation {
         _ kind: DropKind, _ limits: Configuration.Cancel, _ monitor: Reaper.Monitor?
     ) -> SessionState.Action {
         // A malformed message has no end, and after a shutdown no cancel can follow a grace.
-        let isCut = kind == .protocolError || toServer.isCut
+        let cut = kind == .protocolError ? .unknown : toServer.cutMessage
         let grace = kind == .shutdown ? .zero : limits.grace
-        return state.clientDropped(kind, isCut: isCut, timeout: limits.timeout, grace: grace, monitor: monitor)
+        return state.clientDropped(kind, cut: cut, timeout: limits.timeout, grace: grace, monitor: monitor)
     }
 
     /// Scans the bytes that the server sent. They are not sent to the client here.

@@ -134,9 +134,10 @@ extension Conversation {
         _ = toServer.deliver(bytes.span, to: server)
     }
 
-    /// Called at each check of the sessions: the Terminate was held at the last one, too, and the only outstanding
-    /// request is a batch that the client will not complete after its Terminate.
+    /// Called at each check of the sessions: the Terminate was held at the last one, too, and the server waits for the
+    /// rest of a copy or of a batch, which the client will not send after its Terminate.
     mutating func isTerminateOverdue() -> Bool {
-        end.isHeld && end.isHeldSinceLastCheck() && state.tracker.outstanding.isAtOpenBatch
+        let outstanding = state.tracker.outstanding
+        return end.isHeld && end.isHeldSinceLastCheck() && (outstanding.copying || outstanding.isAtOpenBatch)
     }
 }

@@ -26,6 +26,9 @@ struct Pipe {
     /// The scanned bytes end within a message.
     var isCut: Bool { !scanner.isAtBoundary }
 
+    /// The message within which the scanned bytes end.
+    var cutMessage: CutMessage? { scanner.cutMessage }
+
     /// The first `count` bytes are not a message with a type byte.
     mutating func expectPrelude(_ count: Int) { scanner.expectPrelude(UInt32(count)) }
 

@@ -98,7 +98,7 @@ extension Outcome {
         case .excluded: "The session is excluded from cancelling. The query may still run."
         case .gaveUp: "The server still owed an answer after `[cancel] timeout`. The query may still run."
         case .unconfirmed:
-            "The connection to the server broke. Cancels went by other connections, and their effect is unknown."
+            "The connection to the server ended before the query. The query may still run."
         }
     }
 }

@@ -54,19 +54,20 @@ package struct DrivenSession: Hashable, Sendable {
     private var isStreaming = false
     let isExcluded: Bool
     let grace: Duration
-    let isCut: Bool
+    /// The message within which the client leaves, until its rest is sent.
+    private(set) var cut: CutMessage?
     let timeout: Duration
     let monitor: Reaper.Monitor?
 
     /// - Parameters:
-    ///   - isCut: the client leaves within a message.
+    ///   - cut: the message within which the client leaves.
     ///   - timeout: the time after which the reaping is given up.
     ///   - grace: the time before the first cancel.
     ///   - monitor: the means of the monitor; nil where there is none.
     package init(
         isReplication: Bool = false,
         isExcluded: Bool = false,
-        isCut: Bool = false,
+        cut: CutMessage? = nil,
         timeout: Duration = .seconds(30),
         grace: Duration = .zero,
         monitor: Reaper.Monitor? = nil
@@ -74,7 +75,7 @@ package struct DrivenSession: Hashable, Sendable {
         self.monitor = monitor
         self.isReplication = isReplication
         self.isExcluded = isExcluded
-        self.isCut = isCut
+        self.cut = cut
         self.timeout = timeout
         self.grace = grace
         state = SessionState(isReplication: isReplication, exclusion: isExcluded ? .whole : .none)
@@ -161,6 +162,7 @@ extension DrivenSession {
         case BackendKind.backendKeyData: (kind, [0, 0, 1, 0, 9, 9, 9, 9])
         case BackendKind.readyForQuery: (kind, [UInt8(ascii: "I")])
         case BackendKind.authentication: (kind, [0, 0, 0, 0])
+        case BackendKind.copyInResponse: (kind, [0, 0, 0])
         case UInt8(ascii: "y"): (BackendKind.readyForQuery, [UInt8(ascii: "T")])
         case UInt8(ascii: "x"): (BackendKind.errorResponse, Array("SERROR\0C57014\0Mcanceled\0\0".utf8))
         case UInt8(ascii: "p"):
@@ -172,7 +174,7 @@ extension DrivenSession {
     private mutating func clientDropped(_ kind: DropKind) throws(Violation) {
         let onlyStreams = isStreaming && state.tracker.outstanding.count == 1
         let wasReapable = !state.tracker.isAtRest && !onlyStreams && !state.tracker.isServerLeaving
-        switch state.clientDropped(kind, isCut: isCut, timeout: timeout, grace: grace, monitor: monitor) {
+        switch state.clientDropped(kind, cut: cut, timeout: timeout, grace: grace, monitor: monitor) {
         case .none, .lose: throw Violation("a drop leads somewhere: \(self)")
         case .end:
             let mayBeLeft = !wasReapable || state.tracker.cancelKey == nil && state.tracker.outstanding.isStartingUp
@@ -247,7 +249,7 @@ extension DrivenSession {
         case .nothing: break
         case .send(let bytes):
             try checkMessages(bytes)
-            hasReceivedBytes = true
+            (hasReceivedBytes, cut) = (true, nil)
         case .endStream:
             try checkEndOfStream()
             hasEndedStream = true

@@ -1,6 +1,7 @@
 // The rules for every session, as texts and conditions. DrivenSession checks them at each step.
 
 import CancelPolicy
+import PostgresProtocol
 import Reactor
 
 extension DrivenSession {
@@ -50,7 +51,11 @@ extension DrivenSession {
 
     /// A message is sent in the client's place.
     func checkMessages(_ bytes: [UInt8]) throws(Violation) {
-        try checkRule(!isCut, "after a part of a message nothing can follow")
+        if let cut {
+            let rest = cut.restOfCopyData.map { $0 + LastMessages.copyFail } ?? []
+            let isEnded = !rest.isEmpty && bytes.starts(with: rest)
+            try checkRule(isEnded, "after a part of a message only its rest can follow, and the end of the copy")
+        }
         try checkRule(!hasEndedStream, "after the end of the stream nothing follows")
         try checkRule(!bytes.isEmpty, "what is said has bytes")
         try checkRule(!state.tracker.outstanding.awaitsClient, "the server has nothing to wait for after it")
@@ -59,7 +64,8 @@ extension DrivenSession {
     /// pgleash's half of the stream to the server must end.
     func checkEndOfStream() throws(Violation) {
         try checkRule(!hasEndedStream, "our half of the stream ends once")
-        try checkRule(isCut || state.tracker.outstanding.isStartingUp, "the stream ends where no message can follow")
+        let mustEnd = cut != nil || state.tracker.outstanding.isStartingUp
+        try checkRule(mustEnd, "the stream ends where no message can follow")
     }
 
     /// The reaping ends.

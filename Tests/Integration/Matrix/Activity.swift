@@ -161,54 +161,6 @@ extension Activity {
     private static let behindError =
         Frontend.extended("SELECT 1/0") + Frontend.query("SELECT 'skipped'") + Frontend.sync + Frontend.query(sleep)
 
-    private static let createCopied = "CREATE TABLE IF NOT EXISTS matrix_copied (line text)"
-    private static let copyIn = "COPY matrix_copied FROM STDIN"
-    private static let line = Frontend.copyData("one\n")
-    /// The server has received a line and waits for the next: it checks for cancels only when that one has arrived.
-    private static let waitsForLine = Step.wait(
-        """
-        state = 'active' AND wait_event = 'ClientRead'
-            AND pid IN (SELECT pid FROM pg_stat_progress_copy WHERE bytes_processed > 0)
-        """
-    )
-
-    private static let copies = [
-        Activity(
-            description: "COPY out",
-            steps: [.send(Frontend.query(slowCopy)), sleeps, .readWhatComes]
-        ),
-        Activity(
-            description: "COPY in, between messages", setUp: createCopied,
-            steps: [
-                .send(Frontend.query(copyIn)), .read(until: BackendKind.copyInResponse), .send(line), waitsForLine,
-            ]
-        ),
-        Activity(
-            description: "COPY in, within a message", setUp: createCopied,
-            steps: [
-                .send(Frontend.query(copyIn)), .read(until: BackendKind.copyInResponse),
-                .send(line + firstHalf(of: Frontend.copyData(String(repeating: "x", count: 1000)))), waitsForLine,
-            ],
-            leftOut: [.terminate: withinMessage]
-        ),
-        Activity(
-            description: "COPY in over the extended protocol", setUp: createCopied,
-            steps: [
-                .send(Frontend.extended(copyIn) + Frontend.sync), .read(until: BackendKind.copyInResponse),
-                .send(line), waitsForLine,
-            ]
-        ),
-    ]
-
-    /// 100 KB at once, then no more.
-    private static let slowCopy = """
-        COPY (SELECT CASE WHEN number > 100 THEN pg_sleep(600)::text ELSE repeat('x', 1000) END
-            FROM generate_series(1, 101) number) TO STDOUT
-        """
-    private static let withinMessage = "a Terminate within another message is not one"
-
-    private static func firstHalf(of message: [UInt8]) -> [UInt8] { Array(message.prefix(message.count / 2)) }
-
     /// The client leaves at, or soon after, the moment in which the server learns of the work, or of its end.
     private static let beginnings = [
         Activity(

@@ -87,8 +87,6 @@ private let now = Duration.zero
     @Test func `It closes without a message where nothing runs, or nothing can be cancelled: the session ends`() {
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
         let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
-        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
-        #expect(close(session(.authenticated, .key, .ready, .query, copy)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .key, .ready, open, answered)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .key)) == .end(.serverClosed))
         #expect(close(session(.authenticated, .ready, .query)) == .end(.serverClosed))
@@ -100,8 +98,19 @@ private let now = Duration.zero
 
     @Test func `It closes at the end of the stream that it was shown: a pooler has forgotten the key`() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
-        _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, cut: .unknown, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
+        #expect(close(state) == .reap(.end(.unconfirmed)))
+    }
+
+    @Test func `It closes without a message in a copy: a trigger may still work on rows that have arrived`() {
+        // A cancel that finds the server waiting for data is kept until some arrive, so one is enough.
+        let one = SessionState.Loss(delay: .zero, isForOneCancel: true)
+        #expect(close(session(.authenticated, .key, .ready, .query, .copy)) == .lose(one))
+        var state = session(.authenticated, .key, .ready, .query, .copy)
+        _ = state.clientDropped(.fin, cut: .unknown, timeout: .seconds(30))
+        #expect(close(state) == .lose(one))
+        #expect(state.nextEnding(at: now) == .endStream)
         #expect(close(state) == .reap(.end(.unconfirmed)))
     }
 

@@ -72,10 +72,14 @@ private let beginnings = [
         try session(login, query, query, of: DrivenSession(timeout: shortTimeout, grace: .milliseconds(4)))
     },
     Beginning("cut off in the middle of a message") {
-        try session(login, query, of: DrivenSession(isCut: true, timeout: shortTimeout))
+        try session(login, query, of: DrivenSession(cut: .unknown, timeout: shortTimeout))
+    },
+    Beginning("cut off in copy data") {
+        let cut = CutMessage(kind: FrontendKind.copyData, headerMissing: 0, bodyMissing: 3)
+        return try session(login, query, of: DrivenSession(cut: cut, timeout: shortTimeout))
     },
     Beginning("cut off in a batch") {
-        try session(login, .clientSent(Array("PBE".utf8)), of: DrivenSession(isCut: true, timeout: shortTimeout))
+        try session(login, .clientSent(Array("PBE".utf8)), of: DrivenSession(cut: .unknown, timeout: shortTimeout))
     },
     Beginning("in a transaction block, with a commit to come") {
         try session(login, query, .serverAnswered(Array("Cy".utf8)), query, .clientSent(Array("k".utf8)))

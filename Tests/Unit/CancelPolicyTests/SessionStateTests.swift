@@ -32,6 +32,8 @@ struct Step {
         answers: [(BackendKind.errorResponse, Array("SFATAL\0VFATAL\0C57P01\0Mterminating\0\0".utf8))]
     )
     static let query = Step(requests: [FrontendKind.query])
+    /// The server expects the data of a copy in text format.
+    static let copy = Step(answers: [(BackendKind.copyInResponse, [0])])
     static let terminate = Step(requests: [FrontendKind.terminate])
 }
 
@@ -181,32 +183,6 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
         #expect(state.nextEnding(at: now) == .send(LastMessages.copyFail))
     }
 
-    @Test
-    func `Where no message can follow the stream ends: when nothing runs, or when cancels went without an answer`() {
-        let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])
-        let answered = Step(answers: [(BackendKind.parseComplete, []), (BackendKind.commandComplete, [])])
-        let copy = Step(answers: [(BackendKind.copyInResponse, [])])
-        typealias Case = (SessionState, atOnce: Bool, atProbe: Bool)
-        let cases: [Case] = [
-            (session(.authenticated, .key, .ready, .query), false, false),
-            (session(.authenticated, .key, .ready, open), false, true),
-            (session(.authenticated, .key, .ready, open, answered), true, false),
-            (session(.authenticated, .key, .ready, .query, copy), true, false),
-        ]
-        for (session, atOnce, atProbe) in cases {
-            var state = session
-            _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
-            #expect((state.nextEnding(at: now) == .endStream) == atOnce)
-            _ = state.cancelConcluded(.sent, at: now)
-            #expect(state.nextEnding(at: now) == .nothing)
-            #expect((state.probe(at: now) == .endStream) == atProbe)
-
-            var withGrace = session
-            _ = withGrace.clientDropped(.fin, isCut: true, timeout: .seconds(30), grace: .seconds(1))
-            #expect((withGrace.nextEnding(at: now) == .endStream) == (atOnce || atProbe), "a grace is for what runs")
-        }
-    }
-
     @Test func `The answer to a probe settles what the record could not tell`() {
         // A ReadyForQuery alone is no reply to a Query.
         var state = session(.authenticated, .key, .ready, .query, .ready)
@@ -222,12 +198,12 @@ private func drop(_ state: SessionState, _ kind: DropKind = .fin) -> SessionStat
 
     @Test func `Where no message can follow, the end of the stream takes the place of a probe`() {
         var state = session(.authenticated, .key, .ready, Step(requests: [FrontendKind.parse, FrontendKind.execute]))
-        _ = state.clientDropped(.fin, isCut: true, timeout: .seconds(30))
+        _ = state.clientDropped(.fin, cut: .unknown, timeout: .seconds(30))
         #expect(state.probe(at: now) == .endStream)
         #expect(state.probe(at: now) == .nothing)
 
         var running = session(.authenticated, .key, .ready, .query)
-        _ = running.clientDropped(.fin, isCut: true, timeout: .seconds(30))
+        _ = running.clientDropped(.fin, cut: .unknown, timeout: .seconds(30))
         #expect(running.probe(at: now) == .nothing, "a pooler would forget what runs")
         running.tracker.serverAnswered(BackendKind.readyForQuery, Span())
         #expect(running.probe(at: now) == .endStream, "it may have been answered all the same")
