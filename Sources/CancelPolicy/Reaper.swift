@@ -95,15 +95,15 @@ package struct Reaper: Hashable, Sendable {
     private var endPauseEnd = Duration.zero
     private var cancelsAsked = 0
     private var askedAt = Duration.zero
-    /// The number for the current request.
-    private var cancelsConcluded = 0
     /// The time of the first cancel of the current request.
     private var firstSentAt: Duration?
     private var probes: UInt8 = 0
     private var hasAnsweredMeanwhile = false
     /// An error arrived after a cancel.
     private var hasFailed = false
-    /// The reply shows that the current cancel, the only one of its request, has arrived.
+    /// The reply shows that the current cancel has arrived. This can be known of the first one only: one cancel can end
+    /// two requests, as PostgreSQL up to 16 signals the backend and then its process group (`signal_child` in
+    /// postmaster.c).
     package private(set) var hasCancelArrived = false
 
     /// - Parameters:
@@ -156,7 +156,6 @@ package struct Reaper: Hashable, Sendable {
         }
         stoppedAt = nil
         firstSentAt = nil
-        cancelsConcluded = 0
         (pause, shortPausesLeft) = (Self.shortPause, Self.shortPauses)
         (quietSince, pauseEnd) = (now, now)
         if isCancelling {
@@ -184,7 +183,7 @@ package struct Reaper: Hashable, Sendable {
     package mutating func serverFailed(isOfCancel: Bool) {
         guard hasCancelled else { return }
         hasFailed = true
-        if isOfCancel, isCancelling, cancelsConcluded == 0, !hasAnsweredMeanwhile { hasCancelArrived = true }
+        if isOfCancel, isCancelling, cancelsSent == 0, !hasAnsweredMeanwhile { hasCancelArrived = true }
     }
 
     package mutating func cancelConcluded(
@@ -200,10 +199,7 @@ package struct Reaper: Hashable, Sendable {
         case .sent:
             firstSentAt = firstSentAt ?? now
             quietSince = now
-            if !hasAnsweredMeanwhile {
-                cancelsConcluded += 1
-                pauseBeforeNext(at: now)
-            }
+            if !hasAnsweredMeanwhile { pauseBeforeNext(at: now) }
         case .notSent, .leftAlone:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)

@@ -20,7 +20,7 @@ final class Facts: @unchecked Sendable {
     /// A cancel whose process had exited, or never existed.
     struct Unmatched {
         let target: FakeBackend?
-        /// pgleash had closed the cancel connection before the request was read.
+        /// pgleash had closed the cancel connection, as it took too long.
         let wasAbandoned: Bool
     }
 
@@ -61,7 +61,6 @@ final class Facts: @unchecked Sendable {
 
     private var orphanRequests: Set<[UInt8]> = []
     private var clientRequests: Set<[UInt8]> = []
-    private var releasedRequests: Set<[UInt8]> = []
 
     /// The dispatcher got an order.
     func noteOrder(_ order: CancelOrder) {
@@ -80,15 +79,6 @@ final class Facts: @unchecked Sendable {
         if let idle = target.idleSince, idle < step, !target.hasIgnoredFailedCopySync {
             cancelsWhileIdle.append(target)
         }
-    }
-
-    /// An order is no longer needed: the session has seen a reply as after a cancel, possibly after another one.
-    func noteRelease(_ order: CancelOrder) {
-        if let request = order.key?.cancelRequest { releasedRequests.insert(request) }
-    }
-
-    func isReleased(_ backend: FakeBackend) -> Bool {
-        releasedRequests.contains(Frontend.cancelRequest(backend.key))
     }
 
     /// A CancelRequest is on its way.

@@ -106,19 +106,24 @@ final class FakeCancel: Actor {
     private(set) var target: FakeBackend?
     private(set) var hasPacket = false
     private let trouble: Trouble?
+    private let openingTime: UInt64
+    private var closingTime: UInt64?
     private var packet: [UInt8] = []
     private var isDelayed = false
+    private var isSecondSignalDue = false
     private var isDone = false
 
     init(_ world: World, socket: SimulatedSocket, dialledAt: Int, isTroubled: Bool) {
         (self.socket, self.dialledAt) = (socket, dialledAt)
         trouble = isTroubled ? world.chance.pick([.ignores, .hangs, .resets, .delays]) : nil
+        openingTime = world.now
         super.init(world)
         socket.peer = self
         wakeAt = world.now + world.chance.latency()
     }
 
     override func socketChanged(_ socket: SimulatedSocket) {
+        if socket.isClosed, closingTime == nil { closingTime = world.now }
         if !hasPacket, socket.outboxCount >= 16 {
             hasPacket = true
             world.facts.noteCancel(self, socket.outbox, world)
@@ -129,6 +134,10 @@ final class FakeCancel: Actor {
 
     override func step() {
         guard !isDone else { return }
+        if isSecondSignalDue {
+            if let target, !target.hasExited, !target.isForgotten { target.interrupt() }
+            return end()
+        }
         socket.isAnswered = true
         if socket.outboxCount > 0 { packet += socket.takeOutbox(socket.outboxCount) }
         guard packet.count >= 16 else { return socket.isClosed ? isDone = true : () }
@@ -144,8 +153,15 @@ final class FakeCancel: Actor {
     override func poke() { if !isDelayed { super.poke() } }
 
     private func finish() {
-        isDone = true
         if trouble != .ignores { deliver() }
+        // PostgreSQL up to 16 signals the process, and then its process group: a cancel can end two statements.
+        guard trouble == nil, world.chance.oneIn(4) else { return end() }
+        (isDelayed, isSecondSignalDue) = (true, true)
+        wakeAt = world.now + UInt64(world.chance.below(3_000_000))
+    }
+
+    private func end() {
+        isDone = true
         if trouble == .resets { socket.error = SystemError(104) } else { socket.isEnded = true }
     }
 
@@ -154,6 +170,13 @@ final class FakeCancel: Actor {
         // A pooler without such a session sends nothing.
         if target?.isForgotten == true { return }
         if let target, !target.hasExited { return target.interrupt() }
-        world.facts.unmatched.append(.init(target: target, wasAbandoned: socket.isClosed))
+        world.facts.unmatched.append(.init(target: target, wasAbandoned: wasAbandoned))
+    }
+
+    /// Its connection was closed because it took too long, and not because it was taken to have arrived. The attempt
+    /// began before the connection was accepted.
+    private var wasAbandoned: Bool {
+        guard let closingTime else { return false }
+        return closingTime - openingTime >= UInt64(world.configuration.cancel.attemptTimeout.wholeNanoseconds) / 2
     }
 }

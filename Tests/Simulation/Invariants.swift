@@ -199,7 +199,7 @@ struct Invariant: Sendable {
             guard let target = unmatched.target else { return false }
             if world.facts.isOfClient(target) { return false }
             // Not awaited for longer than `attempt_timeout`.
-            if unmatched.wasAbandoned || world.facts.isReleased(target) { return false }
+            if unmatched.wasAbandoned { return false }
             // Nor beyond `[cancel] timeout`, whatever is under way.
             if hasReachedDeadline(target, world) { return false }
             // The backend has exited by itself, or has read Terminate or the end of the stream that pgleash sends to

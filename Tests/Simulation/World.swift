@@ -93,8 +93,7 @@ final class World {
         try orders.open(on: dispatcherLoop) { message in
             switch message {
             case .order(let order): facts.noteOrder(order)
-            case .release(let order): facts.noteRelease(order)
-            case .monitorConcluded: break
+            case .release, .monitorConcluded: break
             }
             dispatcher.receive(message)
         }

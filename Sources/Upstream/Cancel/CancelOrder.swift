@@ -83,6 +83,8 @@ package final class CancelOrder: Sendable {
     }
 
     private let state = Atomic<UInt8>(State.waiting.rawValue)
+    /// The monitor gave it back, and may have signalled the backend. Then a reply says nothing about a CancelRequest.
+    private let isGivenBack = Atomic(false)
 
     /// - Parameters:
     ///   - dispatcher: receives a message when the session no longer needs the order.
@@ -148,7 +150,8 @@ extension CancelOrder {
     /// - Returns: true when the CancelRequest was written, or the monitor has it, and it has no conclusion yet; then
     ///   there is no `reply`. False otherwise; then nothing changes.
     package func answered() -> Bool {
-        leave(.written) || move(from: .signalling, to: .over) || move(from: .signallingUnneeded, to: .over)
+        if !isGivenBack.load(ordering: .acquiring), leave(.written) { return true }
+        return move(from: .signalling, to: .over) || move(from: .signallingUnneeded, to: .over)
     }
 
     private func leave(_ state: State) -> Bool {
@@ -179,7 +182,8 @@ extension CancelOrder {
     ///
     /// - Returns: false when the session no longer needs it.
     func waitAgain() -> Bool {
-        move(from: .signalling, to: .waiting) || state.load(ordering: .acquiring) == State.waiting.rawValue
+        isGivenBack.store(true, ordering: .releasing)
+        return move(from: .signalling, to: .waiting) || state.load(ordering: .acquiring) == State.waiting.rawValue
     }
 
     /// The order has ended. The session gets the result, unless it no longer needs it.

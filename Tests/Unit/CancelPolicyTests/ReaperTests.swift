@@ -64,7 +64,7 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(reaper.stoppedAt == at(2), "the time that counts is the answer's")
     }
 
-    @Test func `The error of a cancelled statement shows that the only cancel there was has arrived`() {
+    @Test func `The error of a cancelled statement shows that the first cancel has arrived, and no later one`() {
         var reaper = newReaper()
         _ = reaper.begin(.atOnce, at: at(0))
         reaper.serverFailed(isOfCancel: true)
@@ -81,6 +81,15 @@ private func cancelling(_ timing: CancelTiming = .atOnce) -> Reaper {
         #expect(second.timePassed(.atOnce, at: at(2)) == .cancel)
         second.serverFailed(isOfCancel: true)
         #expect(!second.hasCancelArrived, "it may have been the first")
+
+        var next = newReaper()
+        _ = next.begin(.atOnce, at: at(0))
+        next.serverFailed(isOfCancel: true)
+        #expect(next.serverAnswered(isBusy: true, .atOnce, at: at(2)) == .withdrawCancel)
+        #expect(next.cancelConcluded(.sent, .atOnce, at: at(2)) == .cancel)
+        next.serverFailed(isOfCancel: true)
+        #expect(next.serverAnswered(isBusy: false, .atOnce, at: at(3)) == .withdrawCancel)
+        #expect(!next.hasCancelArrived, "the first cancel can have ended both requests")
     }
 
     @Test func `The answer comes while the cancel still waits for its turn: finished, and none is sent`() {

@@ -59,6 +59,23 @@ import Testing
         #expect(world.outcomes(.cancelled) == 1)
     }
 
+    @Test func `ends a copy after one to two seconds, where the client stays`() throws {
+        let world = try SimulatedSession()
+        let (client, server) = world.logIn()
+        client.inbox += Bytes.query
+        world.loop.settle()
+        server.inbox += message("G", [0, 0, 0])
+        world.loop.settle()
+        client.inbox += Frontend.terminate
+        world.loop.settle()
+        #expect(server.takeOutbox() == Bytes.query, "a pooler would let what the copy runs continue")
+        world.loop.advance(by: .seconds(2))
+        #expect(server.takeOutbox() == LastMessages.copyFail && client.isClosed)
+        server.inbox += message("E") + Bytes.ready
+        world.loop.settle()
+        #expect(server.takeOutbox() == Frontend.terminate && world.outcomes(.finished) == 1)
+    }
+
     @Test func `is the last that is read`() throws {
         let world = try SimulatedSession()
         let (client, server) = world.logIn()

@@ -103,6 +103,13 @@ private func key(_ number: Int) -> CancelKey? {
         #expect(replies.withLock { $0[2] } == nil)
     }
 
+    @Test func `A reply shows nothing about a CancelRequest that follows the monitor's attempt`() throws {
+        let order = try order(1)
+        #expect(order.beginSignalling() && order.waitAgain())
+        #expect(order.beginDialling() && order.beginWriting())
+        #expect(!order.answered(), "the monitor may have signalled the backend")
+    }
+
     @Test func `An order withdrawn while it is dialled is never written, and its place is free at once`() throws {
         var limits = Configuration.Cancel()
         limits.maxConcurrent = 1
