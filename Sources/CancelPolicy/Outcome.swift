@@ -18,6 +18,8 @@ package enum Outcome: String, CaseIterable, Sendable {
     case gaveUp = "gave_up"
     /// The connection to the server ended, and nothing shows that the statement did.
     case unconfirmed
+    /// TLS is passed through, and no monitor could look for the backend.
+    case unreachable
 }
 
 extension Outcome {
@@ -25,7 +27,7 @@ extension Outcome {
     package var isConfirmed: Bool {
         switch self {
         case .cancelled, .finished, .serverClosed, .terminated: true
-        case .noKey, .excluded, .gaveUp, .unconfirmed: false
+        case .noKey, .excluded, .gaveUp, .unconfirmed, .unreachable: false
         }
     }
 }

@@ -37,6 +37,10 @@ package struct Reaper: Hashable, Sendable {
         case leftAlone
         /// The request was not written and will not be.
         case withdrawn
+        /// The backend runs nothing, or has exited: the monitor's view of a session that pgleash can't read.
+        case notRunning
+        /// The monitor sees that such a session is excluded.
+        case excluded
     }
 
     /// The pause between the first cancels. A cancel that arrived before its statement had begun, or was caught, is
@@ -200,7 +204,7 @@ package struct Reaper: Hashable, Sendable {
             firstSentAt = firstSentAt ?? now
             quietSince = now
             if !hasAnsweredMeanwhile { pauseBeforeNext(at: now) }
-        case .notSent, .leftAlone:
+        case .notSent, .leftAlone, .notRunning, .excluded:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)
             pauseBeforeNext(at: now)

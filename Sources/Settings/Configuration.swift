@@ -141,6 +141,10 @@ extension Configuration {
     package func validate() throws(ConfigurationError) {
         if let contradiction = listen.tls.contradiction { throw error(contradiction, in: "listen") }
         if let contradiction = server.tls.contradiction { throw error(contradiction, in: "server") }
+        if listen.tls.mode == .passthrough, !monitor.isOn {
+            let reason = "sslmode = passthrough needs [monitor] user: nothing else can find what such a client runs"
+            throw error(Contradiction("sslmode", reason), in: "listen")
+        }
         if cancel.grace >= cancel.timeout {
             let reason = "grace must be less than timeout (\(cancel.timeout))"
             throw error(Contradiction("grace", reason), in: "cancel")

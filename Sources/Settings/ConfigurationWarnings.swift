@@ -46,9 +46,9 @@ extension Configuration {
     private var listenWarnings: [ConfigurationWarning] {
         let tls = listen.tls
         switch tls.mode {
-        case .disable:
+        case .disable, .passthrough:
             return warn(
-                "listen", "not used: sslmode is disable",
+                "listen", "not used: sslmode is \(tls.mode.rawValue)",
                 ("ssl_cert_file", tls.certificate != nil), ("ssl_key_file", tls.key != nil),
                 ("ssl_ca_file", tls.clientAuthorities != nil)
             )

@@ -9,6 +9,12 @@ package struct Exclusion: Equatable, Sendable {
     package var databases: Set<Identifier> = []
     package var applicationNames: Set<Identifier> = []
 
+    package init(
+        users: Set<Identifier> = [], databases: Set<Identifier> = [], applicationNames: Set<Identifier> = []
+    ) {
+        (self.users, self.databases, self.applicationNames) = (users, databases, applicationNames)
+    }
+
     /// The part of a session that excludes it.
     package enum Reason {
         /// Its user, its database or the client itself: until it ends.

@@ -10,6 +10,8 @@ package enum ClientSSLMode: String, CaseIterable, Sendable {
     case allow
     /// A client without TLS is refused.
     case require
+    /// TLS is between the client and the server. pgleash relays it and can't read it.
+    case passthrough
 }
 
 /// libpq's `sslmode`.
@@ -32,7 +34,7 @@ package enum SSLNegotiation: String, CaseIterable, Sendable {
 extension Configuration.ListenTLS {
     /// A contradiction between settings; nil when there is none.
     var contradiction: Contradiction? {
-        guard mode != .disable, options == nil else { return nil }
+        guard mode == .allow || mode == .require, options == nil else { return nil }
         return Contradiction("sslmode", "sslmode = \(mode.rawValue) needs ssl_cert_file and ssl_key_file")
     }
 

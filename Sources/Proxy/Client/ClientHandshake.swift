@@ -74,6 +74,8 @@ final class ClientHandshake: Stage {
         worker.counters.client.bytes.add(Int64(bytes.count))
         worker.counters.client.messages.add()
         switch packet {
+        case .sslRequest where worker.environment.security.client.passesTLS(of: clientAddress):
+            passThrough(bytes)
         case .sslRequest where !sslAnswered && client.encryptedPeerName == nil:
             sslAnswered = true
             answerEncryptionRequest()
@@ -95,7 +97,7 @@ final class ClientHandshake: Stage {
                 applicationName: message.applicationName,
                 exclusion: exclusion(of: message, in: bytes)
             )
-            SessionOpening(after: self, client, state, startupPacket: bytes).begin()
+            SessionOpening(after: self, client, .session(state), firstBytes: bytes).begin()
         }
     }
 
@@ -143,15 +145,24 @@ extension ClientHandshake {
     ///
     /// - Returns: whether it did.
     private func beginsWithTLS() -> Bool {
-        guard worker.environment.security.client.offersTLS(to: clientAddress), !hasReceivedBytes,
+        let security = worker.environment.security.client
+        guard security.offersTLS(to: clientAddress) || security.passesTLS(of: clientAddress), !hasReceivedBytes,
             let first = client.peek()
         else {
             return false
         }
         hasReceivedBytes = true
         guard first == Self.handshakeRecord else { return false }
-        encrypt(isDirect: true)
+        security.passesTLS(of: clientAddress) ? passThrough([]) : encrypt(isDirect: true)
         return true
+    }
+
+    /// TLS is between the client and the server.
+    ///
+    /// - Parameter bytes: those that were read.
+    private func passThrough(_ bytes: [UInt8]) {
+        guard acquirePlace() else { return refuseOneTooMany() }
+        SessionOpening(after: self, client, .tunnel, firstBytes: bytes).begin()
     }
 
     /// Answers an SSLRequest.

@@ -24,7 +24,7 @@ package final class ClientSecurity: Sendable {
         self.options = options
     }
 
-    var readsFiles: Bool { mode != .disable }
+    var readsFiles: Bool { mode == .allow || mode == .require }
 
     /// Reads the files again, for new connections. When one cannot be used, nothing changes.
     func reload() throws(TLSError) {
@@ -42,8 +42,11 @@ package final class ClientSecurity: Sendable {
         return (options.certificate, notAfter)
     }
 
-    /// Whether a client may use TLS. A Unix socket cannot be eavesdropped on.
-    func offersTLS(to client: SocketAddress) -> Bool { mode != .disable && !client.isUnix }
+    /// Whether a client may use TLS with pgleash. A Unix socket cannot be eavesdropped on.
+    func offersTLS(to client: SocketAddress) -> Bool { readsFiles && !client.isUnix }
+
+    /// Whether a client's TLS goes on to the server.
+    func passesTLS(of client: SocketAddress) -> Bool { mode == .passthrough && !client.isUnix }
 
     /// Whether a client must use TLS.
     func demandsTLS(of client: SocketAddress) -> Bool { mode == .require && !client.isUnix }

@@ -36,7 +36,7 @@ extension Outcome {
     var logLevel: Logger.Level {
         switch self {
         case .cancelled, .finished, .serverClosed, .terminated, .excluded: .info
-        case .noKey, .gaveUp, .unconfirmed: .warning
+        case .noKey, .gaveUp, .unconfirmed, .unreachable: .warning
         }
     }
 
@@ -47,6 +47,7 @@ extension Outcome {
         case .noKey: "giving up: server sent no cancel key, backend may still be running the query"
         case .gaveUp: "giving up: backend may still be running the query"
         case .unconfirmed: "connection to server lost: backend may still be running the query"
+        case .unreachable: "giving up: no monitor could look for the backend, it may still be running the query"
         }
     }
 }

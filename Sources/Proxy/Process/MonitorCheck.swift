@@ -80,8 +80,10 @@ package struct MonitorCheck: Sendable {
         let time = configuration.cancel.terminateAfter
         let stubborn = time > .zero ? "ended after \(time)" : "not ended, as terminate_after is 0"
         let superusers = role.isSuperuser ? "by the monitor" : "by CancelRequests, as the role is no superuser"
+        let unread = role.isAddressTranslated ? "not, as addresses are translated" : "by the monitor"
         return """
-              cancels, pipelines, servers without cancel keys: by the monitor
+              cancels, pipelines: by the monitor
+              servers without cancel keys, TLS that is passed through: \(unread)
               backends of superusers: \(superusers)
               backends that ignore cancels: \(stubborn)
             """

@@ -23,10 +23,11 @@ struct MonitorService {
         } catch {
             throw StartError(description: "[monitor] needs libpq (Debian's package libpq5): \(error)")
         }
+        let exclusion = configuration.cancel.exclusion
         monitors = Monitors { address, mailbox, monitors in
             do throws(SystemError) {
                 try startThread(named: "monitor") {
-                    Self.run(address, login, mailbox, monitors, orders, log)
+                    Self.run(address, login, excluding: exclusion, mailbox, monitors, orders, log)
                 }
             } catch {
                 log.error("could not start the monitor", metadata: ["reason": "\(error)"])
@@ -44,12 +45,12 @@ struct MonitorService {
 
     /// The monitor of one address, until the process ends.
     private static func run(
-        _ address: HostAddress, _ login: MonitorLogin, _ mailbox: Mailbox<CancelOrder>, _ monitors: Monitors,
-        _ orders: Mailbox<DispatcherMessage>, _ log: Logger
+        _ address: HostAddress, _ login: MonitorLogin, excluding exclusion: Exclusion,
+        _ mailbox: Mailbox<CancelOrder>, _ monitors: Monitors, _ orders: Mailbox<DispatcherMessage>, _ log: Logger
     ) {
         let loop = LibeventLoop(receiveBufferSize: 1)
         let monitor = Monitor(
-            address, loop: loop, log: log, connect: { login.connect(to: $0, on: loop, $1) },
+            address, loop: loop, log: log, excluding: exclusion, connect: { login.connect(to: $0, on: loop, $1) },
             becameReady: { monitors.set($0, at: address.address) },
             conclude: { orders.post(.monitorConcluded($0, $1)) }
         )

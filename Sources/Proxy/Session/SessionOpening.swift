@@ -8,13 +8,21 @@ import Upstream
 
 /// Waits for the server's address and for a connection to it.
 final class SessionOpening: Stage {
+    /// What follows when the server is connected.
+    enum Next {
+        case session(SessionState)
+        /// The client's TLS is passed through.
+        case tunnel
+    }
+
     private let client: any StreamSocket
-    private let state: SessionState
-    private let startupPacket: [UInt8]
+    private let next: Next
+    private let firstBytes: [UInt8]
     private var connector: ServerConnector?
 
-    init(after previous: Stage, _ client: any StreamSocket, _ state: SessionState, startupPacket: [UInt8]) {
-        (self.client, self.state, self.startupPacket) = (client, state, startupPacket)
+    /// - Parameter firstBytes: the first bytes for the server.
+    init(after previous: Stage, _ client: any StreamSocket, _ next: Next, firstBytes: [UInt8]) {
+        (self.client, self.next, self.firstBytes) = (client, next, firstBytes)
         super.init(after: previous)
         client.owner = self
     }
@@ -33,7 +41,7 @@ final class SessionOpening: Stage {
             let connector = ServerConnector(
                 loop: worker.loop,
                 addresses: addresses,
-                security: worker.environment.security.server,
+                security: security,
                 timeout: worker.environment.configuration.server.connectTimeout
             ) { [unowned self] result in
                 connected(result)
@@ -60,8 +68,19 @@ final class SessionOpening: Stage {
             if let address = connector?.address {
                 route = worker.cancelRoute(to: address, server.encryptedPeerName == nil ? .plain : .encrypted)
             }
-            Session(after: self, client, server, state, route).begin(with: startupPacket)
+            begin(server, route)
         }
+    }
+
+    private func begin(_ server: any StreamSocket, _ route: CancelRoute?) {
+        switch next {
+        case .session(let state): Session(after: self, client, server, state, route).begin(with: firstBytes)
+        case .tunnel: Tunnel(after: self, client, server, route).begin(with: firstBytes)
+        }
+    }
+
+    private var security: ServerSecurity {
+        if case .tunnel = next { ServerSecurity.none } else { worker.environment.security.server }
     }
 
     /// The client left before it had a server.
@@ -79,7 +98,10 @@ final class SessionOpening: Stage {
 
     override var name: String { "connecting" }
 
-    override var backend: Backend { Backend(applicationName: state.tracker.applicationName) }
+    override var backend: Backend {
+        guard case .session(let state) = next else { return Backend() }
+        return Backend(applicationName: state.tracker.applicationName)
+    }
 
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 }

@@ -15,9 +15,10 @@ package typealias SessionID = UInt64
 ///
 /// ```
 ///     ClientHandshake ─┬─ CancelRelay
-///                      └─ SessionOpening ─── Session ─── Orphan
+///                      └─ SessionOpening ─┬─ Session ─── Orphan
+///                                         └─ Tunnel ─── TunnelOrphan
 ///
-///     ClientHandshake, SessionOpening, Session ─── LingeringClose
+///     ClientHandshake, SessionOpening, Session, Tunnel ─── LingeringClose
 /// ```
 class Stage: SocketOwner {
     final let id: SessionID

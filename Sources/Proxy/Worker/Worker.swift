@@ -155,6 +155,8 @@ package final class Worker {
         for (session, side) in lost { session.peerLost(side) }
         // The rest of a batch may still run, and a pooler would let it continue after a Terminate.
         for session in sessions({ $0.isClientGoneUnseen() ? $0 : nil }) { session.clientLeft(.fin) }
+        let tunnels = stages.values.compactMap { $0 as? Tunnel }.filter(\.isClientGoneUnseen)
+        for tunnel in tunnels.sorted(by: { $0.id < $1.id }) { tunnel.clientLeft(.fin) }
         if stages.isEmpty { ticker?.stop() }
     }
 

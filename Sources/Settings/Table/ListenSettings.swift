@@ -56,8 +56,8 @@ extension Setting {
             "listen", "sslmode", \.listen.tls.mode, .choice,
             """
             Whether clients use TLS: disable (an SSLRequest is answered with N), allow (the client chooses), require \
-            (clients without TLS are rejected, except on a Unix socket). allow and require need ssl_cert_file and \
-            ssl_key_file.
+            (clients without TLS are rejected, except on a Unix socket), or passthrough (the client's TLS goes on to \
+            the server unread, which needs [monitor]). allow and require need ssl_cert_file and ssl_key_file.
             """
         ),
         Setting(

@@ -99,6 +99,7 @@ extension Outcome {
         case .gaveUp: "The server still owed an answer after `[cancel] timeout`. The query may still run."
         case .unconfirmed:
             "The connection to the server ended before the query. The query may still run."
+        case .unreachable: "TLS is passed through, and no monitor could look for the backend. The query may still run."
         }
     }
 }

@@ -66,9 +66,12 @@ package final class CancelDispatcher {
             (order.signal == .cancel ? counters.cancelsSent[.monitor] : counters.backendsTerminated).add()
             order.conclude(.sent)
         case .leftAlone: order.conclude(.leftAlone)
+        case .notRunning: order.conclude(.notRunning)
+        case .excluded: order.conclude(.excluded)
         case .unknown, .notSignalled:
             guard order.waitAgain() else { return order.conclude(.withdrawn) }
             // A backend that was to end has most often ended.
+            if verdict == .unknown, order.signal == .terminateIfActive { return order.conclude(.notRunning) }
             if verdict == .unknown, !order.isForRequest { order.conclude(.notSent) } else { request(order) }
         }
     }

@@ -59,6 +59,8 @@ package final class CancelOrder: Sendable {
         case cancel
         /// End; only the monitor can do that.
         case terminate
+        /// The same for a session that pgleash can't read, if the backend runs a statement and is not excluded.
+        case terminateIfActive
     }
 
     package let purpose: Purpose
@@ -143,7 +145,7 @@ extension CancelOrder {
     ///
     /// - Returns: the number of CancelRequests of the order: 1 where it was written or cannot be withdrawn, otherwise
     ///   0.
-    package func settle() -> Int { withdraw() || signal == .terminate ? 0 : 1 }
+    package func settle() -> Int { withdraw() || signal != .cancel ? 0 : 1 }
 
     /// The server has replied as it does to a cancel, so this one arrived, and its connection may be closed.
     ///

@@ -4,6 +4,7 @@
 import LibPQ
 import Logging
 import Reactor
+import Settings
 import Telemetry
 
 /// Carries out orders at one address, on its loop's thread.
@@ -30,6 +31,7 @@ package final class Monitor {
 
     private let address: HostAddress
     private let loop: any EventLoop
+    private let exclusion: Exclusion
     private let connect: MonitorConnect
     private let becameReady: (Bool) -> Void
     private let log: MonitorLog
@@ -43,13 +45,15 @@ package final class Monitor {
     private var backoff = MonitorBackoff()
 
     /// - Parameters:
+    ///   - exclusion: for sessions that pgleash can't read.
     ///   - becameReady: called when orders can be carried out, and when they can't any more.
     ///   - conclude: called with the result of each order, unless it was withdrawn.
     package init(
-        _ address: HostAddress, loop: any EventLoop, log: Logger, connect: @escaping MonitorConnect,
-        becameReady: @escaping (Bool) -> Void, conclude: @escaping (CancelOrder, MonitorVerdict) -> Void
+        _ address: HostAddress, loop: any EventLoop, log: Logger, excluding exclusion: Exclusion = .init(),
+        connect: @escaping MonitorConnect, becameReady: @escaping (Bool) -> Void,
+        conclude: @escaping (CancelOrder, MonitorVerdict) -> Void
     ) {
-        (self.address, self.loop, self.connect) = (address, loop, connect)
+        (self.address, self.loop, self.exclusion, self.connect) = (address, loop, exclusion, connect)
         (self.becameReady, self.conclude) = (becameReady, conclude)
         self.log = MonitorLog(log, address.address)
     }
@@ -162,7 +166,7 @@ extension Monitor {
         let orders = waiting.prefix(Self.mostOrders).filter { $0.beginSignalling() }
         waiting.removeFirst(min(waiting.count, Self.mostOrders))
         guard !orders.isEmpty else { return waiting.isEmpty ? () : signalWaiting() }
-        let batch = MonitorBatch(Array(orders)) { role?.address(of: $0) ?? "" }
+        let batch = MonitorBatch(Array(orders), excluding: exclusion) { role?.address(of: $0) ?? "" }
         state = .signalling(batch)
         limit(Self.statementTime + Self.orderTime * orders.count) { [unowned self] in statementIsSlow() }
         session?.signal(batch)

@@ -1,6 +1,8 @@
 // The orders that the monitor carries out with one statement.
 
+import PostgresProtocol
 import Reactor
+import Settings
 
 /// The result of one order.
 package enum MonitorVerdict: Equatable, Sendable {
@@ -9,6 +11,10 @@ package enum MonitorVerdict: Equatable, Sendable {
     case leftAlone
     /// The server has no such backend: it has just exited, or another server has it.
     case unknown
+    /// The backend runs no statement.
+    case notRunning
+    /// Its user, database or application_name is excluded.
+    case excluded
     /// The role may not signal the backend, or the monitor did not answer in time.
     case notSignalled
 }
@@ -19,8 +25,13 @@ struct MonitorBatch {
     /// The parameters of `PQStatement.signal`.
     let parameters: [String]
 
-    /// - Parameter address: the IP address that the server sees for a connection from this local address.
-    init(_ orders: [CancelOrder], seenAddress address: (SocketAddress) -> String) {
+    /// - Parameters:
+    ///   - exclusion: for sessions that pgleash can't read; others are excluded before there is an order.
+    ///   - address: the IP address that the server sees for a connection from this local address.
+    init(
+        _ orders: [CancelOrder], excluding exclusion: Exclusion = .init(),
+        seenAddress address: (SocketAddress) -> String
+    ) {
         self.orders = orders
         let backends = orders.map(\.backend)
         parameters = [
@@ -28,8 +39,17 @@ struct MonitorBatch {
             Self.array(backends.map { $0?.processID.map { "\($0)" } ?? "NULL" }),
             Self.array(backends.map { $0.map { address($0.local) } ?? "NULL" }),
             Self.array(backends.map { $0?.local.port.map { "\($0)" } ?? "NULL" }),
-            Self.array(orders.map { $0.signal == .terminate ? "t" : "f" }),
+            Self.array(orders.map { $0.signal == .cancel ? "f" : "t" }),
+            Self.array(orders.map { $0.signal == .terminateIfActive ? "t" : "f" }),
+            Self.array(exclusion.users), Self.array(exclusion.databases), Self.array(exclusion.applicationNames),
         ]
+    }
+
+    private static func array(_ names: Set<Identifier>) -> String { array(names.map(quoted).sorted()) }
+
+    private static func quoted(_ name: Identifier) -> String {
+        let text = String(decoding: name.bytes, as: UTF8.self)
+        return "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
     }
 
     private static func array(_ elements: [String]) -> String { "{\(elements.joined(separator: ","))}" }
@@ -42,6 +62,8 @@ struct MonitorBatch {
             switch row[1] {
             case "true": verdicts[index] = .signalled
             case "left alone": verdicts[index] = .leftAlone
+            case "not running": verdicts[index] = .notRunning
+            case "excluded": verdicts[index] = .excluded
             default: verdicts[index] = .notSignalled
             }
         }

@@ -23,8 +23,9 @@ package struct MonitorRole: Sendable {
         (seenHost, seenPort) = (row[4], row[5].flatMap { UInt16($0) })
     }
 
-    /// A system in between translates addresses, but not ports.
-    var isAddressTranslated: Bool { seenHost != local.map(Self.address) }
+    /// A system in between translates addresses, but not ports. Then a backend can't be identified without its process
+    /// ID.
+    package var isAddressTranslated: Bool { seenHost != local.map(Self.address) }
 
     /// The IP address that the server sees for one of pgleash's connections: all of those from the address of the
     /// monitor's have the same.

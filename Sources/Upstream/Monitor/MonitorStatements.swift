@@ -36,6 +36,9 @@ extension PQStatement {
         "pgleash_signal",
         """
         SELECT t.number, CASE
+            WHEN t.unread AND (a.usename::text = ANY ($7::text[]) OR a.datname::text = ANY ($8::text[])
+                OR a.application_name = ANY ($9::text[])) THEN 'excluded'
+            WHEN t.unread AND a.state LIKE 'idle%' THEN 'not running'
             WHEN a.wait_event = 'SyncRep' THEN 'left alone'
             WHEN (me.rolsuper OR NOT r.rolsuper AND
                 (pg_catalog.pg_has_role(a.usesysid, 'USAGE'::text)
@@ -44,7 +47,8 @@ extension PQStatement {
             WHEN t.ends THEN pg_catalog.pg_terminate_backend(a.pid)::text
             ELSE pg_catalog.pg_cancel_backend(a.pid)::text END
         FROM ROWS FROM (pg_catalog.unnest($1::int[]), pg_catalog.unnest($2::int[]), pg_catalog.unnest($3::inet[]),
-            pg_catalog.unnest($4::int[]), pg_catalog.unnest($5::bool[])) AS t (number, pid, address, port, ends)
+            pg_catalog.unnest($4::int[]), pg_catalog.unnest($5::bool[]), pg_catalog.unnest($6::bool[]))
+            AS t (number, pid, address, port, ends, unread)
         JOIN pg_catalog.pg_stat_activity a
             ON a.client_port = t.port AND a.client_addr = t.address AND (t.pid IS NULL OR a.pid = t.pid)
         JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid

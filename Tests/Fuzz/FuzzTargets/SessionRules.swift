@@ -74,6 +74,7 @@ extension DrivenSession {
         case .cancelled: try checkRule(hasFailed && state.tracker.isAtRest, "cancelled is what failed after a cancel")
         case .finished: try checkRule(!hasFailed && state.tracker.isAtRest, "finished is what a cancel did not end")
         case .serverClosed: break
+        case .unreachable: throw Violation("only a session that can't be read is out of the monitor's reach")
         case .terminated: try checkRule(endsOrdered > 0, "terminated is a backend that was ended")
         case .unconfirmed: try checkRule(hasEndedStream, "what can be cancelled yet is not left")
         case .excluded: try checkRule(isExcluded && cancelsOrdered == 0, "only who is left out is let run")

@@ -15,13 +15,15 @@ final class Route {
         case pgleashToTLS = "through pgleash, with TLS to the server"
         case pgleashFromTLS = "through pgleash, with TLS from the client"
         case pgleashWithTLS = "through pgleash, with TLS on both sides"
+        case passedThrough = "through pgleash, with TLS passed through"
 
         var isLeashed: Bool { self != .direct && self != .checked }
         /// The results are to be compared with those of another route, from which they differ little.
-        var isVariant: Bool { isEncrypted || self == .pgleashWithMonitor }
+        var isVariant: Bool { isEncrypted || hasMonitor }
+        var hasMonitor: Bool { self == .pgleashWithMonitor || self == .passedThrough }
         var isEncrypted: Bool { isServerEncrypted || isClientEncrypted }
-        var isServerEncrypted: Bool { self == .pgleashToTLS || self == .pgleashWithTLS }
-        var isClientEncrypted: Bool { self == .pgleashFromTLS || self == .pgleashWithTLS }
+        var isServerEncrypted: Bool { self == .pgleashToTLS || self == .pgleashWithTLS || self == .passedThrough }
+        var isClientEncrypted: Bool { self == .pgleashFromTLS || self == .pgleashWithTLS || self == .passedThrough }
     }
 
     let kind: Kind
@@ -50,7 +52,7 @@ final class Route {
         case .checked:
             server = try PrivatePostgres("listen_addresses=\(addresses)", "client_connection_check_interval=1s")
         case .pgleash, .pgleashWithMonitor, .pgleashFromTLS: server = .shared
-        case .pgleashToTLS, .pgleashWithTLS: server = .encrypting
+        case .pgleashToTLS, .pgleashWithTLS, .passedThrough: server = .encrypting
         }
         guard kind.isLeashed else {
             pgleash = nil
@@ -58,17 +60,18 @@ final class Route {
             return
         }
         let keepaliveKeys = namespace == nil ? [] : Self.keepaliveKeys
-        let clientKeys = kind.isClientEncrypted ? Self.clientKeys : []
+        let tlsKeys = kind.isClientEncrypted ? Self.clientKeys : []
+        let clientKeys = kind == .passedThrough ? ["sslmode = passthrough"] : tlsKeys
         pgleash = try PgleashProcess(
             server: server.address, listen: nil,
             configuration: [
                 "listen": ["host = \(addresses)", "port = PORT"] + keepaliveKeys + clientKeys,
                 "server": ["sslmode = \(kind.isServerEncrypted ? "require" : "disable")"],
                 // The clients are superusers, which only a superuser may signal.
-                "monitor": kind == .pgleashWithMonitor ? ["user = postgres"] : [],
+                "monitor": kind.hasMonitor ? ["user = postgres"] : [],
             ]
         )
-        if kind == .pgleashWithMonitor { try pgleash?.waitForMonitor() }
+        if kind.hasMonitor { try pgleash?.waitForMonitor() }
     }
 
     /// Closes everything that was opened, and fails the test where pgleash does not end as it should.

@@ -86,16 +86,33 @@ import Testing
         give(try order(1))
         for number in 2...3 { give((try order(number, .terminate))) }
         give(try order(4, from: 0x7f00_0002))
-        #expect(connections[0].statements.dropFirst(3) == [["{0}", "{1}", "{10.0.0.7}", "{5001}", "{f}"]])
+        #expect(
+            connections[0].statements.dropFirst(3) == [["{0}", "{1}", "{10.0.0.7}", "{5001}", "{f}", "{f}"] + none])
         connections[0].report(.rows([["0", "true"]]))
         let parameters = [
-            "{0,1,2}", "{2,3,4}", "{10.0.0.7,10.0.0.7,127.0.0.2}", "{5002,5003,5004}", "{t,t,f}",
+            "{0,1,2}", "{2,3,4}", "{10.0.0.7,10.0.0.7,127.0.0.2}", "{5002,5003,5004}", "{t,t,f}", "{f,f,f}",
         ]
-        #expect(connections[0].statements.last == parameters)
+        #expect(connections[0].statements.last == parameters + none)
         connections[0].report(.rows([["0", "true"], ["1", "left alone"], ["2", "true"]]))
         #expect(replies.withLock { $0 } == [1: .sent, 2: .sent, 3: .leftAlone, 4: .sent])
         #expect(counters.cancelsSent[.monitor].value == 2 && counters.backendsTerminated.value == 1)
         #expect(loop.connections.isEmpty && loop.liveTimers == 0)
+    }
+
+    /// The names that are excluded.
+    private let none = ["{}", "{}", "{}"]
+
+    @Test func `finds backends of sessions that can't be read by their address and port`() throws {
+        _ = dispatcher()
+        connections[0].logIn()
+        give(try order(1, .terminateIfActive, hasKey: false))
+        connections[0].report(.rows([]))
+        for number in 2...4 { give(try order(number, .terminateIfActive, hasKey: false)) }
+        #expect(replies[1] == .notRunning, "no such backend")
+        connections[0].report(.rows([["0", "not running"]]))
+        connections[0].report(.rows([["0", "excluded"], ["1", "true"]]))
+        #expect(replies.withLock { $0 } == [1: .notRunning, 2: .notRunning, 3: .excluded, 4: .sent])
+        #expect(counters.backendsTerminated.value == 1 && loop.connections.isEmpty)
     }
 
     @Test func `signals 5,000 backends by a few statements`() throws {
@@ -275,18 +292,4 @@ import Testing
         for _ in 1...2 { world.all?.open([socket, other]) }
         #expect(connections.count == 2)
     }
-}
-
-extension Locked<[Int: Reaper.CancelResult]> {
-    fileprivate subscript(number: Int) -> Reaper.CancelResult? {
-        get { withLock { $0[number] } }
-        set { withLock { $0[number] = newValue } }
-    }
-}
-
-/// A value that a closure captures, all on one thread.
-private struct Shared<Value>: @unchecked Sendable {
-    let value: Value
-
-    init(_ value: Value) { self.value = value }
 }

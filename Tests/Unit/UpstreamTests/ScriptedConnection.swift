@@ -3,6 +3,7 @@
 import LibPQ
 import Reactor
 
+@testable import CancelPolicy
 @testable import Upstream
 
 /// A connection that the test controls.
@@ -25,4 +26,18 @@ final class ScriptedConnection: MonitorConnection {
         report(.rows([["pgleash", "f", canSignal ? "t" : "f", "t", address, port, "15.18"]]))
         if canSignal, port == "4000" { report(.rows([])) }
     }
+}
+
+extension Locked<[Int: Reaper.CancelResult]> {
+    subscript(number: Int) -> Reaper.CancelResult? {
+        get { withLock { $0[number] } }
+        set { withLock { $0[number] = newValue } }
+    }
+}
+
+/// A value that a closure captures, all on one thread.
+struct Shared<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) { self.value = value }
 }
