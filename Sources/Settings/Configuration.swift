@@ -79,6 +79,8 @@ package struct Configuration: Sendable {
     package struct Monitor: Sendable {
         /// libpq's keywords with their values.
         package var keywords: [String: String] = ["dbname": "postgres", "gssencmode": "disable"]
+        /// The file that records sessions, for the case that this process is killed; nil for none.
+        package var recoveryFile: String?
 
         package var isOn: Bool { keywords["user"] != nil }
     }
@@ -144,6 +146,9 @@ extension Configuration {
         if listen.tls.mode == .passthrough, !monitor.isOn {
             let reason = "sslmode = passthrough needs [monitor] user: nothing else can find what such a client runs"
             throw error(Contradiction("sslmode", reason), in: "listen")
+        }
+        if monitor.recoveryFile != nil, !monitor.isOn {
+            throw error(Contradiction("recovery_file", "recovery_file needs user"), in: "monitor")
         }
         if cancel.grace >= cancel.timeout {
             let reason = "grace must be less than timeout (\(cancel.timeout))"

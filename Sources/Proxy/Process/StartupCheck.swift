@@ -1,5 +1,5 @@
-// The check at the start whether the servers accept connections. pgleash starts in any case: clients get an error when
-// they connect.
+// The checks at the start: whether the servers accept connections, and the limit of descriptors. pgleash starts in any
+// case: clients get an error when they connect.
 
 import Logging
 import Reactor
@@ -13,6 +13,16 @@ struct StartupCheck: Sendable {
     /// Receives an event where a server is pgleash itself.
     let events: Mailbox<SupervisorEvent>
     let log: Logger
+
+    /// Each session takes two descriptors.
+    static func checkDescriptorLimit(_ configuration: Configuration, _ log: Logger) {
+        let (limit, wanted) = (raiseDescriptorLimit(), 2 * UInt64(configuration.listen.maxSessions))
+        guard limit < wanted else { return }
+        log.notice(
+            "the limit of open files allows fewer sessions than max_sessions",
+            metadata: ["limit": .number(limit), "max_sessions": .number(configuration.listen.maxSessions)]
+        )
+    }
 
     /// Begins the check on a thread.
     ///

@@ -34,6 +34,8 @@ package final class Supervisor {
     private let orders = Mailbox<DispatcherMessage>()
     private let dispatcher: CancelDispatcher
     private let monitors: MonitorService?
+    private let record: SessionRecord?
+    private var recovery: Recovery?
     private let upstream: Upstream
     private let sessionQuota: Quota
     private let state = ProcessState()
@@ -59,6 +61,7 @@ package final class Supervisor {
         loop = LibeventLoop(configuration)
         upstream = Upstream(configuration.server.endpoints)
         monitors = try MonitorService(configuration, orders, log: log)
+        record = try configuration.openRecord()
         dispatcher = CancelDispatcher(
             loop: loop, limits: configuration.cancel, security: security.server, monitors: monitors?.monitors,
             counters: counters, log: log
@@ -71,7 +74,7 @@ package final class Supervisor {
     /// - Returns: the exit code.
     /// - Throws: `StartError` when an address cannot be bound or a thread cannot be started.
     package func run() throws -> Int32 {
-        checkDescriptorLimit()
+        StartupCheck.checkDescriptorLimit(configuration, log)
         try events.open(on: loop) { [unowned self] in receive($0) }
         try orders.open(on: loop) { [unowned self] in dispatcher.receive($0) }
         try startStatus()
@@ -82,7 +85,7 @@ package final class Supervisor {
             throw StartError(description: configuration.loopError, isConfigurationError: true)
         }
         try startWorkers(own)
-        monitors?.open(upstream)
+        try openMonitors()
         watchSignals()
         listeners.forEach { $0.resume() }
         state.enter(.serving)
@@ -119,16 +122,6 @@ package final class Supervisor {
         dispatcher.logSuppressed()
         loop.stop()
     }
-}
-
-/// Events from other threads to the supervisor.
-enum SupervisorEvent: Sendable {
-    case sessions([SessionSnapshot])
-    case reported
-    case drained
-    case threadFailed(String, SystemError)
-    /// The server's name resolves to an address that pgleash listens on.
-    case serverIsOurselves
 }
 
 // MARK: - Starting
@@ -180,14 +173,12 @@ extension Supervisor {
         return opened
     }
 
-    /// Each session takes two descriptors.
-    private func checkDescriptorLimit() {
-        let (limit, wanted) = (raiseDescriptorLimit(), 2 * UInt64(configuration.listen.maxSessions))
-        guard limit < wanted else { return }
-        log.notice(
-            "the limit of open files allows fewer sessions than max_sessions",
-            metadata: ["limit": .number(limit), "max_sessions": .number(configuration.listen.maxSessions)]
-        )
+    private func openMonitors() throws {
+        guard let monitors else { return }
+        monitors.open(upstream)
+        guard let record, !record.left.isEmpty else { return }
+        recovery = Recovery(record, monitors.monitors, configuration.cancel, on: loop, orders, counters, log: log)
+        try recovery?.begin()
     }
 
     private func startWorkers(_ own: OwnAddresses) throws {
@@ -199,6 +190,7 @@ extension Supervisor {
             sessionQuota: sessionQuota,
             dispatcher: orders,
             monitors: monitors?.monitors,
+            record: record,
             log: log
         )
         do throws(SystemError) {

@@ -125,7 +125,7 @@ extension Session {
         do throws(MalformedMessage) {
             var isOpened = false
             let step = try conversation.serverSent(bytes, to: client, worker.counters.server) { key in
-                if let key, let cancelRoute { register(key, cancelRoute) }
+                if let key, let cancelRoute { register(key, cancelRoute, on: server) }
                 isOpened = true
             }
             if isOpened { logOpened() }

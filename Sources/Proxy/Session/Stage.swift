@@ -123,9 +123,10 @@ extension Stage {
         return hasPlace
     }
 
-    /// Adds the session to the directory for clients' own cancels.
-    final func register(_ key: CancelKey, _ route: CancelRoute) {
+    /// Adds the session to the directory for clients' own cancels, and to the record of sessions.
+    final func register(_ key: CancelKey, _ route: CancelRoute, on server: any StreamSocket) {
         worker.environment.keys.enter(key, route)
+        worker.environment.record?.enter(key, from: server.localAddress, to: route.address.address)
         isRegistered = true
     }
 
@@ -145,7 +146,10 @@ extension Stage {
     private final func releaseAll() {
         noteBusy(false)
         if hasPlace { worker.environment.sessionQuota.release() }
-        if isRegistered, let cancelKey = backend.cancelKey { worker.environment.keys.leave(cancelKey) }
+        if isRegistered, let cancelKey = backend.cancelKey {
+            worker.environment.keys.leave(cancelKey)
+            worker.environment.record?.leave(cancelKey)
+        }
         worker.counters.sessionsActive.add(-1)
     }
 }

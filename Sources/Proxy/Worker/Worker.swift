@@ -34,6 +34,8 @@ package struct WorkerEnvironment: Sendable {
     let serverClosings = ServerClosings()
     /// nil without a monitor.
     package let monitors: Monitors?
+    /// nil without `recovery_file`.
+    let record: SessionRecord?
     let readAheadQuota: Quota
     package let log: Logger
 
@@ -45,9 +47,10 @@ package struct WorkerEnvironment: Sendable {
         sessionQuota: Quota,
         dispatcher: Mailbox<DispatcherMessage>,
         monitors: Monitors? = nil,
+        record: SessionRecord? = nil,
         log: Logger
     ) {
-        self.monitors = monitors
+        (self.monitors, self.record) = (monitors, record)
         self.configuration = configuration
         self.upstream = upstream
         self.ownAddresses = ownAddresses

@@ -41,6 +41,13 @@ extension Setting {
         keyword("gssencmode", "Whether the connection is encrypted by GSSAPI."),
         keyword(
             "options", example: "-c statement_timeout=1s", "Options that the server gets when the monitor logs in."),
+        Setting(
+            "monitor", "recovery_file", \.monitor.recoveryFile, .path, example: "/run/pgleash/sessions",
+            """
+            A file in which pgleash records its sessions. If it is killed, the pgleash that starts next with this file \
+            ends what they still run. Without it, such queries run on. One process at a time can use the file.
+            """
+        ),
     ]
 
     private static func keyword(

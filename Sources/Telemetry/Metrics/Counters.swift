@@ -16,6 +16,8 @@ package final class Counters: Sendable {
     package let reapTime = Histogram()
     package let cancelsSent = CounterFamily<CancelWay>()
     package let backendsTerminated = Counter()
+    /// What an earlier process had left.
+    package let recoveredOrphans = CounterFamily<Outcome>()
     package let cancelsFailed = Counter()
     /// Cancels that were not sent because their connection could not be encrypted as their session's was.
     package let cancelsUnprotected = Counter()

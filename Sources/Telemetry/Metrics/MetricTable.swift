@@ -51,6 +51,9 @@ extension Metric {
         .counter(
             "pgleash_backends_terminated_total", "Signals of the monitor to end the backend of an orphaned session."
         ) { $0.sum(\.backendsTerminated) },
+        .counters(
+            "pgleash_recovered_orphans_total", "Orphans that an earlier process had left, by outcome.", by: "outcome"
+        ) { (sources, outcome: Outcome) in sources.sum { $0.recoveredOrphans[outcome] } },
         .counter(
             "pgleash_cancels_failed_total", "CancelRequests for orphaned sessions that did not reach the server.",
             details: "They are sent again."

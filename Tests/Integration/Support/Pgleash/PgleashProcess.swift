@@ -118,6 +118,14 @@ final class PgleashProcess {
     }
 }
 
+extension PgleashProcess {
+    /// Ends it with SIGKILL.
+    func kill() throws {
+        process.send(SIGKILL)
+        _ = try process.wait(within: .seconds(8))
+    }
+}
+
 // MARK: - The information in /proc
 
 extension PgleashProcess {
