@@ -6,14 +6,10 @@ import Telemetry
 
 /// Answers requests on the loop of the endpoints.
 final class StatusEndpoints {
-    /// The page runs its own script and style, and loads only from pgleash.
-    private static let pagePolicy =
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-        + "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
     private let loop: any EventLoop
     private let events: Mailbox<StatusEvent>
     private let health: Health
+    private let page = StatusPage()
     private var live: LiveSessions?
 
     /// - Parameter events: receives the answers of the workers.
@@ -35,9 +31,7 @@ final class StatusEndpoints {
 
     func answer(_ exchange: HTTPExchange) {
         switch exchange.request.path {
-        case "/":
-            let page = PackageResources.page_html
-            exchange.answer(HTTPResponse(contentType: "text/html; charset=utf-8", policy: Self.pagePolicy, body: page))
+        case "/": exchange.answer(page.response)
         case "/startup": exchange.answer(health.startup)
         case "/liveness": health.liveness { exchange.answer($0) }
         case "/readiness": health.readiness(withServer: exchange.request.has("server")) { exchange.answer($0) }
