@@ -37,8 +37,10 @@ package struct Reaper: Hashable, Sendable {
         case leftAlone
         /// The request was not written and will not be.
         case withdrawn
-        /// The backend runs nothing, or has exited: the monitor's view of a session that pgleash can't read.
+        /// The backend runs nothing: the monitor's view of a session that pgleash can't read.
         case notRunning
+        /// The monitor sees no backend of such a session.
+        case notFound
         /// The monitor sees that such a session is excluded.
         case excluded
     }
@@ -187,7 +189,7 @@ package struct Reaper: Hashable, Sendable {
     package mutating func serverFailed(isOfCancel: Bool) {
         guard hasCancelled else { return }
         hasFailed = true
-        if isOfCancel, isCancelling, cancelsSent == 0, !hasAnsweredMeanwhile { hasCancelArrived = true }
+        if isOfCancel, isCancelling, cancelsAsked == 1, !hasAnsweredMeanwhile { hasCancelArrived = true }
     }
 
     package mutating func cancelConcluded(
@@ -204,7 +206,7 @@ package struct Reaper: Hashable, Sendable {
             firstSentAt = firstSentAt ?? now
             quietSince = now
             if !hasAnsweredMeanwhile { pauseBeforeNext(at: now) }
-        case .notSent, .leftAlone, .notRunning, .excluded:
+        case .notSent, .leftAlone, .notRunning, .notFound, .excluded:
             shortPausesLeft = 0
             pause = max(pause, Self.unreachablePause)
             pauseBeforeNext(at: now)

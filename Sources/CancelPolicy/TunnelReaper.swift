@@ -20,18 +20,25 @@ package struct TunnelReaper: Hashable, Sendable {
 
     /// The time for an idle backend to exit.
     static let exitTime = Duration.milliseconds(5)
+    /// The first pause between looks, for a statement that had not begun; after that each is twice as long as the last.
     static let firstPause = Duration.milliseconds(5)
     static let longestPause = Duration.seconds(1)
+    /// A backend that exits later than this was busy, unless the monitor has seen that it was not.
+    static let idleTime = Duration.milliseconds(250)
+    /// The longest time for which a stop of pgleash waits for what no monitor has seen to be busy.
+    static let stopTime = Duration.seconds(1)
 
-    private let deadline: Duration
+    private var deadline: Duration
     private var nextTry: Duration
     private var pause = firstPause
     private var isAsking = false
     /// The server has closed the connection. Whether it was signalled, and so was busy, the monitor's answer shows.
-    private var hasServerClosed = false
-    /// The monitor has answered.
+    private var serverClosedAt: Duration?
+    /// The monitor has found the backend.
     private var isSeen = false
-    /// The backend runs a statement, or did when the monitor looked; or the monitor could not look in time.
+    /// pgleash stops, and does not wait for backends that run nothing.
+    private var isStopping = false
+    /// The session counts as one whose client left while a statement ran.
     package private(set) var isOrphan = false
     package private(set) var signalsSent = 0
 
@@ -46,18 +53,16 @@ package struct TunnelReaper: Hashable, Sendable {
     /// The latest time for a call of `timePassed`.
     package var wakeTime: Duration { isAsking ? deadline : min(nextTry, deadline) }
 
-    /// pgleash shuts down: there is no grace any more.
-    package mutating func graceCutShort(at now: Duration) -> Action {
+    /// pgleash stops: there is no grace any more.
+    package mutating func stop(at now: Duration) -> Action {
+        isStopping = true
+        if !isOrphan { deadline = min(deadline, now + Self.stopTime) }
         nextTry = min(nextTry, now + Self.exitTime)
         return timePassed(at: now)
     }
 
     package mutating func timePassed(at now: Duration) -> Action {
-        guard now < deadline else {
-            if hasServerClosed { return ended }
-            isOrphan = true
-            return .end(isSeen ? .gaveUp : .unreachable)
-        }
+        guard now < deadline else { return giveUp() }
         guard !isAsking, now >= nextTry else { return .wake(at: wakeTime) }
         isAsking = true
         return .endBackend
@@ -76,20 +81,37 @@ package struct TunnelReaper: Hashable, Sendable {
         case .excluded:
             isOrphan = true
             return .end(.excluded)
-        case .notRunning: isSeen = true
-        case .notSent, .withdrawn: break
+        case .notRunning:
+            isSeen = true
+            if isStopping, !isOrphan { return .leave }
+        case .notFound, .notSent, .withdrawn: break
         }
-        return hasServerClosed ? ended : timePassed(at: now)
+        return serverClosedAt == nil ? timePassed(at: now) : ended()
     }
 
     /// The server has closed the connection, so the backend has exited.
-    package mutating func serverClosed() -> Action {
-        hasServerClosed = true
-        return isAsking ? .none : ended
+    package mutating func serverClosed(at now: Duration) -> Action {
+        serverClosedAt = now
+        return isAsking ? .none : ended()
     }
 
-    private var ended: Action {
-        guard isOrphan else { return .leave }
-        return .end(signalsSent > 0 ? .terminated : .finished)
+    /// The backend has exited, as far as the monitor can see.
+    package var gone: Action {
+        if signalsSent > 0 { return .end(.terminated) }
+        return isOrphan ? .end(.finished) : .leave
+    }
+
+    private mutating func ended() -> Action {
+        guard !isOrphan, !isSeen, serverClosedAt ?? .zero > Self.idleTime else { return gone }
+        isOrphan = true
+        return .end(.serverClosed)
+    }
+
+    private mutating func giveUp() -> Action {
+        if serverClosedAt != nil { return ended() }
+        // Its server does not notice the end of the stream.
+        if isSeen, !isOrphan { return .leave }
+        isOrphan = true
+        return .end(isSeen ? .gaveUp : .unreachable)
     }
 }

@@ -147,6 +147,10 @@ extension Configuration {
             let reason = "sslmode = passthrough needs [monitor] user: nothing else can find what such a client runs"
             throw error(Contradiction("sslmode", reason), in: "listen")
         }
+        if listen.tls.mode == .passthrough, server.endpoints.allSatisfy(\.isSocketDirectory) {
+            let reason = "sslmode = passthrough needs a [server] host that is no socket directory: those have no TLS"
+            throw error(Contradiction("sslmode", reason), in: "listen")
+        }
         if monitor.recoveryFile != nil, !monitor.isOn {
             throw error(Contradiction("recovery_file", "recovery_file needs user"), in: "monitor")
         }

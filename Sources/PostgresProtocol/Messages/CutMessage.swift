@@ -5,9 +5,9 @@ package struct CutMessage: Hashable, Sendable {
     /// The position of the next message is not known, or the type of this one.
     package static let unknown = CutMessage(kind: 0, headerMissing: 0, bodyMissing: 0)
 
-    /// The longest rest that is sent in the client's place, in bytes. Drivers send a copy in messages of 8 KiB to 512
-    /// KiB. A client chooses the length of its message, and must not cause a load by it.
-    private static let longestRest = 1 << 20
+    /// The longest rest that is sent in the client's place, in bytes: no more than is kept for a session anyway, as a
+    /// client chooses the length of its message. Most drivers send a copy in messages of 8 to 128 KiB.
+    private static let longestRest = 128 << 10
 
     private let kind: UInt8
     /// The number of missing bytes of the length, 0 to 4.

@@ -113,6 +113,8 @@ extension OutstandingRequests {
         guard carried > 0 else { return }
         if first < segments.count {
             segments[first].add(carried)
+            // It has messages of the client now.
+            segments[first].isProbe = false
             keepBatchOpen(from: first)
         } else {
             segments.append(Segment(unanswered: carried, end: .open))

@@ -128,10 +128,9 @@ extension ProtocolTracker {
         switch kind {
         case BackendKind.readyForQuery: return serverBecameReady(status: body.count > 0 ? body[0] : 0)
         case BackendKind.backendKeyData, BackendKind.authentication, BackendKind.errorResponse,
-            BackendKind.noticeResponse:
+            BackendKind.noticeResponse, BackendKind.copyInResponse:
             noteBody(of: kind, body)
         case BackendKind.copyBothResponse, BackendKind.copyOutResponse: isCopyingOut = true
-        case BackendKind.copyInResponse: isCopyText = body.count > 0 && body[0] == 0
         case BackendKind.commandComplete: isCopyingOut = false
         case BackendKind.parameterStatus: return noteParameter(body)
         default: break
@@ -145,6 +144,7 @@ extension ProtocolTracker {
         // Only the first key, and only during the startup, where PostgreSQL sends it.
         case BackendKind.backendKeyData where cancelKey == nil && outstanding.isStartingUp:
             cancelKey = CancelKey(backendKeyData: body)
+        case BackendKind.copyInResponse: isCopyText = body.count > 0 && body[0] == 0
         case BackendKind.authentication: isAskedForPassword = body.bigEndianUInt32(at: 0) != 0
         case BackendKind.errorResponse, BackendKind.noticeResponse: noteMessage(kind, body)
         default: break

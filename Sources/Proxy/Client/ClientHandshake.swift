@@ -29,6 +29,15 @@ final class ClientHandshake: Stage {
         client.owner = self
     }
 
+    /// The server has refused the TLS of a client; the client's next packet follows.
+    init(after previous: Tunnel, _ client: any StreamSocket) {
+        self.client = client
+        super.init(after: previous)
+        client.owner = self
+        (sslAnswered, hasReceivedBytes) = (true, true)
+        _ = client.send(encryptionRefused)
+    }
+
     /// Begins to read from the client, and handles the bytes that have arrived; the stage may be over after this.
     func begin() {
         timer.set(worker.loop, after: worker.environment.configuration.listen.authenticationTimeout) { [unowned self] in
@@ -74,7 +83,7 @@ final class ClientHandshake: Stage {
         worker.counters.client.bytes.add(Int64(bytes.count))
         worker.counters.client.messages.add()
         switch packet {
-        case .sslRequest where worker.environment.security.client.passesTLS(of: clientAddress):
+        case .sslRequest where !sslAnswered && worker.environment.security.client.passesTLS(of: clientAddress):
             passThrough(bytes)
         case .sslRequest where !sslAnswered && client.encryptedPeerName == nil:
             sslAnswered = true
@@ -97,7 +106,7 @@ final class ClientHandshake: Stage {
                 applicationName: message.applicationName,
                 exclusion: exclusion(of: message, in: bytes)
             )
-            SessionOpening(after: self, client, .session(state), firstBytes: bytes).begin()
+            SessionOpening(after: self, client, state, firstBytes: bytes).begin()
         }
     }
 
@@ -161,8 +170,11 @@ extension ClientHandshake {
     ///
     /// - Parameter bytes: those that were read.
     private func passThrough(_ bytes: [UInt8]) {
-        guard acquirePlace() else { return refuseOneTooMany() }
-        SessionOpening(after: self, client, .tunnel, firstBytes: bytes).begin()
+        guard acquirePlace() else {
+            // A client that awaits TLS would not understand an error.
+            return bytes.isEmpty ? end(.tooManyClients) : refuseOneTooMany()
+        }
+        SessionOpening(after: self, client, tunnelFrom: bytes).begin()
     }
 
     /// Answers an SSLRequest.

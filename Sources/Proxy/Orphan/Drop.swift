@@ -9,12 +9,12 @@ import Telemetry
 struct Drop {
     let kind: DropKind
     let time: MonotonicTime
-    /// The age of the query at the drop.
-    let queryAge: Duration
+    /// The age of the query at the drop; nil where it is not visible.
+    let queryAge: Duration?
     /// The number of CancelRequests sent since.
     var cancelsSent: Int
 
-    init(_ kind: DropKind, at time: MonotonicTime, afterQueryOf queryAge: Duration, cancelsSent: Int = 0) {
+    init(_ kind: DropKind, at time: MonotonicTime, afterQueryOf queryAge: Duration?, cancelsSent: Int = 0) {
         (self.kind, self.time, self.queryAge, self.cancelsSent) = (kind, time, queryAge, cancelsSent)
     }
 
@@ -22,13 +22,14 @@ struct Drop {
     ///
     /// - Parameter duration: from the drop to the outcome.
     func logMetadata(_ outcome: Outcome, after duration: Duration) -> Logger.Metadata {
-        [
+        var metadata: Logger.Metadata = [
             "drop": "\(kind.rawValue)",
-            "query_ms": .milliseconds(queryAge),
             "reap_ms": .milliseconds(duration),
             "attempts": .number(cancelsSent),
             "outcome": "\(outcome.rawValue)",
         ]
+        if let queryAge { metadata["query_ms"] = .milliseconds(queryAge) }
+        return metadata
     }
 }
 

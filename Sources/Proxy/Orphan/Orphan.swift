@@ -170,7 +170,7 @@ extension Orphan {
         let key = backend.cancelKey
         var identity: BackendIdentity?
         if worker.environment.monitors != nil, let local = server.localAddress {
-            identity = BackendIdentity(processID: key?.processID, local: local)
+            identity = BackendIdentity(processID: key?.processID, local: local, openedAt: openedAt)
         }
         cancelOrder = worker.orderCancel(.orphan, for: id, key, by: cancelRoute, signal, to: identity)
         if let time = conversation.state.reaper?.wakeTime { wake(at: time) }

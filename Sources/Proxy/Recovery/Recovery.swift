@@ -54,7 +54,7 @@ final class Recovery {
         perform(index) { reaper in
             let action = reaper.concluded(result, at: now)
             // Its connection is gone, so an idle backend exits, and one that is not there has exited.
-            return result == .notRunning ? reaper.serverClosed() : action
+            return result == .notRunning || result == .notFound ? reaper.gone : action
         }
     }
 

@@ -8,7 +8,7 @@ import Telemetry
 import Upstream
 
 /// A client and its server.
-final class Session: Stage {
+final class Session: Stage, CheckedStage {
     private let client: any StreamSocket
     private let server: any StreamSocket
     private var conversation: Conversation
@@ -75,6 +75,7 @@ final class Session: Stage {
     override var backend: Backend { conversation.backend(by: cancelRoute) }
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
     override var relaying: Session? { self }
+    override var checked: (any CheckedStage)? { self }
 
     private func sendError(_ error: FatalError) { conversation.toClient.interject(error, to: client) }
 }

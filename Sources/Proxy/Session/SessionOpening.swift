@@ -8,21 +8,25 @@ import Upstream
 
 /// Waits for the server's address and for a connection to it.
 final class SessionOpening: Stage {
-    /// What follows when the server is connected.
-    enum Next {
-        case session(SessionState)
-        /// The client's TLS is passed through.
-        case tunnel
-    }
-
     private let client: any StreamSocket
-    private let next: Next
+    private let state: SessionState
+    /// The client's TLS is passed through, and `state` is not used. An enumeration would cost a connection 900
+    /// instructions more.
+    private let isForTunnel: Bool
     private let firstBytes: [UInt8]
     private var connector: ServerConnector?
 
     /// - Parameter firstBytes: the first bytes for the server.
-    init(after previous: Stage, _ client: any StreamSocket, _ next: Next, firstBytes: [UInt8]) {
-        (self.client, self.next, self.firstBytes) = (client, next, firstBytes)
+    init(after previous: Stage, _ client: any StreamSocket, _ state: SessionState, firstBytes: [UInt8]) {
+        (self.client, self.state, self.firstBytes, isForTunnel) = (client, state, firstBytes, false)
+        super.init(after: previous)
+        client.owner = self
+    }
+
+    /// Opens a tunnel.
+    init(after previous: Stage, _ client: any StreamSocket, tunnelFrom firstBytes: [UInt8]) {
+        (self.client, self.firstBytes, isForTunnel) = (client, firstBytes, true)
+        state = SessionState(isReplication: false)
         super.init(after: previous)
         client.owner = self
     }
@@ -73,14 +77,15 @@ final class SessionOpening: Stage {
     }
 
     private func begin(_ server: any StreamSocket, _ route: CancelRoute?) {
-        switch next {
-        case .session(let state): Session(after: self, client, server, state, route).begin(with: firstBytes)
-        case .tunnel: Tunnel(after: self, client, server, route).begin(with: firstBytes)
+        if isForTunnel {
+            Tunnel(after: self, client, server, route).begin(with: firstBytes)
+        } else {
+            Session(after: self, client, server, state, route).begin(with: firstBytes)
         }
     }
 
     private var security: ServerSecurity {
-        if case .tunnel = next { ServerSecurity.none } else { worker.environment.security.server }
+        isForTunnel ? ServerSecurity.none : worker.environment.security.server
     }
 
     /// The client left before it had a server.
@@ -98,10 +103,7 @@ final class SessionOpening: Stage {
 
     override var name: String { "connecting" }
 
-    override var backend: Backend {
-        guard case .session(let state) = next else { return Backend() }
-        return Backend(applicationName: state.tracker.applicationName)
-    }
+    override var backend: Backend { Backend(applicationName: state.tracker.applicationName) }
 
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: nil) }
 }

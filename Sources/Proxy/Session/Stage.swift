@@ -26,7 +26,7 @@ class Stage: SocketOwner {
     /// the cycle.
     final let worker: Worker
     final let clientAddress: SocketAddress
-    private final let openedAt: MonotonicTime
+    final let openedAt: MonotonicTime
     private final var identity: (user: String, database: String)?
     // The fields below are counters and acquired resources, which the stage at which the connection ends releases once.
     /// The time since which requests are outstanding, counted by the gauge of busy sessions.
@@ -97,6 +97,9 @@ class Stage: SocketOwner {
     /// The stage itself, where both client and server are connected.
     var relaying: Session? { nil }
 
+    /// The same, for the periodic checks of both peers.
+    var checked: (any CheckedStage)? { nil }
+
     // MARK: The end
 
     /// Ends the client's connection. There is no other way to end it.
@@ -112,6 +115,17 @@ class Stage: SocketOwner {
     }
 }
 
+/// A stage whose peers are checked every `PeerLiveness.checkInterval`.
+protocol CheckedStage: Stage {
+    /// - Returns: the side whose host is lost; `peerLost` follows then.
+    func lostSide(at now: MonotonicTime) -> Side?
+    func peerLost(_ side: Side)
+
+    /// - Returns: whether the client is gone, which no event has shown; `clientLeft` follows then.
+    func isClientGoneUnseen() -> Bool
+    func clientLeft(_ kind: DropKind)
+}
+
 // MARK: - Acquired resources
 
 extension Stage {
@@ -119,7 +133,7 @@ extension Stage {
 
     /// - Returns: whether `max_sessions` allows another session.
     final func acquirePlace() -> Bool {
-        hasPlace = worker.environment.sessionQuota.tryAcquire()
+        hasPlace = hasPlace || worker.environment.sessionQuota.tryAcquire()
         return hasPlace
     }
 

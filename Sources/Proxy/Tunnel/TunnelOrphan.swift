@@ -12,6 +12,7 @@ final class TunnelOrphan: Stage {
     private let server: any StreamSocket
     private let route: CancelRoute?
     private let kind: DropKind
+    private let connectedAt: MonotonicTime
     private let droppedAt: MonotonicTime
     private var reaper: TunnelReaper
     private var order: CancelOrder?
@@ -19,12 +20,15 @@ final class TunnelOrphan: Stage {
     /// The drop is counted.
     private var isCounted = false
 
-    init(after previous: Stage, _ server: any StreamSocket, _ route: CancelRoute?, _ kind: DropKind) {
-        (self.server, self.route, self.kind) = (server, route, kind)
+    /// - Parameter connectedAt: the time at which the server was connected.
+    init(
+        after previous: Stage, _ server: any StreamSocket, _ route: CancelRoute?, _ kind: DropKind,
+        connectedAt: MonotonicTime
+    ) {
+        (self.server, self.route, self.kind, self.connectedAt) = (server, route, kind, connectedAt)
         droppedAt = previous.worker.loop.now
         let limits = previous.worker.environment.configuration.cancel
-        let grace = kind == .shutdown ? .zero : limits.grace
-        reaper = TunnelReaper(timeout: limits.timeout, grace: grace)
+        reaper = TunnelReaper(timeout: limits.timeout, grace: limits.grace)
         super.init(after: previous)
         server.owner = self
     }
@@ -33,7 +37,7 @@ final class TunnelOrphan: Stage {
     func begin() {
         server.shutdownSending()
         server.interest = .read
-        perform(reaper.timePassed(at: .zero))
+        perform(kind == .shutdown ? reaper.stop(at: .zero) : reaper.timePassed(at: .zero))
     }
 
     override func socket(_ socket: any StreamSocket, became readiness: Readiness) {
@@ -43,7 +47,7 @@ final class TunnelOrphan: Stage {
         case .wouldBlock, .bytes: break
         case .endOfStream, .failed:
             server.interest = []
-            perform(reaper.serverClosed())
+            perform(reaper.serverClosed(at: sinceDrop))
         }
     }
 
@@ -52,7 +56,7 @@ final class TunnelOrphan: Stage {
         perform(reaper.concluded(result, at: sinceDrop))
     }
 
-    override func shutDown() { perform(reaper.graceCutShort(at: sinceDrop)) }
+    override func shutDown() { perform(reaper.stop(at: sinceDrop)) }
 
     override func stopWaiting() { timer.cancel() }
 
@@ -87,7 +91,7 @@ final class TunnelOrphan: Stage {
 
     private func endBackend() {
         guard let route, let local = server.localAddress else { return cancelConcluded(.notSent) }
-        let identity = BackendIdentity(processID: nil, local: local)
+        let identity = BackendIdentity(processID: nil, local: local, openedAt: connectedAt)
         order = worker.orderCancel(.orphan, for: id, nil, by: route, .terminateIfActive, to: identity)
         wake(at: reaper.wakeTime)
     }
@@ -103,12 +107,11 @@ final class TunnelOrphan: Stage {
         worker.counters.orphansActive.add(-1)
         worker.counters.orphans[outcome].add()
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
-        let drop = Drop(kind, at: droppedAt, afterQueryOf: .zero, cancelsSent: reaper.signalsSent)
-        var metadata = logMetadata(drop.logMetadata(outcome, after: duration))
-        // It is not visible when the query began.
-        metadata["query_ms"] = nil
+        let drop = Drop(kind, at: droppedAt, afterQueryOf: nil, cancelsSent: reaper.signalsSent)
+        let metadata = logMetadata(drop.logMetadata(outcome, after: duration))
         worker.environment.orphanHistory.add(metadata)
-        worker.environment.log.log(level: outcome.logLevel, outcome.logMessage, metadata: metadata)
+        // Whether the client has logged in is not visible, either.
+        worker.logThrottled(outcome.logLevel, outcome.logMessage, metadata)
         end(.reaped)
     }
 }

@@ -154,20 +154,18 @@ package final class Worker {
 
     private func checkSessions() {
         let now = loop.now
-        let lost = sessions { session in session.lostSide(at: now).map { (session, $0) } }
-        for (session, side) in lost { session.peerLost(side) }
+        let lost = select { stage in stage.lostSide(at: now).map { (stage, $0) } }
+        for (stage, side) in lost { stage.peerLost(side) }
         // The rest of a batch may still run, and a pooler would let it continue after a Terminate.
-        for session in sessions({ $0.isClientGoneUnseen() ? $0 : nil }) { session.clientLeft(.fin) }
-        let tunnels = stages.values.compactMap { $0 as? Tunnel }.filter(\.isClientGoneUnseen)
-        for tunnel in tunnels.sorted(by: { $0.id < $1.id }) { tunnel.clientLeft(.fin) }
+        for stage in select({ $0.isClientGoneUnseen() ? $0 : nil }) { stage.clientLeft(.fin) }
         if stages.isEmpty { ticker?.stop() }
     }
 
-    /// The results of `select` for the sessions that relay, ordered by identifier, as a simulation with a seed must be
-    /// reproducible.
-    private func sessions<Selected>(_ select: (Session) -> Selected?) -> [Selected] {
+    /// The results of `body` for the stages that are checked, ordered by identifier, as a simulation with a seed must
+    /// be reproducible.
+    private func select<Selected>(_ body: (any CheckedStage) -> Selected?) -> [Selected] {
         let selected = stages.values.compactMap { stage -> (SessionID, Selected)? in
-            stage.relaying.flatMap(select).map { (stage.id, $0) }
+            stage.checked.flatMap(body).map { (stage.id, $0) }
         }
         return selected.sorted { $0.0 < $1.0 }.map(\.1)
     }

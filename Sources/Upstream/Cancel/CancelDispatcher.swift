@@ -63,23 +63,29 @@ package final class CancelDispatcher {
     private func monitorConcluded(_ order: CancelOrder, _ verdict: MonitorVerdict) {
         switch verdict {
         case .signalled:
-            (order.signal == .cancel ? counters.cancelsSent[.monitor] : counters.backendsTerminated).add()
+            countSignal(order)
             order.conclude(.sent)
+        case .signalledLate: countSignal(order)
         case .leftAlone: order.conclude(.leftAlone)
         case .notRunning: order.conclude(.notRunning)
         case .excluded: order.conclude(.excluded)
         case .unknown, .notSignalled:
             guard order.waitAgain() else { return order.conclude(.withdrawn) }
             // A backend that was to end has most often ended.
-            if verdict == .unknown, order.signal == .terminateIfActive { return order.conclude(.notRunning) }
+            if verdict == .unknown, order.signal == .terminateIfActive { return order.conclude(.notFound) }
             if verdict == .unknown, !order.isForRequest { order.conclude(.notSent) } else { request(order) }
         }
+    }
+
+    private func countSignal(_ order: CancelOrder) {
+        (order.signal == .cancel ? counters.cancelsSent[.monitor] : counters.backendsTerminated).add()
     }
 
     /// Carries out the order by a CancelRequest.
     private func request(_ order: CancelOrder) {
         guard order.isForRequest else {
-            note(.noMonitor, of: order)
+            // The backend may be idle, and the outcome says whether a monitor could look.
+            if order.signal != .terminateIfActive { note(.noMonitor, of: order) }
             return order.conclude(.notSent)
         }
         guard lanes[order.destination, default: CancelLane(places: limits.maxConcurrent)].append(order) else {

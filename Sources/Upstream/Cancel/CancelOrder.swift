@@ -33,11 +33,14 @@ package enum DispatcherMessage: Sendable {
 package struct BackendIdentity: Hashable, Sendable {
     /// nil where the server sent no cancel key.
     let processID: UInt32?
-    /// pgleash's own address of the connection. It belongs to no other one while that is open.
+    /// pgleash's own address of the connection. While that is open, only a connection to another address of the server
+    /// can have it, too.
     let local: SocketAddress
+    /// The time at which the connection was opened, or a little before; needed where there is no process ID.
+    let openedAt: MonotonicTime?
 
-    package init(processID: UInt32?, local: SocketAddress) {
-        (self.processID, self.local) = (processID, local)
+    package init(processID: UInt32?, local: SocketAddress, openedAt: MonotonicTime? = nil) {
+        (self.processID, self.local, self.openedAt) = (processID, local, openedAt)
     }
 }
 

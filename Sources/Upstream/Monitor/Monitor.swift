@@ -15,8 +15,8 @@ package final class Monitor {
         case loggingIn
         case idle
         case signalling(MonitorBatch)
-        /// The statement takes too long. Its orders were given back.
-        case slow
+        /// The statement takes too long. Its orders were given back, and it may still signal their backends.
+        case slow(MonitorBatch)
     }
 
     /// The time for a statement, and for each order in it: on a busy server, 500 signals take 57 ms.
@@ -61,7 +61,7 @@ package final class Monitor {
     /// Connects.
     package func start() {
         state = .loggingIn
-        let session = MonitorSession(to: address, connect) { [unowned self] in received($0) }
+        let session = MonitorSession(to: address, excluding: exclusion, connect) { [unowned self] in received($0) }
         self.session = session
         loseAfterHang()
         session.start()
@@ -123,8 +123,14 @@ extension Monitor {
         timer?.cancel()
         let state = state
         self.state = .idle
-        if case .signalling(let batch) = state {
+        switch state {
+        case .signalling(let batch):
             for (order, verdict) in zip(batch.orders, batch.verdicts(rows)) { conclude(order, verdict) }
+        case .slow(let batch):
+            for (order, verdict) in zip(batch.orders, batch.verdicts(rows)) where verdict == .signalled {
+                conclude(order, .signalledLate)
+            }
+        case .down, .loggingIn, .idle: break
         }
         signalWaiting()
     }
@@ -166,14 +172,15 @@ extension Monitor {
         let orders = waiting.prefix(Self.mostOrders).filter { $0.beginSignalling() }
         waiting.removeFirst(min(waiting.count, Self.mostOrders))
         guard !orders.isEmpty else { return waiting.isEmpty ? () : signalWaiting() }
-        let batch = MonitorBatch(Array(orders), excluding: exclusion) { role?.address(of: $0) ?? "" }
+        let batch = MonitorBatch(Array(orders), excluding: exclusion, at: loop.now) { role?.address(of: $0) ?? "" }
         state = .signalling(batch)
         limit(Self.statementTime + Self.orderTime * orders.count) { [unowned self] in statementIsSlow() }
         session?.signal(batch)
     }
 
     private func statementIsSlow() {
-        giveBack(in: .slow)
+        guard case .signalling(let batch) = state else { return }
+        giveBack(in: .slow(batch))
         loseAfterHang()
     }
 }

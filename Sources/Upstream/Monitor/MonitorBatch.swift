@@ -7,6 +7,8 @@ import Settings
 /// The result of one order.
 package enum MonitorVerdict: Equatable, Sendable {
     case signalled
+    /// The same after the order was given back.
+    case signalledLate
     /// The backend waits for a synchronous standby.
     case leftAlone
     /// The server has no such backend: it has just exited, or another server has it.
@@ -27,9 +29,10 @@ struct MonitorBatch {
 
     /// - Parameters:
     ///   - exclusion: for sessions that pgleash can't read; others are excluded before there is an order.
+    ///   - now: the time for the ages of connections.
     ///   - address: the IP address that the server sees for a connection from this local address.
     init(
-        _ orders: [CancelOrder], excluding exclusion: Exclusion = .init(),
+        _ orders: [CancelOrder], excluding exclusion: Exclusion = .init(), at now: MonotonicTime,
         seenAddress address: (SocketAddress) -> String
     ) {
         self.orders = orders
@@ -42,7 +45,12 @@ struct MonitorBatch {
             Self.array(orders.map { $0.signal == .cancel ? "f" : "t" }),
             Self.array(orders.map { $0.signal == .terminateIfActive ? "t" : "f" }),
             Self.array(exclusion.users), Self.array(exclusion.databases), Self.array(exclusion.applicationNames),
+            Self.array(backends.map { $0?.openedAt.map { Self.seconds(now.since($0)) } ?? "NULL" }),
         ]
+    }
+
+    private static func seconds(_ duration: Duration) -> String {
+        "\(Double(duration.wholeNanoseconds) / 1e9)"
     }
 
     private static func array(_ names: Set<Identifier>) -> String { array(names.map(quoted).sorted()) }

@@ -3,6 +3,7 @@
 
 import LibPQ
 import Reactor
+import Settings
 
 /// A connection to a server in which the monitor's statements run. `PQConnection` is one; a simulation has its own.
 package protocol MonitorConnection: AnyObject {
@@ -34,13 +35,19 @@ final class MonitorSession {
     private enum Step { case connecting, securing, identifying, preparing, ready }
 
     private var connection: (any MonitorConnection)?
+    private let exclusion: Exclusion
     private let report: (Event) -> Void
     private var step = Step.connecting
     private var role: MonitorRole?
 
-    /// - Parameter report: called on the loop's thread; never before `start` returns.
-    init(to address: HostAddress, _ connect: MonitorConnect, _ report: @escaping (Event) -> Void) {
-        self.report = report
+    /// - Parameters:
+    ///   - exclusion: the names that batches contain; they are tried at the login.
+    ///   - report: called on the loop's thread; never before `start` returns.
+    init(
+        to address: HostAddress, excluding exclusion: Exclusion = .init(), _ connect: MonitorConnect,
+        _ report: @escaping (Event) -> Void
+    ) {
+        (self.exclusion, self.report) = (exclusion, report)
         connection = connect(address) { [unowned self] in received($0) }
     }
 
@@ -82,7 +89,7 @@ final class MonitorSession {
             guard let role else { return report(.unsuitable("unexpected answer")) }
             if let reason = role.unsuitability { return report(.unsuitable(reason)) }
             step = .preparing
-            signal(MonitorBatch([]) { _ in "" })
+            signal(MonitorBatch([], excluding: exclusion, at: .now) { _ in "" })
         case .preparing:
             step = .ready
             if let role { report(.ready(role)) }

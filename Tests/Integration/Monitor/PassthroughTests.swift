@@ -157,13 +157,87 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
-        @Test func `it needs a monitor`() throws {
-            let run = try ChildProcess.run(
-                Programs.pgleash, ["--check-config"],
-                environment: ["PGLEASH_LISTEN_SSLMODE": "passthrough", "PGLEASH_SERVER_HOST": "127.0.0.1"]
+        @Test func `where the server has no TLS, a client that goes on without is served as usual`() throws {
+            let server = MonitoredServer.postgres
+            let pgleash = try PgleashProcess(
+                server: server.address, listen: nil,
+                configuration: [
+                    "listen": ["host = 127.0.0.1", "port = PORT", "sslmode = passthrough"],
+                    "monitor": ["user = \(MonitoredServer.role)"],
+                ]
             )
-            #expect(run.exit != .code(0))
-            #expect(run.error.contains("sslmode = passthrough needs [monitor] user"), "\(run.error)")
+            let target = "host=127.0.0.1 port=\(pgleash.port) user=\(MonitoredServer.client) dbname=postgres"
+            #expect(throws: LibpqError.self) { try LibpqClient("\(target) sslmode=require") }
+            var client: LibpqClient? = try LibpqClient("\(target) sslmode=prefer application_name=preferring")
+            try client?.send("SELECT pg_sleep(600)")
+            try server.waitForActive("preferring", event: "PgSleep")
+            client = nil
+            #expect(try pgleash.reapedLine("preferring")["outcome"] == "cancelled")
+            pgleash.stop()
+        }
+
+        @Test func `a stop does not wait for idle clients`() throws {
+            let pgleash = try start()
+            let clients = try (1...20).map { _ in
+                let client = try RawClient(port: pgleash.port)
+                try client.encrypt()
+                try client.startUp(name: "idle at the stop")
+                return client
+            }
+            let start = ContinuousClock.now
+            pgleash.stop()
+            #expect(MachinePauses.shared.timeWithout(from: start, to: .now) < .seconds(2))
+            #expect(!pgleash.log.contains("not all sessions ended in time"))
+            withExtendedLifetime(clients) {}
+        }
+
+        @Test func `a commit is left alone, and what a stop of pgleash finds running is ended`() throws {
+            try postgres.query("CREATE TABLE IF NOT EXISTS committed (number int); TRUNCATE committed")
+            try postgres.query(
+                """
+                CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql
+                    AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'
+                """
+            )
+            try postgres.query(
+                """
+                CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON committed DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW EXECUTE FUNCTION slowly()
+                """
+            )
+            defer { _ = try? postgres.query("DROP TABLE committed; DROP FUNCTION slowly") }
+            let pgleash = try start()
+            let client = try RawClient(port: pgleash.port)
+            try client.encrypt()
+            try client.startUp(name: "commits")
+            try client.send(Frontend.query("BEGIN; INSERT INTO committed VALUES (1)"))
+            try client.read(until: BackendKind.readyForQuery)
+            try client.send(Frontend.query("COMMIT"))
+            try postgres.waitForActive("commits", event: "PgSleep")
+            try client.leave(.fin)
+            try pgleash.waitForReport("the outcome") { $0["orphans_total", "finished"] == 1 }
+            #expect(try postgres.value("SELECT count(*) FROM committed") == "1")
+            let sleeper = try connectSleeping(pgleash, name: "running at the stop")
+            pgleash.stop()
+            try wait(for: "the end of the backend") { try postgres.backends("running at the stop") == 0 }
+            withExtendedLifetime(sleeper) {}
+        }
+
+        @Test func `it needs a monitor, and a server on TCP`() throws {
+            func errors(_ host: String, _ more: [String: String] = [:]) throws -> String {
+                let run = try ChildProcess.run(
+                    Programs.pgleash, ["--check-config"],
+                    environment: ["PGLEASH_LISTEN_SSLMODE": "passthrough", "PGLEASH_SERVER_HOST": host].merging(more) {
+                        $1
+                    }
+                )
+                #expect(run.exit != .code(0))
+                return run.error
+            }
+            #expect(try errors("127.0.0.1").contains("sslmode = passthrough needs [monitor] user"))
+            let monitor = ["PGLEASH_MONITOR_USER": "leash"]
+            let reason = "needs a [server] host that is no socket directory"
+            #expect(try errors("/run/postgresql", monitor).contains(reason))
         }
     }
 }

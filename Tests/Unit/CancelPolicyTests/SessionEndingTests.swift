@@ -61,6 +61,21 @@ import Testing
         #expect(!other.canTerminate)
     }
 
+    @Test func `A copy that begins after its end and the probe were sent is cancelled`() {
+        let sent = Step(requests: [
+            FrontendKind.parse, FrontendKind.bind, FrontendKind.execute, FrontendKind.copyData, FrontendKind.copyDone,
+        ])
+        var state = session(.authenticated, .key, .ready, sent)
+        #expect(state.clientDropped(.fin, timeout: .seconds(30)) == .reap(.cancel))
+        #expect(state.nextEnding(at: now) == .send(LastMessages.failingExecute + LastMessages.sync))
+        let nothing: [UInt8] = []
+        for kind in [BackendKind.parseComplete, BackendKind.bindComplete] {
+            state.tracker.serverAnswered(kind, nothing.span)
+        }
+        state.tracker.serverAnswered(BackendKind.copyInResponse, [0].span)
+        #expect(state.cancelTiming == .atOnce, "a trigger may work on the rows")
+    }
+
     @Test func `A Terminate waits while a copy may still be at work`() {
         #expect(session(.authenticated, .key, .ready, .query, .copy).mustHoldTerminate)
         let open = Step(requests: [FrontendKind.parse, FrontendKind.execute])

@@ -17,13 +17,13 @@ import Testing
 
     @Test func `was idle when its backend exits at the end of the stream`() {
         var reaper = TunnelReaper(timeout: .seconds(30), grace: .zero)
-        #expect(reaper.serverClosed() == .leave && !reaper.isOrphan)
+        #expect(reaper.serverClosed(at: .milliseconds(3)) == .leave && !reaper.isOrphan)
     }
 
     @Test func `was idle when the monitor sees nothing that runs`() {
         var reaper = asked()
         #expect(reaper.concluded(.notRunning, at: .milliseconds(6)) == .wake(at: .milliseconds(11)))
-        #expect(reaper.serverClosed() == .leave && !reaper.isOrphan)
+        #expect(reaper.serverClosed(at: .seconds(2)) == .leave && !reaper.isOrphan)
     }
 
     @Test func `is an orphan when its backend was ended, and again until it has exited`() {
@@ -32,7 +32,7 @@ import Testing
         #expect(reaper.isOrphan && reaper.signalsSent == 1)
         #expect(reaper.timePassed(at: .milliseconds(256)) == .endBackend)
         #expect(reaper.concluded(.sent, at: .milliseconds(257)) == .wake(at: .milliseconds(507)))
-        #expect(reaper.serverClosed() == .end(.terminated))
+        #expect(reaper.serverClosed(at: .milliseconds(600)) == .end(.terminated))
     }
 
     @Test func `that begins a statement after the first look is found by the next`() {
@@ -40,26 +40,36 @@ import Testing
         _ = reaper.concluded(.notRunning, at: .milliseconds(6))
         #expect(reaper.timePassed(at: .milliseconds(11)) == .endBackend)
         _ = reaper.concluded(.sent, at: .milliseconds(12))
-        #expect(reaper.serverClosed() == .end(.terminated))
+        #expect(reaper.serverClosed(at: .milliseconds(600)) == .end(.terminated))
     }
 
     @Test func `whose backend exits before the monitor's answer is an orphan if it was ended`() {
         for (result, action) in [
             (Reaper.CancelResult.sent, TunnelReaper.Action.end(.terminated)), (.notRunning, .leave), (.notSent, .leave),
+            (.notFound, .leave), (.leftAlone, .end(.finished)),
         ] {
             var reaper = asked()
-            #expect(reaper.serverClosed() == .none)
+            #expect(reaper.serverClosed(at: .milliseconds(6)) == .none)
             #expect(reaper.concluded(result, at: .milliseconds(6)) == action)
-            #expect(reaper.isOrphan == (result == .sent))
+            #expect(reaper.isOrphan == (result == .sent || result == .leftAlone))
         }
         var unanswered = asked()
-        #expect(unanswered.serverClosed() == .none && unanswered.timePassed(at: .seconds(30)) == .leave)
+        #expect(unanswered.serverClosed(at: .milliseconds(6)) == .none)
+        #expect(unanswered.timePassed(at: .seconds(30)) == .leave)
+    }
+
+    @Test func `that exits late was busy, unless the monitor saw that it was not`() {
+        for result in [Reaper.CancelResult.notSent, .notFound] {
+            var unseen = asked()
+            _ = unseen.concluded(result, at: .milliseconds(6))
+            #expect(unseen.serverClosed(at: .milliseconds(251)) == .end(.serverClosed) && unseen.isOrphan)
+        }
     }
 
     @Test func `is left alone while it waits for a standby`() {
         var reaper = asked()
         _ = reaper.concluded(.leftAlone, at: .milliseconds(6))
-        #expect(reaper.isOrphan && reaper.serverClosed() == .end(.finished))
+        #expect(reaper.isOrphan && reaper.serverClosed(at: .seconds(1)) == .end(.finished))
     }
 
     @Test func `is left to run where it is excluded`() {
@@ -89,13 +99,40 @@ import Testing
         #expect(seen.timePassed(at: .seconds(30)) == .end(.gaveUp))
         var unanswered = asked()
         #expect(unanswered.timePassed(at: .seconds(30)) == .end(.unreachable))
+        var idle = asked()
+        _ = idle.concluded(.notRunning, at: .milliseconds(6))
+        #expect(idle.timePassed(at: .seconds(30)) == .leave && !idle.isOrphan, "its server does not notice the end")
     }
 
-    @Test func `has its grace, which a shutdown ends`() {
+    @Test func `has its grace, which a stop of pgleash ends`() {
         _ = asked(grace: .seconds(2))
         var reaper = TunnelReaper(timeout: .seconds(30), grace: .seconds(2))
-        #expect(reaper.graceCutShort(at: .seconds(1)) == .wake(at: .seconds(1) + exit))
+        #expect(reaper.stop(at: .seconds(1)) == .wake(at: .seconds(1) + exit))
         #expect(reaper.timePassed(at: .seconds(1) + exit) == .endBackend)
-        #expect(reaper.graceCutShort(at: .seconds(1) + exit) == .wake(at: .seconds(30)))
+        #expect(reaper.stop(at: .seconds(1) + exit) == .wake(at: .seconds(2)), "a second for the monitor's answer")
+    }
+
+    @Test func `holds up a stop only while something runs`() {
+        var idle = TunnelReaper(timeout: .seconds(30), grace: .zero)
+        #expect(idle.stop(at: .zero) == .wake(at: exit))
+        #expect(idle.timePassed(at: exit) == .endBackend)
+        #expect(idle.concluded(.notRunning, at: .milliseconds(6)) == .leave)
+        var unseen = TunnelReaper(timeout: .seconds(30), grace: .zero)
+        _ = unseen.stop(at: .zero)
+        #expect(unseen.timePassed(at: .seconds(1)) == .end(.unreachable))
+        var busy = asked()
+        _ = busy.concluded(.sent, at: .milliseconds(6))
+        #expect(busy.stop(at: .milliseconds(7)) == .wake(at: .milliseconds(12)), "its deadline is as before")
+        #expect(busy.timePassed(at: .seconds(2)) == .endBackend)
+    }
+
+    @Test func `whose backend the monitor no longer sees is over`() {
+        var reaper = asked()
+        #expect(reaper.gone == .leave)
+        _ = reaper.concluded(.leftAlone, at: .milliseconds(6))
+        #expect(reaper.gone == .end(.finished))
+        #expect(reaper.timePassed(at: .milliseconds(11)) == .endBackend)
+        _ = reaper.concluded(.sent, at: .milliseconds(12))
+        #expect(reaper.gone == .end(.terminated))
     }
 }

@@ -23,8 +23,8 @@ import Testing
         #expect(kinds.last == FrontendKind.query && scanner.isAtBoundary, "the next message begins after the rest")
     }
 
-    @Test func `No more than 1 MiB is sent in the client's place`() throws {
-        for (missing, isCompleted) in [(1 << 20, true), (1 << 20 + 1, false), (Int(Int32.max) - 4, false)] {
+    @Test func `No more than 128 KiB is sent in the client's place`() throws {
+        for (missing, isCompleted) in [(128 << 10, true), (128 << 10 + 1, false), (Int(Int32.max) - 4, false)] {
             var scanner = MessageScanner(.frontend)
             try scanner.scan(([FrontendKind.copyData] + bigEndian(UInt32(missing + 4))).span) { _, _ in }
             #expect((scanner.cutMessage?.restOfCopyData?.count == missing) == isCompleted)
