@@ -66,7 +66,7 @@ growth: build ## measure, in 10 minutes, how that grows with sessions, results a
 	@scripts/install-dependencies bench
 	@Benchmarks/growth
 
-limits: build ## measure, in 5 minutes, memory, idle sessions, workers and startup; into Benchmarks/results
+limits: build ## measure, in 7 minutes, memory, idle sessions, polls, workers and startup; into Benchmarks/results
 	@scripts/install-dependencies bench
 	@Benchmarks/limits
 

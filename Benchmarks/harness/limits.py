@@ -12,12 +12,25 @@ import resource
 import select
 import shutil
 import subprocess
+import threading
 import time
+import urllib.request
 from concurrent import futures
 
 from harness import pgbench
 from harness.contenders import HAPROXY, NULL_RELAY, Pgleash, stand_in
-from harness.programs import PGLEASH, RESULTS, PrivatePostgres, Program, fail, measurement, memory_kib, note, wait_until
+from harness.programs import (
+    PGLEASH,
+    RESULTS,
+    PrivatePostgres,
+    Program,
+    fail,
+    free_port,
+    measurement,
+    memory_kib,
+    note,
+    wait_until,
+)
 from harness.results import BRACKETS, bold, cell, short, table, verdict, write_csv
 from harness.wire import Session, message
 from harness.workloads import SETTLE_SECONDS, idle_growths
@@ -200,6 +213,50 @@ def beside_idle(run):
     yield Figure("– idle sessions that were lost meanwhile", "", [lost], ("at most", 0))
 
 
+def beside_polls(run):
+    """Latency of active sessions beside idle ones while the endpoints are polled, relative to those without both."""
+    count, http = idle_counts()[-1], free_port()
+    settings = "[listen]\nmax_sessions = 20000\n"
+    with contextlib.ExitStack() as stack:
+        polled = stack.enter_context(
+            started(run, run.stand_in, settings=f"{settings}[http]\nlisten = 127.0.0.1:{http}\n")
+        )
+        quiet = stack.enter_context(started(run, run.stand_in, settings=settings))
+        for _ in range(count):
+            stack.enter_context(Session(polled.port).socket)
+        polls = stack.enter_context(Polls(http, "/metrics", "/sessions"))
+        ratios = in_turns(run, run.stand_in, (polled, ACTIVE_SESSIONS), (quiet, ACTIVE_SESSIONS), threads=1)
+    title = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones, with {polls.rate:.0f} polls a second"
+    yield Figure(f"pgleash: p99 latency {title}", "× the same without", ratios["p99"], ("at most", 1.05))
+    yield Figure(f"– median latency {title}", "× the same without", ratios["p50"])
+
+
+class Polls(threading.Thread):
+    """Requests each of these paths 50 times a second until its context ends."""
+
+    def __init__(self, port, *paths):
+        super().__init__(daemon=True)
+        self.urls = [f"http://127.0.0.1:{port}{path}" for path in paths]
+        self.ended, self.count, self.rate = threading.Event(), 0, 0
+
+    def run(self):
+        begin = time.monotonic()
+        while not self.ended.wait(max(0, begin + self.count * 0.02 - time.monotonic())):
+            for url in self.urls:
+                with urllib.request.urlopen(url) as answer:
+                    answer.read()
+            self.count += 1
+        self.rate = self.count * len(self.urls) / (time.monotonic() - begin)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
+
+
 def workers(run):
     """Rate and cost of two workers, relative to one. The number of processors decides which of them has a goal."""
     processors = len(os.sched_getaffinity(0))
@@ -256,4 +313,7 @@ def size(run):
     yield Figure("pgleash: program, stripped", "bytes", [stripped.stat().st_size], ("at most", 15_000_000))
 
 
-MEASURES = {call.__name__.replace("_", "-"): call for call in (base, idle, stalled, beside_idle, workers, start, size)}
+MEASURES = {
+    call.__name__.replace("_", "-"): call
+    for call in (base, idle, stalled, beside_idle, beside_polls, workers, start, size)
+}
