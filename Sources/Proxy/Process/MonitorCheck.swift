@@ -79,7 +79,9 @@ package struct MonitorCheck: Sendable {
     private func abilities(_ role: MonitorRole) -> String {
         let time = configuration.cancel.terminateAfter
         let stubborn = time > .zero ? "ended after \(time)" : "not ended, as terminate_after is 0"
-        let superusers = role.isSuperuser ? "by the monitor" : "by CancelRequests, as the role is no superuser"
+        let isPassed = configuration.listen.tls.mode == .passthrough
+        let others = isPassed ? "by CancelRequests, or not where TLS is passed through," : "by CancelRequests,"
+        let superusers = role.isSuperuser ? "by the monitor" : "\(others) as the role is no superuser"
         let unread = role.isAddressTranslated ? "not, as addresses are translated" : "by the monitor"
         return """
               cancels, pipelines: by the monitor

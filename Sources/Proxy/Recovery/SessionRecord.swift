@@ -41,13 +41,15 @@ package final class SessionRecord: Sendable {
         var free: [Int] = []
     }
 
+    static let title = "pgleash sessions 1"
+
     private let file: SlotFile
     private let places = Locked(Places())
     /// Those of the process that had the file before.
     let left: [RecordedSession]
 
     package init(path: String) throws(SlotFileError) {
-        file = try SlotFile(path: path)
+        file = try SlotFile(path: path, title: Self.title)
         left = file.lines().compactMap { RecordedSession($0) }
         try file.removeAll()
         // They are left until they have ended, even if this process is killed before.

@@ -14,7 +14,10 @@ extension Setting {
             "password", example: "secret", isSecret: true,
             "The password of that role. A passfile is better, as the configuration is often shown to others."
         ),
-        keyword("passfile", example: "/etc/pgleash/pgpass", "The file with the password, in the form of ~/.pgpass."),
+        keyword(
+            "passfile", example: "/etc/pgleash/pgpass",
+            "The file with the password, in the form of ~/.pgpass, and with mode 0600."
+        ),
         keyword("service", example: "pgleash", "The name of a service in libpq's service file."),
         keyword("dbname", "The database that the monitor connects to."),
         keyword(
@@ -45,7 +48,8 @@ extension Setting {
             "monitor", "recovery_file", \.monitor.recoveryFile, .path, example: "/run/pgleash/sessions",
             """
             A file in which pgleash records its sessions. If it is killed, the pgleash that starts next with this file \
-            ends what they still run. Without it, such queries run on. One process at a time can use the file.
+            ends what they still run. Without it, such queries run on. One process at a time can use the file. \
+            Sessions whose TLS is passed through are not recorded.
             """
         ),
     ]

@@ -27,7 +27,7 @@ import Testing
     /// A recovery of sessions with these process IDs.
     private func recovery(of processIDs: UInt32...) throws -> Recovery {
         do {
-            let earlier = try SlotFile(path: path)
+            let earlier = try SlotFile(path: path, title: SessionRecord.title)
             for (index, processID) in processIDs.enumerated() {
                 let local = SocketAddress.ipv4(0x0a00_0007, port: UInt16(40_000 + index))
                 let session = RecordedSession(processID: processID, local: local, server: Self.server)
