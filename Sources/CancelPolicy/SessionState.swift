@@ -36,9 +36,9 @@ package struct SessionState: Hashable, Sendable {
 
     /// The state that follows from the messages.
     package var tracker: ProtocolTracker
-    private var reaping = Reaping.none
     package private(set) var dropKind: DropKind?
     private let isReplication: Bool
+    private var reaping = Reaping.none
     private let exclusion: SessionExclusion
 
     /// - Parameters:

@@ -21,14 +21,10 @@ package struct ProtocolTracker: Hashable, Sendable {
         case on(Observation)
     }
 
+    // The small fields are adjacent, as there may be very many sessions.
     package private(set) var outstanding = OutstandingRequests()
-    package private(set) var cancelKey: CancelKey?
-    /// The name that the server reported last, or else the client's, as text for the log.
-    package private(set) var applicationName: String
     /// The name was reported again after the login.
     package private(set) var isRenamed = false
-    private var prepared = PreparedStatements()
-    private var observing = Observing.off
     /// The status in the last ReadyForQuery.
     private var transactionStatus = UInt8(ascii: "I")
     /// The last authentication message requires an answer of the client.
@@ -47,6 +43,11 @@ package struct ProtocolTracker: Hashable, Sendable {
     private var hasFailed = false
     /// The server has answered a probe of pgleash.
     private var isProbeAnswered = false
+    package private(set) var cancelKey: CancelKey?
+    /// The name that the server reported last, or else the client's, as text for the log.
+    package private(set) var applicationName: String
+    private var observing = Observing.off
+    private var prepared = PreparedStatements()
 
     /// - Parameter applicationName: the name in the StartupMessage.
     package init(applicationName: String = "") { self.applicationName = applicationName }

@@ -7,7 +7,9 @@
 ///     ├─ gone ─┼── first ────┤├──────────────────┤├──────── … room ┤
 ///              start
 /// ```
-struct Backlog {
+///
+/// A class, so that the many buffers that hold nothing have no storage for one.
+final class Backlog {
     /// The size of a chunk to which bytes are appended. At most one such chunk has unused space.
     static let chunkSize = 64 * 1024
 
@@ -16,10 +18,13 @@ struct Backlog {
     private var start = 0
     private(set) var count = 0
 
+    /// Begins with the bytes that a short send left.
+    init(_ bytes: Span<UInt8> = Span()) { if !bytes.isEmpty { append(bytes) } }
+
     var isEmpty: Bool { count == 0 }
 
-    /// Adds the bytes that a short send left, or that arrived while others were left.
-    mutating func append(_ bytes: Span<UInt8>) {
+    /// Adds bytes that arrive while others are left.
+    func append(_ bytes: Span<UInt8>) {
         count += bytes.count
         guard let last = chunks.indices.last else { return chunks.append(bytes.copied()) }
         let fitting = min(max(Self.chunkSize - chunks[last].count, 0), bytes.count)
@@ -39,19 +44,14 @@ struct Backlog {
     /// The first `taken` bytes are sent; no more than `withFirst` has lent.
     ///
     /// - Returns: these bytes.
-    @discardableResult mutating func removeFirst(_ taken: Int) -> ArraySlice<UInt8> {
+    @discardableResult func removeFirst(_ taken: Int) -> ArraySlice<UInt8> {
         guard let first = chunks.first else { return [] }
         let gone = first[start..<start + taken]
         start += taken
         count -= taken
         guard start == first.count else { return gone }
         start = 0
-        // An empty backlog frees its storage: an idle session holds nothing.
-        if chunks.count == 1 { chunks = [] } else { chunks.removeFirst() }
+        chunks.removeFirst()
         return gone
-    }
-
-    mutating func removeAll() {
-        self = Backlog()
     }
 }

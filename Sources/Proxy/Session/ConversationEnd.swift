@@ -23,7 +23,8 @@ struct StreamEnd: Equatable, Sendable {
 
     private var state = State.open
     /// The number of bytes of a Terminate that are kept.
-    fileprivate private(set) var keptCount = 0
+    fileprivate var keptCount: Int { Int(kept) }
+    private var kept: UInt8 = 0
 
     /// The client's bytes are checked for a Terminate, and passed on otherwise.
     var isOpen: Bool { state == .open }
@@ -32,14 +33,14 @@ struct StreamEnd: Equatable, Sendable {
 
     fileprivate mutating func keep(_ count: Int) {
         state = .undecided
-        keptCount += count
+        kept += UInt8(count)
     }
 
     fileprivate mutating func hold() { state = .held }
 
     fileprivate mutating func release() {
         state = isHeld ? .over : .open
-        keptCount = 0
+        kept = 0
     }
 
     /// - Returns: whether the Terminate was held at the last check already.

@@ -4,31 +4,40 @@ import Reactor
 
 /// Sends to one destination, and keeps the bytes that it does not take at once, in order: nearly always none.
 struct SendBuffer {
-    private var backlog = Backlog()
-    /// The connection of the destination is broken; bytes for it are discarded.
-    private var isBroken = false
+    private enum State {
+        case empty
+        case stalled(Backlog)
+        /// The connection of the destination is broken; bytes for it are discarded.
+        case broken
+    }
+
+    private var state = State.empty
+
+    private var backlog: Backlog? { if case .stalled(let backlog) = state { backlog } else { nil } }
 
     /// Bytes remain to be sent.
-    var isStalled: Bool { !backlog.isEmpty }
+    var isStalled: Bool { if case .stalled = state { true } else { false } }
 
     /// The number of remaining bytes.
-    var count: Int { backlog.count }
+    var count: Int { backlog?.count ?? 0 }
 
     /// Sends `bytes` after the remaining ones, and keeps those that are not sent.
     ///
     /// - Returns: the number of bytes sent, or the reason why the destination takes nothing any more, when it has just
     ///   failed.
     @inline(__always) mutating func send(_ bytes: Span<UInt8>, to destination: any StreamSocket) -> Sent {
-        guard !isStalled else {
+        switch state {
+        case .empty: break
+        case .stalled(let backlog):
             backlog.append(bytes)
             return .bytes(0)
+        case .broken: return .bytes(0)
         }
-        guard !isBroken else { return .bytes(0) }
         let sent = destination.send(bytes)
         switch sent {
-        case .failed: isBroken = true
+        case .failed: state = .broken
         case .bytes(let count):
-            if count < bytes.count { backlog.append(bytes.extracting(count..<bytes.count)) }
+            if count < bytes.count { state = .stalled(Backlog(bytes.extracting(count..<bytes.count))) }
         }
         return sent
     }
@@ -38,13 +47,16 @@ struct SendBuffer {
     /// - Returns: the bytes that were sent.
     /// - Throws: the reason why the destination takes nothing any more.
     mutating func sendMore(to destination: any StreamSocket) throws(SystemError) -> ArraySlice<UInt8> {
-        guard isStalled else { return [] }
+        guard let backlog else { return [] }
         switch backlog.withFirst({ destination.send($0) }) {
         case .failed(let error):
-            isBroken = true
-            discard()
+            state = .broken
             throw error
-        case .bytes(let sent): return backlog.removeFirst(sent)
+        case .bytes(let sent):
+            let gone = backlog.removeFirst(sent)
+            // An idle session holds no storage.
+            if backlog.isEmpty { state = .empty }
+            return gone
         }
     }
 
@@ -60,6 +72,6 @@ struct SendBuffer {
 
     /// Discards the remaining bytes.
     mutating func discard() {
-        backlog.removeAll()
+        if isStalled { state = .empty }
     }
 }
