@@ -9,7 +9,7 @@ import pathlib
 from collections import namedtuple
 from dataclasses import dataclass
 
-from harness.contenders import PLAIN, Pgleash, make_certificate
+from harness.contenders import PLAIN, make_certificate
 from harness.programs import RESULTS, PrivatePostgres, fail, measurement, note
 from harness.results import Results, cell, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
@@ -57,7 +57,6 @@ def main(comparison, description, passes, document, draw=lambda *_: None):
     only = "names, or patterns as simple-*, without what stands before them for TLS too"
     parser.add_argument("--only", nargs="+", default=["*"], metavar="WORKLOAD", help=only)
     parser.add_argument("--contenders", nargs="+", default=["*"], metavar="NAME", help="names, or patterns")
-    parser.add_argument("--pgleash", metavar="FILE", help="the program to measure")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS, metavar="FOLDER")
     arguments = parser.parse_args()
     data = arguments.output / f"{name}.csv"
@@ -93,9 +92,6 @@ def compare(comparison, arguments):
     """Measures, and yields all results after each pass, so that an interrupted run keeps them."""
     contenders = chosen(comparison.contenders, arguments.contenders)
     workloads = chosen(comparison.workloads, arguments.only)
-    for contender in contenders:
-        if isinstance(contender, Pgleash) and arguments.pgleash:
-            contender.command[0] = arguments.pgleash
     with measurement() as folder:
         is_encrypted = any(workload.encryption != PLAIN for workload in workloads)
         settings, files = ((*SETTINGS, "ssl=on"), make_certificate(folder)) if is_encrypted else (SETTINGS, {})

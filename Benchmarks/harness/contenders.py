@@ -9,7 +9,7 @@ import string
 import time
 from dataclasses import asdict, dataclass, field
 
-from harness.programs import ROOT, Program, compile_c, fail, free_port, run
+from harness.programs import PGLEASH, ROOT, Program, compile_c, fail, free_port, run
 from harness.wire import Session
 
 CERTIFICATE, KEY = "server.crt", "server.key"  # in the measurement's folder
@@ -114,7 +114,7 @@ class Contender:
 class Pgleash(Contender):
     """The program of `make build`, or another, with these lines after those of pgleash.conf."""
 
-    def __init__(self, program=ROOT / ".build/release/pgleash", options=("--workers", "1"), settings=""):
+    def __init__(self, program=PGLEASH, options=("--workers", "1"), settings=""):
         # Without --config it would read /etc/pgleash/pgleash.conf.
         words = ["--config", "pgleash.conf", "--listen", "127.0.0.1:$port", "--server", "127.0.0.1:$server", *options]
         super().__init__("pgleash", [program, *words], "--version", {"lines": settings})

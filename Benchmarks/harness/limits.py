@@ -63,13 +63,12 @@ def main(description):
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement in a round (%(default)s)")
     only = f"of {', '.join(MEASURES)}"
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=MEASURES, metavar="NAME", help=only)
-    parser.add_argument("--pgleash", default=PGLEASH, help="the program to measure")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="the files' folder")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a goal is not held")
     run, figures, rows = parser.parse_args(), [], []  # the arguments, and the other common values of the measures
     with measurement() as run.folder, PrivatePostgres(run.folder, "max_connections=200") as run.postgres:
         with stand_in(run.postgres).start(0, run.folder) as run.stand_in:
-            where = note(run.postgres, [Pgleash(run.pgleash), HAPROXY])
+            where = note(run.postgres, [Pgleash(), HAPROXY])
             for figure in itertools.chain.from_iterable(MEASURES[name](run) for name in run.only):
                 title, unit, measured, _, judged = cells(figure)
                 print(" ".join([f"{title}: {measured}", unit, judged]).rstrip(), flush=True)
@@ -98,7 +97,7 @@ def cells(figure):
 
 def started(run, server, **options):
     """pgleash in front of a server."""
-    return Pgleash(run.pgleash, **options).start(server.port, run.folder)
+    return Pgleash(**options).start(server.port, run.folder)
 
 
 def idle_counts():
@@ -113,7 +112,7 @@ def idle_counts():
 def base(run):
     """Pss with one worker, before the first session."""
     # A separate file: another pgleash on this machine would share half of the memory of the program.
-    pgleash = Pgleash(shutil.copy(run.pgleash, run.folder / "pgleash"))
+    pgleash = Pgleash(shutil.copy(PGLEASH, run.folder / "pgleash"))
     values = []
     for _ in range(5):
         with pgleash.start(run.stand_in.port, run.folder):
@@ -126,7 +125,7 @@ def idle(run):
     """The growth of the memory with each idle session."""
     most = idle_counts()
     # With pipes for splice, HAProxy's descriptors do not suffice for more.
-    for contender, counts in ((Pgleash(run.pgleash), most), (NULL_RELAY, most), (HAPROXY, most[:1])):
+    for contender, counts in ((Pgleash(), most), (NULL_RELAY, most), (HAPROXY, most[:1])):
         goal = ("at most", 1.0) if contender.name == "pgleash" else None
         with contender.start(run.stand_in.port, run.folder):
             for count, kib in idle_growths(contender, counts):
@@ -289,7 +288,7 @@ def in_turns(run, server, ours, base, threads):
 
 def start(run):
     """The time from the start of the process to the first session's ReadyForQuery."""
-    pgleash, times = Pgleash(run.pgleash), []
+    pgleash, times = Pgleash(), []
 
     def answers():
         with contextlib.suppress(ConnectionRefusedError):
@@ -309,7 +308,7 @@ def start(run):
 def size(run):
     """The files that `make install` installs."""
     stripped = run.folder / "stripped"
-    subprocess.run(["strip", "-o", stripped, run.pgleash], check=True)
+    subprocess.run(["strip", "-o", stripped, PGLEASH], check=True)
     yield Figure("pgleash: program, stripped", "bytes", [stripped.stat().st_size], ("at most", 15_000_000))
 
 
