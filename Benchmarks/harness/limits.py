@@ -195,17 +195,14 @@ def worst_seconds(output, moment):
 
 def beside_idle(run):
     """Latency and cost of active sessions beside idle ones, relative to those without them."""
-    count = idle_counts()[-1]
-    # More than the default of 10,000, since the active ones need a place as well.
-    settings = "[listen]\nmax_sessions = 20000\n"
     with contextlib.ExitStack() as stack:
-        crowded, empty = (stack.enter_context(started(run, run.stand_in, settings=settings)) for _ in range(2))
+        crowded, empty, idle_sockets = crowd(run, stack)
         poll = select.poll()
-        for _ in range(count):
-            poll.register(stack.enter_context(Session(crowded.port).socket), select.POLLIN)
+        for socket in idle_sockets:
+            poll.register(socket, select.POLLIN)
         ratios = in_turns(run, run.stand_in, (crowded, ACTIVE_SESSIONS), (empty, ACTIVE_SESSIONS), threads=1)
         lost = len(poll.poll(0))  # they get no message
-    title, unit = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones", "× the same without them"
+    title, unit = f"of {ACTIVE_SESSIONS} sessions beside {len(idle_sockets):,} idle ones", "× the same without them"
     yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.10))
     yield Figure(f"– median latency {title}", unit, ratios["p50"])
     yield Figure(f"– CPU per transaction {title}", unit, ratios["cpu"])
@@ -214,46 +211,35 @@ def beside_idle(run):
 
 def beside_polls(run):
     """Latency of active sessions beside idle ones while the endpoints are polled, relative to those without both."""
-    count, http = idle_counts()[-1], free_port()
-    settings = "[listen]\nmax_sessions = 20000\n"
+    port, ended = free_port(), threading.Event()
     with contextlib.ExitStack() as stack:
-        polled = stack.enter_context(
-            started(run, run.stand_in, settings=f"{settings}[http]\nlisten = 127.0.0.1:{http}\n")
-        )
-        quiet = stack.enter_context(started(run, run.stand_in, settings=settings))
-        for _ in range(count):
-            stack.enter_context(Session(polled.port).socket)
-        polls = stack.enter_context(Polls(http, "/metrics", "/sessions"))
+        polled, quiet, idle_sockets = crowd(run, stack, f"[http]\nlisten = 127.0.0.1:{port}\n")
+        polls = stack.enter_context(futures.ThreadPoolExecutor()).submit(poll_endpoints, port, ended)
+        stack.callback(ended.set)
         ratios = in_turns(run, run.stand_in, (polled, ACTIVE_SESSIONS), (quiet, ACTIVE_SESSIONS), threads=1)
-    title = f"of {ACTIVE_SESSIONS} sessions beside {count:,} idle ones, with {polls.rate:.0f} polls a second"
-    yield Figure(f"pgleash: p99 latency {title}", "× the same without", ratios["p99"], ("at most", 1.05))
-    yield Figure(f"– median latency {title}", "× the same without", ratios["p50"])
+    beside = f"beside {len(idle_sockets):,} idle ones, with {polls.result():.0f} polls a second"
+    title, unit = f"of {ACTIVE_SESSIONS} sessions {beside}", "× the same without"
+    yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.05))
+    yield Figure(f"– median latency {title}", unit, ratios["p50"])
 
 
-class Polls(threading.Thread):
-    """Requests each of these paths 50 times a second until its context ends."""
+def crowd(run, stack, settings=""):
+    """Two processes of pgleash, and the sockets of the idle sessions of the first, which has these settings."""
+    # More than the default of 10,000, since the active ones need a place as well.
+    room = "[listen]\nmax_sessions = 20000\n"
+    crowded, empty = (stack.enter_context(started(run, run.stand_in, settings=room + own)) for own in (settings, ""))
+    return crowded, empty, [stack.enter_context(Session(crowded.port).socket) for _ in range(idle_counts()[-1])]
 
-    def __init__(self, port, *paths):
-        super().__init__(daemon=True)
-        self.urls = [f"http://127.0.0.1:{port}{path}" for path in paths]
-        self.ended, self.count, self.rate = threading.Event(), 0, 0
 
-    def run(self):
-        begin = time.monotonic()
-        while not self.ended.wait(max(0, begin + self.count * 0.02 - time.monotonic())):
-            for url in self.urls:
-                with urllib.request.urlopen(url) as answer:
-                    answer.read()
-            self.count += 1
-        self.rate = self.count * len(self.urls) / (time.monotonic() - begin)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.join()
+def poll_endpoints(port, ended):
+    """Requests both HTTP endpoints 50 times a second until the event: the number of requests per second."""
+    begin, rounds, paths = time.monotonic(), 0, ("metrics", "sessions")
+    while not ended.wait(max(0, begin + rounds / 50 - time.monotonic())):
+        for path in paths:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}") as answer:
+                answer.read()
+        rounds += 1
+    return rounds * len(paths) / (time.monotonic() - begin)
 
 
 def workers(run):
