@@ -133,9 +133,6 @@ ALWAYS = {"splice": "option splice-request\n    option splice-response"}
 SPLICING_HAPROXY = Contender("HAProxy splicing", HAPROXY.command, None, ALWAYS, unfit_for="transactions")
 
 
-def stand_in(postgres, threads=1):
-    """A server of its own, for measurements with more sessions or transactions than PostgreSQL has time for; psql and
-    pgbench are those of `postgres`."""
-    server = Contender("stand-in", ["stand-in-server.c", "$port", str(threads)])
-    server.client = postgres.client
-    return server
+def stand_in(threads):
+    """A server for measurements with more sessions or transactions than PostgreSQL has time for."""
+    return Contender("stand-in", ["stand-in-server.c", "$port", str(threads)])

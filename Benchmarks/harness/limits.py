@@ -67,7 +67,7 @@ def main(description):
     parser.add_argument("--check", action="store_true", help="end with status 1 when a goal is not held")
     run, figures, rows = parser.parse_args(), [], []  # the arguments, and the other common values of the measures
     with measurement() as run.folder, PrivatePostgres(run.folder, "max_connections=200") as run.postgres:
-        with stand_in(run.postgres).start(0, run.folder) as run.stand_in:
+        with stand_in(threads=1).start(0, run.folder) as run.stand_in:
             where = note(run.postgres, [Pgleash(), HAPROXY])
             for figure in itertools.chain.from_iterable(MEASURES[name](run) for name in run.only):
                 title, unit, measured, _, judged = cells(figure)
@@ -200,7 +200,7 @@ def beside_idle(run):
         poll = select.poll()
         for socket in idle_sockets:
             poll.register(socket, select.POLLIN)
-        ratios = in_turns(run, run.stand_in, (crowded, ACTIVE_SESSIONS), (empty, ACTIVE_SESSIONS), threads=1)
+        ratios = in_turns(run, crowded, empty)
         lost = len(poll.poll(0))  # they get no message
     title, unit = f"of {ACTIVE_SESSIONS} sessions beside {len(idle_sockets):,} idle ones", "× the same without them"
     yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.10))
@@ -216,7 +216,7 @@ def beside_polls(run):
         polled, quiet, idle_sockets = crowd(run, stack, f"[http]\nlisten = 127.0.0.1:{port}\n")
         polls = stack.enter_context(futures.ThreadPoolExecutor()).submit(poll_endpoints, port, ended)
         stack.callback(ended.set)
-        ratios = in_turns(run, run.stand_in, (polled, ACTIVE_SESSIONS), (quiet, ACTIVE_SESSIONS), threads=1)
+        ratios = in_turns(run, polled, quiet)
     beside = f"beside {len(idle_sockets):,} idle ones, with {polls.result():.0f} polls a second"
     title, unit = f"of {ACTIVE_SESSIONS} sessions {beside}", "× the same without"
     yield Figure(f"pgleash: p99 latency {title}", unit, ratios["p99"], ("at most", 1.05))
@@ -246,10 +246,9 @@ def workers(run):
     """Rate and cost of two workers, relative to one. The number of processors decides which of them has a goal."""
     processors = len(os.sched_getaffinity(0))
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(stand_in(run.postgres, threads=2).start(0, run.folder))
+        server = stack.enter_context(stand_in(threads=2).start(0, run.folder))
         one, two = (stack.enter_context(started(run, server, options=("--workers", count))) for count in ("1", "2"))
-        # The same number of sessions for each worker: the cost of a wake-up is shared by the sessions that are ready.
-        ratios = in_turns(run, server, (two, 2 * ACTIVE_SESSIONS), (one, ACTIVE_SESSIONS), threads=2)
+        ratios = in_turns(run, two, one, workers=2)
     # With fewer than 6 processors two threads each of pgbench, the stand-in and pgleash compete.
     rate, cost = (("at least", 1.80), None) if processors >= 6 else (None, ("at most", 1.05))
     unit = f"× one worker, on {processors} processors"
@@ -257,16 +256,18 @@ def workers(run):
     yield Figure("pgleash: CPU per transaction of two workers", unit, ratios["cpu"], cost)
 
 
-def in_turns(run, server, ours, base, threads):
-    """The ratios of each figure of a process with so many sessions to another one's, measured one after the other;
-    which comes first changes from round to round."""
+def in_turns(run, ours, base, workers=1):
+    """The ratios of each figure of a process with so many workers to that of one with a single worker, measured one
+    after the other; which comes first changes from round to round."""
     # More threads than processors would compete for them, and the latency would measure that.
-    options = [*pgbench.ONE_ROW, "--jobs", str(threads)]
-    amount = pgbench.pace(base[0], server, run.folder, run.seconds, base[1], *options)
+    options = [*pgbench.ONE_ROW, "--jobs", str(workers)]
+    # The same number of sessions for each worker: the cost of a wake-up is shared by the sessions that are ready.
+    clients = {ours: workers * ACTIVE_SESSIONS, base: ACTIVE_SESSIONS}
+    amount = pgbench.pace(base, run.postgres, run.folder, run.seconds, clients[base], *options)
     ratios = collections.defaultdict(list)
     for number in range(run.rounds):
-        pairs = (ours, base) if number % 2 == 0 else (base, ours)
-        figures = {pair: pgbench.run(pair[0], server, run.folder, amount, pair[1], *options) for pair in pairs}
+        both = (ours, base) if number % 2 == 0 else (base, ours)
+        figures = {one: pgbench.run(one, run.postgres, run.folder, amount, clients[one], *options) for one in both}
         for name, value in figures[ours].items():
             ratios[name].append(value / figures[base][name])
     return ratios
