@@ -10,8 +10,8 @@ from collections import namedtuple
 from dataclasses import dataclass
 
 from harness.contenders import PLAIN, make_certificate
-from harness.programs import RESULTS, PrivatePostgres, fail, measurement, note
-from harness.results import Results, cell, short, summary, verdict
+from harness.programs import PrivatePostgres, fail, measurement
+from harness.results import RESULTS, Results, cell, note, short, summary, verdict
 from harness.workloads import SETTINGS, prepare
 
 # The required ratio of pgleash's figure to another contender's with each of the workloads.

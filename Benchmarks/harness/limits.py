@@ -19,19 +19,8 @@ from concurrent import futures
 
 from harness import pgbench
 from harness.contenders import HAPROXY, NULL_RELAY, Pgleash, stand_in
-from harness.programs import (
-    PGLEASH,
-    RESULTS,
-    PrivatePostgres,
-    Program,
-    fail,
-    free_port,
-    measurement,
-    memory_kib,
-    note,
-    wait_until,
-)
-from harness.results import BRACKETS, bold, cell, short, table, verdict, write_csv
+from harness.programs import PGLEASH, PrivatePostgres, Program, fail, free_port, measurement, memory_kib, wait_until
+from harness.results import BRACKETS, RESULTS, bold, cell, note, short, table, verdict, write_csv
 from harness.wire import Session, message
 from harness.workloads import SETTLE_SECONDS, idle_growths
 

@@ -1,10 +1,8 @@
-"""Starts and stops the programs of a measurement, and reports their memory and the machine."""
+"""Starts and stops the programs of a measurement, and reports their memory."""
 
 import contextlib
-import datetime
 import os
 import pathlib
-import platform
 import random
 import re
 import resource
@@ -17,7 +15,6 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PGLEASH = ROOT / ".build/release/pgleash"
-RESULTS = ROOT / "Benchmarks/results"
 PORTS = range(20000, 32000)  # below those the kernel gives to outgoing connections
 DESCRIPTORS = 65536  # two for each of 10,000 sessions, and the same number for programs that count with a reserve
 
@@ -106,9 +103,9 @@ class PrivatePostgres(Program):
         return subprocess.check_output(self.client("psql", port, "-XAtqc", query), text=True).strip()
 
 
-def wait_until(condition, seconds=30, pause=0.01):
-    """The value of the condition as soon as it counts as true, or at the end of the time."""
-    deadline = time.monotonic() + seconds
+def wait_until(condition, pause=0.01):
+    """The value of the condition as soon as it counts as true, or after 30 s."""
+    deadline = time.monotonic() + 30
     while not (given := condition()) and time.monotonic() < deadline:
         time.sleep(pause)
     return given
@@ -153,26 +150,3 @@ def memory_kib(pid, name="Pss_Anon"):
 def version(*command):
     """The first text in the output of a program that looks like a version."""
     return re.search(r"\d+\.[\d.]*\w*", subprocess.check_output(command, text=True, stderr=subprocess.STDOUT))[0]
-
-
-def note(server, contenders):
-    """Date, commit, versions, machine and load, in a line."""
-    postgres = version(server.bin / "postgres", "--version")
-    words = [datetime.date.today().isoformat(), *commit(), f"PostgreSQL {postgres}"]
-    words += [f"{one.name} {version(one.find(), one.version_option)}" for one in contenders if one.version_option]
-    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    processors = f"{os.cpu_count()} × {model[1] if model else platform.machine()}"
-    load = f"load average before {os.getloadavg()[0]:.1f}"
-    return ", ".join([*words, f"Linux {platform.release()}", processors, load])
-
-
-def commit():
-    """What is checked out, as a list of one; of none without a repository, as in a tarball. Results alone don't make
-    it dirty: the measurement before this one has just written its own."""
-
-    def git(*words):  # not in a repository around the folder of a tarball
-        return subprocess.run(["git", "-C", ROOT, "--git-dir=.git", *words], capture_output=True, text=True)
-
-    name = git("describe", "--always").stdout.strip()
-    is_dirty = git("diff", "--quiet", "HEAD", "--", ":(exclude)Benchmarks/results").returncode
-    return [f"commit {name}{'-dirty' if is_dirty else ''}"] if name else []

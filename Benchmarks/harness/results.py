@@ -3,11 +3,19 @@ Contenders are compared within a round, since the machine drifts from one to the
 
 import collections
 import csv
+import datetime
 import math
 import operator
+import os
+import pathlib
+import platform
 import re
 import statistics
+import subprocess
 
+from harness.programs import ROOT, version
+
+RESULTS = ROOT / "Benchmarks/results"
 # The minimum probability of the interval for the true median.
 CONFIDENCE = 0.90
 BRACKETS = "the range the true median is in, with 90 % and more"
@@ -52,6 +60,29 @@ class Results:
         for number, workload, contender, figure, value in csv.reader(rows):
             results.add(int(number), workload, contender, {figure: float(value)})
         return results
+
+
+def note(server, contenders):
+    """Date, commit, versions, machine and load, in a line."""
+    postgres = version(server.bin / "postgres", "--version")
+    words = [datetime.date.today().isoformat(), *commit(), f"PostgreSQL {postgres}"]
+    words += [f"{one.name} {version(one.find(), one.version_option)}" for one in contenders if one.version_option]
+    model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    processors = f"{os.cpu_count()} × {model[1] if model else platform.machine()}"
+    load = f"load average before {os.getloadavg()[0]:.1f}"
+    return ", ".join([*words, f"Linux {platform.release()}", processors, load])
+
+
+def commit():
+    """What is checked out, as a list of one; of none without a repository, as in a tarball. Results alone don't make
+    it dirty: the measurement before this one has just written its own."""
+
+    def git(*words):  # not in a repository around the folder of a tarball
+        return subprocess.run(["git", "-C", ROOT, "--git-dir=.git", *words], capture_output=True, text=True)
+
+    name = git("describe", "--always").stdout.strip()
+    is_dirty = git("diff", "--quiet", "HEAD", "--", ":(exclude)Benchmarks/results").returncode
+    return [f"commit {name}{'-dirty' if is_dirty else ''}"] if name else []
 
 
 def write_csv(path, note, columns, rows):

@@ -8,12 +8,12 @@ import tempfile
 import unittest
 from unittest import mock
 
-from harness import growth, pgbench, programs
+from harness import growth, pgbench
 from harness.bench import TLS, document
 from harness.comparison import Comparison, Goal, check, chosen, read
 from harness.contenders import NULL_RELAY, Pgleash
 from harness.limits import Figure, cells, worst_seconds
-from harness.results import Results, cell, interval, summary, verdict
+from harness.results import Results, cell, commit, interval, summary, verdict
 
 GOAL = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NULL_RELAY.name)
 SMALL = Comparison("small", "make small", "Small", [Pgleash(), NULL_RELAY], TLS.workloads, [GOAL])
@@ -153,8 +153,8 @@ class Rates(unittest.TestCase):
 
 class Notes(unittest.TestCase):
     def test_the_commit_is_named_and_whether_something_but_results_was_changed(self):
-        with tempfile.TemporaryDirectory() as name, mock.patch.object(programs, "ROOT", pathlib.Path(name)):
-            self.assertEqual(programs.commit(), [])
+        with tempfile.TemporaryDirectory() as name, mock.patch("harness.results.ROOT", pathlib.Path(name)):
+            self.assertEqual(commit(), [])
             results = pathlib.Path(name, "Benchmarks/results")
             results.mkdir(parents=True)
             for file in (pathlib.Path(name, "source"), results / "bench.md"):
@@ -164,4 +164,4 @@ class Notes(unittest.TestCase):
                 subprocess.run(["git", "-C", name, *words], check=True, capture_output=True)
             for file, expected in ((results / "bench.md", ""), (pathlib.Path(name, "source"), "-dirty")):
                 file.write_text("changed")
-                self.assertRegex(programs.commit()[0], f"^commit [0-9a-f]{{7,}}{expected}$")
+                self.assertRegex(commit()[0], f"^commit [0-9a-f]{{7,}}{expected}$")
