@@ -1,6 +1,7 @@
 """Runs pgbench through a contender, and computes costs of a transaction from its log and the contender's CPU time."""
 
 import math
+import re
 import time
 
 from harness.programs import ROOT, Program, fail
@@ -68,3 +69,12 @@ def figures(samples, transactions):
         return None
     quantiles = {name: latencies[min(int(count * share), count - 1)] for name, share in QUANTILES.items()}
     return {"transactions/s": count / (end - begin), **quantiles, "cpu": (cpu_after - cpu_before) * 1e6 / count}
+
+
+def worst_seconds(output, moment):
+    """The lowest rate that pgbench reports before this second, and the lowest after it."""
+    reports = re.findall(r"^progress: (\S+) s, (\S+) tps", output, re.MULTILINE)
+    seconds = [(float(end), float(rate)) for end, rate in reports]
+    before = [rate for end, rate in seconds if end <= moment - 0.5]  # pgbench's clock may start this late
+    after = [rate for end, rate in seconds if end > moment]
+    return min(before, default=0.0), min(after, default=0.0)

@@ -20,6 +20,8 @@ RESULTS = ROOT / "Benchmarks/results"
 CONFIDENCE = 0.90
 BRACKETS = "the range the true median is in, with 90 % and more"
 COLUMNS = ["round", "workload", "contender", "figure", "value"]
+# A measured value, once or in several rounds; a goal is a relation and a limit for the median.
+Figure = collections.namedtuple("Figure", "title unit values goal", defaults=[None])
 RELATIONS = {"at most": operator.le, "below": operator.lt, "at least": operator.ge}
 
 
@@ -143,6 +145,17 @@ def row(cells):
 def bold(verdict):
     """A verdict for a table, with emphasis on a missed goal."""
     return re.sub("^not (held|measured)", r"**\g<0>**", verdict)
+
+
+def cells(figure):
+    """The value of a line in the table."""
+    goal = judged = ""
+    if figure.goal:
+        relation, limit = figure.goal
+        goal = f"{relation} {short(limit)}"
+        # A value that is measured once has no rounds that could differ.
+        judged = bold(verdict(figure.values, relation, limit, has_rounds=len(figure.values) > 1))
+    return [figure.title, figure.unit, cell(figure.values), goal, judged]
 
 
 def cell(values):

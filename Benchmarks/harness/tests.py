@@ -12,8 +12,7 @@ from harness import growth, pgbench
 from harness.bench import TLS, document
 from harness.comparison import Comparison, Goal, check, chosen, read
 from harness.contenders import NULL_RELAY, Pgleash
-from harness.limits import Figure, cells, worst_seconds
-from harness.results import Results, cell, commit, interval, summary, verdict
+from harness.results import Figure, Results, cell, cells, commit, interval, summary, verdict
 
 GOAL = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NULL_RELAY.name)
 SMALL = Comparison("small", "make small", "Small", [Pgleash(), NULL_RELAY], TLS.workloads, [GOAL])
@@ -147,8 +146,8 @@ class Rates(unittest.TestCase):
     def test_a_second_that_may_reach_over_the_moment_is_not_before_it(self):
         rates = [(1, 900), (2, 800), (3, 5), (4, 700), (5, 600)]
         lines = [f"progress: {end}.0 s, {rate}.0 tps, lat 1.0 ms stddev 0.1, 0 failed" for end, rate in rates]
-        self.assertEqual(worst_seconds("\n".join(["pgbench (15)", *lines]), 3.2), (800, 600))
-        self.assertEqual(worst_seconds("", 3.2), (0, 0))
+        self.assertEqual(pgbench.worst_seconds("\n".join(["pgbench (15)", *lines]), 3.2), (800, 600))
+        self.assertEqual(pgbench.worst_seconds("", 3.2), (0, 0))
 
 
 class Notes(unittest.TestCase):
