@@ -38,8 +38,8 @@ class Comparison:
         rows = []
         for goal in self.goals:
             for workload in goal.workloads:
-                ratio = results.ratio(workload, "pgleash", goal.other, goal.figure)
-                words = goal.title, titles[workload], f"{goal.relation} {short(goal.limit)} × {goal.other}"
+                ratio = results.ratio(workload, "pgleash", goal.other.name, goal.figure)
+                words = goal.title, titles[workload], f"{goal.relation} {short(goal.limit)} × {goal.other.name}"
                 rows.append([*words, cell(ratio), verdict(ratio, goal.relation, goal.limit)])
         return rows
 

@@ -14,7 +14,7 @@ from harness.comparison import Comparison, Goal, check, chosen, read
 from harness.contenders import NULL_RELAY, Pgleash
 from harness.results import Figure, Results, cell, cells, commit, interval, summary, verdict
 
-GOAL = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NULL_RELAY.name)
+GOAL = Goal("CPU", "cpu", ("both-connect",), "at most", 1.05, NULL_RELAY)
 SMALL = Comparison("small", "make small", "Small", [Pgleash(), NULL_RELAY], TLS.workloads, [GOAL])
 
 
