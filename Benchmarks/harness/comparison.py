@@ -120,10 +120,8 @@ def measure(results, number, workload, contenders, server, folder, seconds):
     round."""
     kinds = (workload.kind, workload.name.split("-")[-1])
     contenders = [contender for contender in contenders if contender.unfit_for not in kinds]
-    # psql, pgbench and `Session` require their own TLS settings, or leave them to the server.
-    os.environ.pop("PGSSLMODE", None)
-    if workload.encryption != PLAIN:
-        os.environ["PGSSLMODE"] = workload.encryption.client_sslmode
+    # That of psql, pgbench and `Session`. Where nobody is told to speak TLS it is libpq's default.
+    os.environ["PGSSLMODE"] = "prefer" if workload.encryption == PLAIN else workload.encryption.client_sslmode
     with contextlib.ExitStack() as stack:
         for contender in contenders:
             stack.enter_context(contender.start(server.port, folder, workload.encryption))
