@@ -93,6 +93,9 @@ package struct Configuration: Sendable {
         package var allowedHosts: [String] = []
     }
 
+    /// A label of metrics by login.
+    package enum LoginLabel: String, CaseIterable, Sendable { case user, database }
+
     package var listen = Listen()
     package var server = Server()
     package var cancel = Cancel()
@@ -100,6 +103,8 @@ package struct Configuration: Sendable {
     package var http = HTTP()
     /// The file of the report that SIGUSR1 requests; standard error where there is none.
     package var metricsFile: String?
+    /// The labels of the metrics by login; none for no such metrics.
+    package var metricLabels: Set<LoginLabel> = []
     /// The number of worker threads.
     package var workers = min(4, processorCount())
     package static let workerBounds = 1...256

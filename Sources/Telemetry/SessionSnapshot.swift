@@ -36,6 +36,9 @@ package struct SessionSnapshot: Sendable {
         self.queryAge = queryAge
     }
 
+    /// The client is connected, and the server has accepted its login.
+    var isLoggedIn: Bool { state == "active" || state.hasPrefix("idle") }
+
     /// The client's address.
     package var client: String { "\(address)" }
 

@@ -195,7 +195,7 @@ extension Orphan {
     private func finish(_ outcome: Outcome) {
         let duration = conversation.state.reaper?.stoppedAt ?? sinceDrop
         endCounts()
-        worker.counters.orphans[outcome].add()
+        count(outcome, isLoggedIn: !conversation.state.tracker.outstanding.isStartingUp)
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         log(outcome, after: duration)
         leaveServer()

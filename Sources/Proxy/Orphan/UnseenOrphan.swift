@@ -6,6 +6,7 @@ import CancelPolicy
 import Logging
 import PostgresProtocol
 import Reactor
+import Telemetry
 import Upstream
 
 /// A request whose reply is lost.
@@ -15,6 +16,7 @@ final class UnseenOrphan {
         let key: CancelKey
         let route: CancelRoute
         let drop: Drop
+        let login: Login?
         let metadata: Logger.Metadata
     }
 
@@ -88,8 +90,8 @@ final class UnseenOrphan {
         timer?.cancel()
         cancelsSent += order?.settle() ?? 0
         worker.counters.orphansActive.add(-1)
-        worker.counters.orphans[.unconfirmed].add()
         let outcome = Outcome.unconfirmed
+        worker.count(outcome, of: origin.login)
         var drop = origin.drop
         drop.cancelsSent = cancelsSent
         let more = drop.logMetadata(outcome, after: worker.now.since(drop.time))
@@ -106,7 +108,9 @@ extension Stage {
     /// - Parameter drop: the time at which the client left, or lost its server.
     final func cancelUnseen(_ drop: Drop, _ loss: SessionState.Loss, _ route: CancelRoute?) {
         guard let cancelKey = backend.cancelKey, let route else { return }
-        let origin = UnseenOrphan.Origin(key: cancelKey, route: route, drop: drop, metadata: logMetadata)
+        let origin = UnseenOrphan.Origin(
+            key: cancelKey, route: route, drop: drop, login: login, metadata: logMetadata
+        )
         worker.cancelUnseen(origin, loss)
     }
 }

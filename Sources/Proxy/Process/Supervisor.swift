@@ -200,7 +200,7 @@ extension Supervisor {
             workers = pool
             let collector = MetricCollector(
                 counters: [counters] + pool.counters, configuration: configuration, security: security, output: output,
-                startTime: startTime, monitors: monitors?.monitors
+                startTime: startTime, monitors: monitors?.monitors, logins: environment.logins
             )
             reporter = Reporter(collector, pool, environment.orphanHistory, events, log: log)
             status?.started(

@@ -129,7 +129,7 @@ extension Session {
                 if let key, let cancelRoute { register(key, cancelRoute, on: server) }
                 isOpened = true
             }
-            if isOpened { logOpened() }
+            if isOpened { loggedIn() }
             follow(step)
             if conversation.end.isHeld {
                 conversation.releaseTerminate(to: server)

@@ -27,7 +27,7 @@ class Stage: SocketOwner {
     final let worker: Worker
     final let clientAddress: SocketAddress
     final let openedAt: MonotonicTime
-    private final var identity: (user: String, database: String)?
+    private(set) final var login: Login?
     // The fields below are counters and acquired resources, which the stage at which the connection ends releases once.
     /// The time since which requests are outstanding, counted by the gauge of busy sessions.
     private final var busySince: MonotonicTime?
@@ -57,7 +57,7 @@ class Stage: SocketOwner {
         worker = previous.worker
         clientAddress = previous.clientAddress
         openedAt = previous.openedAt
-        identity = previous.identity
+        login = previous.login
         busySince = previous.busySince
         isRegistered = previous.isRegistered
         hasPlace = previous.hasPlace
@@ -129,7 +129,7 @@ protocol CheckedStage: Stage {
 // MARK: - Acquired resources
 
 extension Stage {
-    final func identify(_ message: StartupMessage) { identity = (message.user, message.database) }
+    final func identify(_ message: StartupMessage) { login = Login(user: message.user, database: message.database) }
 
     /// - Returns: whether `max_sessions` allows another session.
     final func acquirePlace() -> Bool {
@@ -177,9 +177,9 @@ extension Stage {
     final var logMetadata: Logger.Metadata {
         var metadata: Logger.Metadata = ["client": "\(clientAddress)"]
         let backend = backend
-        if let identity {
-            metadata["user"] = "\(identity.user)"
-            metadata["database"] = "\(identity.database)"
+        if let login {
+            metadata["user"] = "\(login.user)"
+            metadata["database"] = "\(login.database)"
             metadata["application_name"] = "\(backend.applicationName)"
         }
         if let address = backend.address { metadata["server"] = "\(address)" }
@@ -187,14 +187,20 @@ extension Stage {
         return metadata
     }
 
+    /// Counts the outcome of an orphan.
+    ///
+    /// - Parameter isLoggedIn: the names of others may be anybody's.
+    final func count(_ outcome: Outcome, isLoggedIn: Bool) { worker.count(outcome, of: isLoggedIn ? login : nil) }
+
     /// A drop at this moment, in the middle of a query.
     final func drop(_ kind: DropKind) -> Drop {
         let now = worker.now
         return Drop(kind, at: now, afterQueryOf: queryAge(at: now) ?? .zero)
     }
 
-    /// Logs the end of the login.
-    final func logOpened() {
+    /// The server has accepted the login.
+    final func loggedIn() {
+        if let login { worker.environment.logins?.loggedIn(login) }
         guard worker.environment.configuration.logsConnections else { return }
         let metadata = logMetadata(["ssl": "\(encryption.rawValue)"])
         worker.environment.log.info("connection authorized", metadata: metadata)
@@ -216,8 +222,8 @@ extension Stage {
         let backend = backend
         return SessionSnapshot(
             client: clientAddress,
-            user: identity?.user ?? "",
-            database: identity?.database ?? "",
+            user: login?.user ?? "",
+            database: login?.database ?? "",
             applicationName: backend.applicationName,
             processID: backend.cancelKey?.processID,
             state: name,

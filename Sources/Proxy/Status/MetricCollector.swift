@@ -13,13 +13,15 @@ final class MetricCollector: Sendable {
     let output: LogOutput
     let startTime: WallTime
     let monitors: Monitors?
+    let logins: LoginMetrics?
 
     init(
         counters: [Counters], configuration: Configuration, security: Security, output: LogOutput, startTime: WallTime,
-        monitors: Monitors?
+        monitors: Monitors?, logins: LoginMetrics?
     ) {
         (self.counters, self.configuration, self.security) = (counters, configuration, security)
-        (self.output, self.startTime, self.monitors) = (output, startTime, monitors)
+        (self.output, self.startTime) = (output, startTime)
+        (self.monitors, self.logins) = (monitors, logins)
     }
 
     /// - Parameters:
@@ -37,6 +39,7 @@ final class MetricCollector: Sendable {
         sources.reload = security.reloadResult
         sources.certificates = security.certificateExpiries
         sources.process = processUsage
+        if let logins { sources.add(logins, with: sessions) }
         return sources
     }
 

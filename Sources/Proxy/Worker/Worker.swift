@@ -21,47 +21,6 @@ package enum WorkerMessage: Sendable {
     case drain(@Sendable () -> Void)
 }
 
-/// The objects that all workers share.
-package struct WorkerEnvironment: Sendable {
-    package let configuration: Configuration
-    package let upstream: Upstream
-    package let ownAddresses: OwnAddresses
-    package let security: Security
-    package let sessionQuota: Quota
-    package let dispatcher: Mailbox<DispatcherMessage>
-    package let keys = CancelKeyDirectory()
-    package let orphanHistory = OrphanHistory()
-    let serverClosings = ServerClosings()
-    /// nil without a monitor.
-    package let monitors: Monitors?
-    /// nil without `recovery_file`.
-    let record: SessionRecord?
-    let readAheadQuota: Quota
-    package let log: Logger
-
-    package init(
-        configuration: Configuration,
-        upstream: Upstream,
-        ownAddresses: OwnAddresses = OwnAddresses([]),
-        security: Security,
-        sessionQuota: Quota,
-        dispatcher: Mailbox<DispatcherMessage>,
-        monitors: Monitors? = nil,
-        record: SessionRecord? = nil,
-        log: Logger
-    ) {
-        (self.monitors, self.record) = (monitors, record)
-        self.configuration = configuration
-        self.upstream = upstream
-        self.ownAddresses = ownAddresses
-        self.security = security
-        self.sessionQuota = sessionQuota
-        self.dispatcher = dispatcher
-        self.log = log
-        readAheadQuota = Quota(configuration.cancel.readAhead)
-    }
-}
-
 /// Serves its sessions on its event loop.
 package final class Worker {
     let loop: any EventLoop
@@ -198,6 +157,14 @@ package final class Worker {
         return Reaper.Monitor(
             isConnected: monitors.isReady(at: address), terminateAfter: terminateAfter > .zero ? terminateAfter : nil
         )
+    }
+
+    /// Counts the outcome of an orphan.
+    ///
+    /// - Parameter login: nil where it is not known, or not complete.
+    func count(_ outcome: Outcome, of login: Login?) {
+        counters.orphans[outcome].add()
+        if let login { environment.logins?.count(outcome, of: login) }
     }
 
     /// A session's connection to its server broke while a statement ran.

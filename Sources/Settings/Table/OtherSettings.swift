@@ -91,6 +91,13 @@ extension Setting {
             """
         ),
         Setting(
+            "metrics", "labels", \.metricLabels, .words(), example: "user,database",
+            """
+            The labels of further metrics, of sessions and of orphans by login. Each user and database has samples of \
+            its own; those beyond the first 1000 have common ones.
+            """
+        ),
+        Setting(
             "pgleash", "workers", \.workers, .integer(Configuration.workerBounds),
             defaultWords: "the number of processors, at most 4", example: "4",
             "The number of threads that relay."

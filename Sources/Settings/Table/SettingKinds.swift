@@ -56,6 +56,27 @@ extension Setting.Kind where Value: CaseIterable & RawRepresentable<String> {
     }
 }
 
+extension Setting.Kind {
+    /// Several words of an enumeration.
+    static func words<Word: CaseIterable & RawRepresentable<String> & Hashable>() -> Self where Value == Set<Word> {
+        let known = Word.allCases.map(\.rawValue)
+        let words = { @Sendable (text: String) in
+            text.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmed) }
+        }
+        return Self(
+            allowed: known.joined(separator: ", ") + ", or several of them, separated by commas",
+            parse: { text in
+                let parsed = words(text).map { Word(rawValue: $0) }
+                return parsed.contains(nil) ? nil : Set(parsed.compactMap(\.self))
+            },
+            text: { words in words.isEmpty ? nil : words.map(\.rawValue).sorted().joined(separator: ",") },
+            objection: { text in
+                words(text).first { !known.contains($0) }.flatMap { suggestion(for: $0, among: known) }
+            }
+        )
+    }
+}
+
 extension Setting.Kind where Value == TLSVersion? {
     static let version = Self(
         allowed: choices(of: TLSVersion.self),

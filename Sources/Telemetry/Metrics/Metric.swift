@@ -17,17 +17,17 @@ package struct Metric: Sendable {
     let help: String
     /// Further text for the reference.
     let details: String?
-    /// The label that distinguishes samples, where there are several.
-    let label: String?
+    /// The labels that distinguish samples, where there are several.
+    let labels: [String]
     /// None where there is no value now.
     let samples: @Sendable (MetricSources) -> [Sample]
 
     private init(
-        _ name: String, _ kind: Kind, _ help: String, _ details: String?, by label: String? = nil,
+        _ name: String, _ kind: Kind, _ help: String, _ details: String?, by labels: String...,
         samples: @escaping @Sendable (MetricSources) -> [Sample]
     ) {
         (self.name, self.kind, self.help, self.details) = (name, kind, help, details)
-        (self.label, self.samples) = (label, samples)
+        (self.labels, self.samples) = (labels, samples)
     }
 }
 
@@ -88,6 +88,32 @@ extension Metric {
         Metric(name, .gauge, help, nil, by: label) { [Sample(labels: [(label, value($0))], value: 1)] }
     }
 
+    /// A gauge with a sample for each login for which there is a value.
+    static func byLogin(
+        _ name: String, _ help: String, _ value: @escaping @Sendable (LoginMetrics.Reading) -> Double?
+    ) -> Metric {
+        Metric(name, .gauge, help, loginDetails, by: "user", "database") { sources in
+            sources.eachLogin { reading, labels in
+                value(reading).map { [Sample(labels: labels, value: $0)] } ?? []
+            }
+        }
+    }
+
+    /// A counter with a sample for each login and each value of a label.
+    static func byLogin<Label: CaseIterable & RawRepresentable<String> & Sendable>(
+        _ name: String, _ help: String, and label: String,
+        _ value: @escaping @Sendable (LoginMetrics.Reading, Label) -> Int64
+    ) -> Metric {
+        let cases = Array(Label.allCases)
+        return Metric(name, .counter, help, loginDetails, by: "user", "database", label) { sources in
+            sources.eachLogin { reading, labels in
+                cases.map { Sample(labels: labels + [(label, $0.rawValue)], value: Double(value(reading, $0))) }
+            }
+        }
+    }
+
+    private static let loginDetails = "Only with `[metrics] labels`, and with the labels that it names."
+
     static func histogram(
         _ name: String, _ help: String, details: String? = nil,
         _ histograms: @escaping @Sendable (MetricSources) -> [Histogram]
@@ -106,5 +132,15 @@ extension Metric {
         return samples + [
             Sample(suffix: "_sum", value: Double(microseconds) / 1e6), Sample(suffix: "_count", value: Double(total)),
         ]
+    }
+}
+
+extension MetricSources {
+    /// The samples of all logins, in order.
+    fileprivate func eachLogin(
+        _ samples: (LoginMetrics.Reading, [(name: String, value: String)]) -> [Metric.Sample]
+    ) -> [Metric.Sample] {
+        guard let logins else { return [] }
+        return loginReadings.sorted { $0.key < $1.key }.flatMap { samples($0.value, logins.labels(of: $0.key)) }
     }
 }

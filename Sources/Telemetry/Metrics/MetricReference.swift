@@ -39,7 +39,7 @@ extension Metric {
     }
 
     private var row: String {
-        let label = label.map { "{\($0)}" } ?? ""
+        let label = labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}"
         let meaning = [help, details].compactMap { $0 }.joined(separator: " ")
         return "| `\(name)\(label)` | \(kind.rawValue) | \(meaning) |"
     }

@@ -15,9 +15,17 @@ package struct MetricSources: Sendable {
     package var reload = ReloadResult()
     package var certificates: [CertificateExpiry] = []
     package var process = ProcessUsage()
+    /// Nil without `[metrics] labels`.
+    private(set) var logins: LoginMetrics?
+    private(set) var loginReadings: [Login: LoginMetrics.Reading] = [:]
 
     package init(counters: [Counters]) {
         self.counters = counters
+    }
+
+    /// Adds the metrics by login.
+    package mutating func add(_ logins: LoginMetrics, with sessions: [SessionSnapshot]) {
+        (self.logins, loginReadings) = (logins, logins.readings(with: sessions))
     }
 
     /// A counter's sum over all threads.

@@ -4,7 +4,7 @@ import CancelPolicy
 
 extension Metric {
     /// All metrics of a process.
-    static let all: [Metric] = sessions + orphans + cancels + traffic + pgleash + process
+    static let all: [Metric] = sessions + orphans + logins + cancels + traffic + pgleash + process
 
     private static let sessions: [Metric] = [
         .counter("pgleash_sessions_opened_total", "Client connections accepted.") { $0.sum(\.sessionsOpened) },
@@ -41,6 +41,22 @@ extension Metric {
             "pgleash_reap_seconds", "Time from client disconnect until the server stopped, in seconds.",
             details: "Only outcomes that are confirmed: cancelled, finished, server_closed and terminated."
         ) { $0.counters.map(\.reapTime) },
+    ]
+
+    private static let logins: [Metric] = [
+        .byLogin("pgleash_login_sessions", "Sessions whose login is complete, by user and database.") {
+            Double($0.sessions)
+        },
+        .byLogin(
+            "pgleash_login_sessions_busy", "Those of them that wait for a server response, by user and database."
+        ) { Double($0.busySessions) },
+        .byLogin(
+            "pgleash_login_query_oldest_seconds",
+            "Time for which the longest running query of a user in a database has run."
+        ) { $0.oldestQuery.map { $0 / .seconds(1) } },
+        .byLogin("pgleash_login_orphans_total", "Orphaned sessions, by user, database and outcome.", and: "outcome") {
+            (reading, outcome: Outcome) in reading.orphans[outcome] ?? 0
+        },
     ]
 
     private static let cancels: [Metric] = [

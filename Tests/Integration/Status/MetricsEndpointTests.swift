@@ -38,6 +38,29 @@ extension IntegrationTests {
             pgleash.stop()
         }
 
+        @Test func `they are by user and database where the operator asks for that`() throws {
+            let monitored = try MonitoredPgleash(configuration: ["metrics": ["labels = user, database"]])
+            let pgleash = monitored.pgleash
+            let busy = try pgleash.connectBusy(name: "busy")
+            try pgleash.connectBusy(name: "dropped").close()
+            try pgleash.waitForReport("the outcome") { $0.sum("orphans_total") == 1 }
+            // Who can connect can name anybody in a startup packet.
+            let stranger = try RawClient(port: pgleash.port)
+            try stranger.send(Frontend.startup(user: "stranger", database: "nowhere", name: "x"))
+            _ = try stranger.readToEnd()
+            let text = try monitored.get("metrics").body
+            let login = #"user="postgres",database="postgres""#
+            #expect(try check(text) == "")
+            let values = try Report(parsing: text).values
+            #expect(values["pgleash_login_sessions{\(login)}"] == 1)
+            #expect(values["pgleash_login_sessions_busy{\(login)}"] == 1)
+            #expect(values["pgleash_login_query_oldest_seconds{\(login)}"].map { $0 > 0 && $0 < 60 } == true)
+            #expect(values["pgleash_login_orphans_total{\(login),outcome=\"cancelled\"}"] == 1)
+            #expect(!text.contains("stranger"))
+            withExtendedLifetime(busy) {}
+            pgleash.stop()
+        }
+
         @Test func `those of the process are the system's`() throws {
             let monitored = try MonitoredPgleash()
             try monitored.pgleash.waitForProbe()

@@ -38,7 +38,7 @@ import Testing
             let configuration = Configuration()
             let collector = MetricCollector(
                 counters: [], configuration: configuration, security: .none, output: try LogOutput(.auto),
-                startTime: .now, monitors: nil
+                startTime: .now, monitors: nil, logins: nil
             )
             health.began(
                 StatusSources(
