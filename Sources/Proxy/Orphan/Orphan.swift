@@ -19,8 +19,8 @@ final class Orphan: Stage {
     private let queryAge: Duration
     private var timer = StageTimer()
     private var cancelOrder: CancelOrder?
-    /// `BackendCloseQueue` closes the connection.
-    private var hasLeftServer = false
+    /// The outcome is certain, and the connection to the server closed or left to `BackendCloseQueue`.
+    private var isConcluded = false
 
     init(
         after previous: Stage,
@@ -73,7 +73,7 @@ final class Orphan: Stage {
     override func close() {
         // A CancelRequest that was written continues without this stage.
         _ = cancelOrder?.withdraw()
-        if !hasLeftServer { server.close() }
+        if !isConcluded { server.close() }
         conversation.toServer.discard()
     }
 
@@ -97,6 +97,7 @@ final class Orphan: Stage {
 
 extension Orphan {
     private func discard(_ bytes: Span<UInt8>) {
+        guard !isConcluded else { return }
         do throws(MalformedMessage) {
             try conversation.serverSent(bytes, worker.counters.server)
         } catch {
@@ -133,6 +134,7 @@ extension Orphan {
 
 extension Orphan {
     private func perform(_ action: Reaper.Action) {
+        guard !isConcluded else { return }
         switch action {
         case .none: break
         case .cancel: order(.cancel)
@@ -142,7 +144,7 @@ extension Orphan {
             perform(conversation.state.probe(at: sinceDrop))
             wake(at: time)
         case .wake(let time): wake(at: time)
-        case .end(let outcome): return finish(outcome)
+        case .end(let outcome): return conclude(outcome)
         }
         guard !isOver else { return }
         perform(conversation.state.nextEnding(at: sinceDrop))
@@ -192,14 +194,19 @@ extension Orphan {
 // MARK: - The outcome
 
 extension Orphan {
-    private func finish(_ outcome: Outcome) {
+    /// What others may wait for is done at once. The rest, which is mostly the log line, takes turns.
+    private func conclude(_ outcome: Outcome) {
+        isConcluded = true
+        timer.cancel()
         let duration = conversation.state.reaper?.stoppedAt ?? sinceDrop
         endCounts()
         count(outcome, isLoggedIn: !conversation.state.tracker.outstanding.isStartingUp)
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
-        log(outcome, after: duration)
         leaveServer()
-        end(.reaped)
+        worker.turns.run { [self] in
+            log(outcome, after: duration)
+            end(.reaped)
+        }
     }
 
     private func endCounts() {
@@ -211,10 +218,9 @@ extension Orphan {
     /// sessions may wait for its locks.
     private func leaveServer() {
         guard conversation.state.tracker.isAtRest, !conversation.state.tracker.isInTransaction, let cancelRoute
-        else { return }
+        else { return server.close() }
         let canTerminate = conversation.state.canTerminate && !conversation.toServer.isStalled
         let lastMessage = canTerminate ? LastMessages.terminate : []
-        hasLeftServer = true
         worker.closeQueue.enqueue(server, at: cancelRoute.address.address, lastMessage: lastMessage)
     }
 

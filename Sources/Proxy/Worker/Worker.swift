@@ -30,7 +30,7 @@ package final class Worker {
     let mailbox: Mailbox<WorkerMessage>
 
     let closeQueue: BackendCloseQueue
-    private let dropTurns: DropTurns
+    let turns: Turns
     private let snapshotTurns: SnapshotTurns
 
     private let load: Quota
@@ -64,7 +64,7 @@ package final class Worker {
         self.load = load
         self.environment = environment
         closeQueue = BackendCloseQueue(loop: loop)
-        dropTurns = DropTurns(loop: loop)
+        turns = Turns(loop: loop)
         snapshotTurns = SnapshotTurns(loop: loop)
         throttledLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
         loginLog = ThrottledLog(environment.log, on: loop, source: "Proxy")
@@ -98,9 +98,7 @@ package final class Worker {
 
     /// - Returns: false where many clients leave at once; then the session's turn comes later.
     func mayDrop(_ session: Session, _ kind: DropKind) -> Bool {
-        dropTurns.enter(session.id, kind) { [unowned self] id, kind in
-            stages[id]?.relaying?.clientDropped(kind)
-        }
+        turns.enter { [unowned self, id = session.id] in stages[id]?.relaying?.clientDropped(kind) }
     }
 
     private func open(_ accepted: AcceptedSocket) {

@@ -9,10 +9,10 @@ import Testing
 @Suite struct `Clients that go in one instant` {
     @Test func `Are seen to a few in each turn, in the order they went`() {
         let loop = SimulatedLoop()
-        let turns = DropTurns(loop: loop)
+        let turns = Turns(loop: loop)
         var seen: [SessionID] = []
         func leave(_ session: SessionID) {
-            if turns.enter(session, .fin, drop: { session, _ in seen.append(session) }) { seen.append(session) }
+            turns.run { seen.append(session) }
         }
         for session in 1...20 { leave(SessionID(session)) }
         #expect(seen == Array(1...8))
