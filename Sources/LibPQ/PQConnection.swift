@@ -67,7 +67,7 @@ package struct PQStatement: Sendable {
         // Refusals are recognized by their SQLSTATE.
         _ = unsafe library.setErrorVerbosity(connection, Self.verbose)
         // libpq requires that the first wait is for writing.
-        if unsafe library.status(connection) == Self.statusBad { return fail(later: errorMessage) }
+        if unsafe library.status(connection) == PQLibrary.statusBad { return fail(later: errorMessage) }
         watchFor(.write)
     }
 
@@ -151,7 +151,7 @@ package struct PQStatement: Sendable {
         switch unsafe library.resultStatus(result) {
         case Self.commandOK: .rows([])
         case Self.tuplesOK: unsafe .rows(rows(of: result))
-        default: unsafe .failed(Self.line(library.resultErrorMessage(result)))
+        default: unsafe .failed(PQLibrary.line(library.resultErrorMessage(result)))
         }
     }
 
@@ -228,27 +228,18 @@ package struct PQStatement: Sendable {
 
     private var errorMessage: String {
         guard let connection = unsafe connection else { return "out of memory" }
-        return unsafe Self.line(library.errorMessage(connection))
-    }
-
-    /// libpq's messages end with a line break, and may have several lines.
-    private static func line(_ message: UnsafePointer<CChar>?) -> String {
-        guard let message = unsafe message else { return "" }
-        let lines = unsafe String(cString: message).split(whereSeparator: \.isNewline)
-            .map { $0.drop { $0 == "\t" || $0 == " " } }
-        return lines.filter { !$0.hasPrefix("LOCATION:") }.joined(separator: "; ")
+        return unsafe PQLibrary.line(library.errorMessage(connection))
     }
 
     private static let receiveNotice: PQLibrary.NoticeProcessor = { context, message in
         guard let context = unsafe context else { return }
-        unsafe Unmanaged<PQConnection>.fromOpaque(context).takeUnretainedValue().notice = line(message)
+        unsafe Unmanaged<PQConnection>.fromOpaque(context).takeUnretainedValue().notice = PQLibrary.line(message)
     }
 
     /// Messages that a password or a role was refused: SQLSTATE class 28, and libpq's own.
     private static let refusals = ["28P01", "28000", "no password supplied"]
 
     // The values of libpq-fe.h.
-    private static let statusBad: UInt32 = 1
     private static let terse: UInt32 = 0
     private static let verbose: UInt32 = 2
     private static let pollReading: UInt32 = 1
@@ -256,22 +247,4 @@ package struct PQStatement: Sendable {
     private static let pollOK: UInt32 = 3
     private static let commandOK: UInt32 = 1
     private static let tuplesOK: UInt32 = 2
-}
-
-/// Strings for C, as an array that a null pointer ends.
-@safe private final class CStrings {
-    let pointer: UnsafeMutablePointer<UnsafePointer<CChar>?>
-    private let count: Int
-
-    init(_ strings: [String]) {
-        count = strings.count
-        unsafe pointer = .allocate(capacity: count + 1)
-        unsafe pointer.initialize(repeating: nil, count: count + 1)
-        for (index, string) in strings.enumerated() { unsafe pointer[index] = UnsafePointer(strdup(string)) }
-    }
-
-    deinit {
-        for index in 0..<count { unsafe free(UnsafeMutablePointer(mutating: pointer[index])) }
-        unsafe pointer.deallocate()
-    }
 }

@@ -50,14 +50,26 @@ extension Configuration {
             return warn(
                 "listen", "not used: sslmode is \(tls.mode.rawValue)",
                 ("ssl_cert_file", tls.certificate != nil), ("ssl_key_file", tls.key != nil),
-                ("ssl_ca_file", tls.clientAuthorities != nil)
-            )
+                ("ssl_ca_file", tls.clientAuthorities != nil),
+                ("ssl_min_protocol_version", tls.minimumVersion != ListenTLS().minimumVersion),
+                ("ssl_ciphers", tls.ciphers != ListenTLS().ciphers)
+            ) + passthroughWarnings
         case .allow:
             let reason = "a client without TLS needs no certificate: sslmode is allow, not require"
             return warn("listen", reason, ("ssl_ca_file", tls.clientAuthorities != nil))
         case .require:
             return []
         }
+    }
+
+    private var passthroughWarnings: [ConfigurationWarning] {
+        guard listen.tls.mode == .passthrough else { return [] }
+        let isLocal = server.endpoints.contains(where: \.isSocketDirectory)
+        return warn("server", "a socket directory has no TLS that could be passed through", ("host", isLocal))
+            + warn(
+                "monitor", "sessions whose TLS is passed through are not recorded",
+                ("recovery_file", monitor.recoveryFile != nil)
+            )
     }
 
     private var serverWarnings: [ConfigurationWarning] {
@@ -77,11 +89,22 @@ extension Configuration {
         guard !monitor.isOn else {
             let hasTCP = server.endpoints.contains { !$0.isSocketDirectory }
             return warn("monitor", "not used: all addresses of the server are Unix sockets", ("user", !hasTCP))
+                + monitorFileWarnings
         }
         let reason = "not used: [monitor] user is not set"
         let keys = Setting.monitor.filter { origins[$0.name] != nil }.map { ($0.key, true) }
         return warn("cancel", reason, ("terminate_after", cancel.terminateAfter > .zero))
             + keys.flatMap { warn("monitor", reason, $0) }
+    }
+
+    /// libpq connects without these files, or without their contents, and the server says only that the login failed.
+    private var monitorFileWarnings: [ConfigurationWarning] {
+        ["passfile", "sslcert", "sslkey", "sslcrl"].flatMap { key -> [ConfigurationWarning] in
+            guard let path = monitor.keywords[key] else { return [] }
+            guard let mode = fileMode(at: path) else { return warn("monitor", "the file can't be found", (key, true)) }
+            let isOpen = key == "passfile" && mode & 0o077 != 0
+            return warn("monitor", "libpq ignores it, as others may read it; its mode must be 0600", (key, isOpen))
+        }
     }
 
     /// A file without permission to check it may be accessible to pgleash at runtime.

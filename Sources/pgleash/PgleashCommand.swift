@@ -89,7 +89,10 @@ struct PgleashCommand: ParsableCommand {
             if checkMonitor { checkMonitor(configuration) }
         }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
-        if checkConfig { return printWarnings(security.warnings, of: configuration) }
+        if checkConfig {
+            if let objection = MonitorCheck.objection(to: configuration) { quit(exConfig, "\(objection)") }
+            return printWarnings(security.warnings, of: configuration)
+        }
         try serve(configuration, security)
     }
 

@@ -1,6 +1,5 @@
 // The check `pgleash --check-monitor`.
 
-import LibPQ
 import Reactor
 import Settings
 import Upstream
@@ -27,6 +26,13 @@ package struct MonitorCheck: Sendable {
 
     package init(_ configuration: Configuration, _ security: ServerSecurity) {
         (self.configuration, self.security) = (configuration, security)
+    }
+
+    /// The reason why no monitor can connect, as far as this is known without a server; nil where there is none.
+    package static func objection(to configuration: Configuration) -> MonitorLoginError? {
+        guard configuration.monitor.isOn else { return nil }
+        do throws(MonitorLoginError) { _ = try MonitorLogin(configuration) } catch { return error }
+        return nil
     }
 
     /// - Returns: the report, and its exit code, which is that of the worst address.

@@ -1,6 +1,5 @@
 // The threads of the monitors.
 
-import LibPQ
 import Logging
 import Reactor
 import Settings
@@ -12,16 +11,14 @@ struct MonitorService {
 
     /// - Parameter orders: those of the dispatcher, which gets the results.
     /// - Returns: nil where the configuration has no monitor.
-    /// - Throws: `StartError` where libpq can't be loaded.
+    /// - Throws: `StartError` where libpq can't be loaded, or does not accept the settings.
     init?(
         _ configuration: Configuration, _ orders: Mailbox<DispatcherMessage>, log: Logger
     ) throws(StartError) {
         guard configuration.monitor.isOn else { return nil }
         let login: MonitorLogin
-        do throws(PQLoadError) {
-            login = try MonitorLogin(configuration)
-        } catch {
-            throw StartError(description: "[monitor] needs libpq (Debian's package libpq5): \(error)")
+        do throws(MonitorLoginError) { login = try MonitorLogin(configuration) } catch {
+            throw StartError(description: "\(error)", isConfigurationError: error.isConfigurationError)
         }
         let exclusion = configuration.cancel.exclusion
         monitors = Monitors { address, mailbox, monitors in

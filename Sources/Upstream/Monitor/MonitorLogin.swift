@@ -4,16 +4,28 @@ import LibPQ
 import Reactor
 import Settings
 
+/// The reason why no monitor can connect, on this machine or with these settings.
+package struct MonitorLoginError: Error, CustomStringConvertible {
+    package let description: String
+    /// The configuration is wrong.
+    package let isConfigurationError: Bool
+}
+
 /// Makes the monitor's connections.
 package struct MonitorLogin: Sendable {
     private let library: PQLibrary
     /// The keywords without those of the address.
     private let keywords: [String: String]
 
-    /// - Throws: `PQLoadError` where this machine has no libpq.
-    package init(_ configuration: Configuration) throws(PQLoadError) {
-        library = try PQLibrary()
+    /// - Throws: `MonitorLoginError` where this machine has no libpq, or it does not accept the settings.
+    package init(_ configuration: Configuration) throws(MonitorLoginError) {
+        do throws(PQLoadError) { library = try PQLibrary() } catch {
+            let reason = "[monitor] needs libpq (Debian's package libpq5): \(error)"
+            throw MonitorLoginError(description: reason, isConfigurationError: false)
+        }
         keywords = Self.keywords(of: configuration)
+        guard let objection = library.objection(to: keywords) else { return }
+        throw MonitorLoginError(description: "[monitor]: \(objection)", isConfigurationError: true)
     }
 
     /// Connects to an address on `loop`.

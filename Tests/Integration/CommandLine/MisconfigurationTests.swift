@@ -102,6 +102,29 @@ extension IntegrationTests {
             ),
         ]
 
+        private static let isPassed = "[listen]\nsslmode = passthrough\n"
+        private static let monitor: [Case] = [
+            file("[monitor]\nuser = m\nsslmode = requrie", #"[monitor]: invalid sslmode value: "requrie""#),
+            file("[monitor]\nuser = m\nservice = nosuch", #"[monitor]: definition of service "nosuch" not found"#),
+            file("[monitor]\nuser = m\nchannel_binding = on", "[monitor]: invalid channel_binding value"),
+            file("[monitor]\nuser = m\ngssencmode = x", "[monitor]: invalid gssencmode value"),
+            warning("[monitor]\nuser = m\npassfile = /no/such", "3: [monitor] passfile: the file can't be found"),
+            warning("[monitor]\nuser = m\nsslkey = /no/such", "3: [monitor] sslkey: the file can't be found"),
+            warning("[monitor]\nuser = m\npassfile = /etc/passwd", "3: [monitor] passfile: libpq ignores it"),
+            warning(
+                isPassed + "[monitor]\nuser = m\nrecovery_file = /x",
+                "5: [monitor] recovery_file: sessions whose TLS is passed through are not recorded"
+            ),
+            warning(
+                isPassed + "[monitor]\nuser = m\n[server]\nhost = db.invalid,/run/postgresql",
+                "6: [server] host: a socket directory has no TLS that could be passed through"
+            ),
+            warning(
+                isPassed + "ssl_min_protocol_version = TLSv1.3\n[monitor]\nuser = m",
+                "3: [listen] ssl_min_protocol_version: not used: sslmode is passthrough"
+            ),
+        ]
+
         private static let options: [Case] = [
             option(["--server", "db:"], #"'--server <host:port>': the port is missing after ":""#),
             option(["--server", ":5432"], "the host is missing"),
@@ -131,7 +154,7 @@ extension IntegrationTests {
             return (run.exit, run.output, run.error.replacing(file, with: "FILE"))
         }
 
-        @Test(arguments: hosts + values + warnings + options)
+        @Test(arguments: hosts + values + warnings + monitor + options)
         func `is refused or warned about, and says what is wrong and where`(_ wrong: Case) throws {
             let run = try check(wrong.text, wrong.arguments, wrong.environment)
             #expect(run.exit == .code(wrong.exit))
