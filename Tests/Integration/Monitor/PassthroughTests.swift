@@ -11,15 +11,7 @@ extension IntegrationTests {
         private let certificates = Certificates.shared
 
         private func start(cancel: [String] = []) throws -> PgleashProcess {
-            let pgleash = try PgleashProcess(
-                server: postgres.address, listen: nil,
-                configuration: [
-                    "listen": ["host = 127.0.0.1", "port = PORT", "sslmode = passthrough"],
-                    "server": ["sslmode = require"], "monitor": ["user = postgres"], "cancel": cancel,
-                ]
-            )
-            try pgleash.waitForMonitor()
-            return pgleash
+            try .passingThrough(to: postgres, cancel: cancel)
         }
 
         private func connect(
@@ -239,5 +231,20 @@ extension IntegrationTests {
             let reason = "needs a [server] host that is no socket directory"
             #expect(try errors("/run/postgresql", monitor).contains(reason))
         }
+    }
+}
+
+extension PgleashProcess {
+    /// Passes TLS through to this server, and has a monitor there.
+    static func passingThrough(to postgres: PrivatePostgres, cancel: [String] = []) throws -> PgleashProcess {
+        let pgleash = try PgleashProcess(
+            server: postgres.address, listen: nil,
+            configuration: [
+                "listen": ["host = 127.0.0.1", "port = PORT", "sslmode = passthrough"],
+                "server": ["sslmode = require"], "monitor": ["user = postgres"], "cancel": cancel,
+            ]
+        )
+        try pgleash.waitForMonitor()
+        return pgleash
     }
 }

@@ -39,6 +39,17 @@ enum Programs {
         return find(name, in: places)
     }
 
+    /// The major version of both the server and psql: the older one where they differ.
+    static let postgresVersion: Int = {
+        let versions = ["postgres", "psql"].map { name in
+            // Such as "psql (PostgreSQL) 17.6 (Debian 17.6-1)", or "17beta1".
+            let answer = (try? ChildProcess.run(postgres(name), ["--version"]).output) ?? ""
+            let number = answer.split(separator: ") ").dropFirst().first?.prefix(while: \.isNumber) ?? ""
+            return Int(number) ?? 0
+        }
+        return versions.min() ?? 0
+    }()
+
     /// A program of Debian with its dependencies: another one on the PATH may lack these.
     static func debian(_ name: String) -> String { find(name, in: ["/usr/bin"] + path) }
 
