@@ -118,6 +118,9 @@ package final class CancelOrder: Sendable {
     /// A CancelRequest can carry it out.
     var isForRequest: Bool { signal == .cancel && key != nil }
 
+    /// The session can end its statement without the monitor.
+    var hasOtherWay: Bool { signal != .terminateIfActive }
+
     private func move(from state: State, to next: State) -> Bool {
         self.state.compareExchange(
             expected: state.rawValue, desired: next.rawValue, ordering: .acquiringAndReleasing

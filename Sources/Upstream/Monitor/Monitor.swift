@@ -15,7 +15,8 @@ package final class Monitor {
         case loggingIn
         case idle
         case signalling(MonitorBatch)
-        /// The statement takes too long. Its orders were given back, and it may still signal their backends.
+        /// The statement takes too long, and may still signal backends. Its orders were given back, except those that
+        /// have no other way.
         case slow(MonitorBatch)
     }
 
@@ -127,8 +128,12 @@ extension Monitor {
         case .signalling(let batch):
             for (order, verdict) in zip(batch.orders, batch.verdicts(rows)) { conclude(order, verdict) }
         case .slow(let batch):
-            for (order, verdict) in zip(batch.orders, batch.verdicts(rows)) where verdict == .signalled {
-                conclude(order, .signalledLate)
+            for (order, verdict) in zip(batch.orders, batch.verdicts(rows)) {
+                if !order.hasOtherWay {
+                    conclude(order, verdict)
+                } else if verdict == .signalled {
+                    conclude(order, .signalledLate)
+                }
             }
         case .down, .loggingIn, .idle: break
         }
@@ -149,15 +154,23 @@ extension Monitor {
         let previous = session
         previous?.close()
         (session, readySince) = (nil, nil)
-        giveBack(in: .down)
+        giveBackAll()
         limit(backoff.next()) { [unowned self] in start() }
         withExtendedLifetime(previous) {}
     }
 
-    /// Gives all orders back, which then go as CancelRequests.
-    private func giveBack(in state: State) {
-        var orders = waiting
-        if case .signalling(let batch) = self.state { orders = batch.orders + orders }
+    /// Gives all orders back.
+    private func giveBackAll() {
+        switch state {
+        case .signalling(let batch): giveBack(batch.orders, in: .down)
+        case .slow(let batch): giveBack(batch.orders.filter { !$0.hasOtherWay }, in: .down)
+        case .down, .loggingIn, .idle: giveBack([], in: .down)
+        }
+    }
+
+    /// Gives these orders back, and all that wait. They then go as CancelRequests if they can.
+    private func giveBack(_ orders: [CancelOrder], in state: State) {
+        let orders = orders + waiting
         waiting = []
         self.state = state
         for order in orders { conclude(order, .notSignalled) }
@@ -180,7 +193,8 @@ extension Monitor {
 
     private func statementIsSlow() {
         guard case .signalling(let batch) = state else { return }
-        giveBack(in: .slow(batch))
+        // What has no other way is kept: a backend that the statement still ends would look like one that exits itself.
+        giveBack(batch.orders.filter(\.hasOtherWay), in: .slow(batch))
         loseAfterHang()
     }
 }
