@@ -75,7 +75,7 @@ extension IntegrationTests {
             #expect(refused.count == report["cancels_unprotected_total"])
             for opening in refused { #expect(opening.bytes == Frontend.sslRequest) }
             let reason = "server does not support SSL, but SSL was required"
-            #expect(pgleash.logLines("cancel not sent").first?.contains(reason) == true)
+            #expect(try pgleash.waitForLogLines("cancel not sent").first?.contains(reason) == true)
             #expect(postgres.cancelsLogged == logged)
             try postgres.terminate("unprotected")
             pgleash.stop()

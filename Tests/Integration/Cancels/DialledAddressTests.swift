@@ -60,7 +60,7 @@ extension IntegrationTests {
             let unknown = try RawClient(port: pgleash.port)
             try unknown.send(Frontend.cancelRequest([0, 0, 0, 1, 6, 6, 6, 6]))
             #expect(try unknown.readToEnd() == [])
-            let line = pgleash.logLines("cancel not sent").first ?? ""
+            let line = try pgleash.waitForLogLines("cancel not sent").first ?? ""
             let reason = Report.fields(line)["reason"]
             #expect(reason?.contains("could not translate host name \"db.pgleash.invalid\"") == true)
             #expect(try pgleash.report()["client_cancels_failed_total"] == 1)

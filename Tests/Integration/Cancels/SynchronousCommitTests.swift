@@ -137,7 +137,7 @@ extension IntegrationTests {
                 #expect(line["outcome"] == "finished", "\(line)")
                 #expect(Int(line["attempts"] ?? "").map { $0 > 0 } == true)
             }
-            let warnings = pgleash.logLines("sqlstate=01000")
+            let warnings = try pgleash.waitForLogLines("sqlstate=01000", count: requests.count)
             #expect(warnings.count == requests.count)
             #expect(
                 warnings.allSatisfy {

@@ -144,10 +144,10 @@ extension IntegrationTests {
             try #require(unsafe mkfifo(device, 0o600) == 0)
             let setting = ["metrics": ["file = \(device)"]]
             let pgleash = try PgleashProcess(configuration: setting, hasMetricsFile: false)
-            #expect(pgleash.logLines("[metrics] file").first?.contains("it is not a regular file") == true)
+            #expect(try pgleash.waitForLogLines("[metrics] file").first?.contains("it is not a regular file") == true)
             pgleash.process.send(SIGUSR1)
             try wait(for: "the error") { pgleash.log.contains("could not write the report") }
-            #expect(pgleash.logLines("could not write the report")[0].contains("it is not a regular file"))
+            #expect(try pgleash.waitForLogLines("could not write the report")[0].contains("it is not a regular file"))
             var status = stat()
             #expect(unsafe lstat(device, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
             pgleash.stop()

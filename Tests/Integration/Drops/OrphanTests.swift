@@ -76,7 +76,7 @@ extension IntegrationTests {
                 let line = try pgleash.reapedLine("stubborn", saying: "giving up: backend may still be running")
                 #expect(line["outcome"] == "gave_up")
                 #expect(Double(line["reap_ms"] ?? "").map { (900...2000).contains($0) } == true)
-                #expect(pgleash.logLines("giving up").first?.contains(" level=warning ") == true)
+                #expect(try pgleash.waitForLogLines("giving up").first?.contains(" level=warning ") == true)
                 let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
                 #expect(report["orphans_total", "gave_up"] == 1)
                 #expect(report["orphans_active"] == 0)

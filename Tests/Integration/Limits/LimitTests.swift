@@ -30,7 +30,8 @@ extension IntegrationTests {
             )
             #expect(try client.readToEnd() == [])
             client.close()
-            #expect(pgleash.logLines("level=error").contains { $0.contains("\(refusing.address): Connection refused") })
+            let errors = try pgleash.waitForLogLines("level=error")
+            #expect(errors.contains { $0.contains("\(refusing.address): Connection refused") })
             #expect(try pgleash.report()["connect_failures_total"] == 1)
 
             let real = "\(postgres.socketFolder)/.s.PGSQL.\(postgres.port)"

@@ -87,7 +87,7 @@ extension IntegrationTests {
             #expect(try cancel.readToEnd() == [])
             let report = try pgleash.waitForReport("no session") { $0["sessions_active"] == 0 }
             #expect(report["sessions_opened_total"] == 4)
-            #expect(pgleash.logLines("pgleash itself listens there").count == 4)
+            #expect(try pgleash.waitForLogLines("pgleash itself listens there", count: 4).count == 4)
             pgleash.stop()
         }
     }

@@ -124,7 +124,7 @@ extension IntegrationTests {
             #expect(try pgleash.reapedLine("relayed")["outcome"] == "cancelled")
             let report = try pgleash.report()
             #expect(report["cancels_sent_total", "monitor"] == 0 && report["monitors_connected"] == 0)
-            #expect(pgleash.logLines("translates ports").count == 1)
+            #expect(try pgleash.waitForLogLines("translates ports").count == 1)
             pgleash.stop()
         }
 

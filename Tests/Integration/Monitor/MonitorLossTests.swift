@@ -36,7 +36,7 @@ extension IntegrationTests {
             #expect(try reap(pgleash, "after")["outcome"] == "cancelled")
             let report = try pgleash.report()
             #expect(report["cancels_sent_total", "monitor"] >= 1)
-            #expect(pgleash.logLines("terminating connection due to administrator command").count == 1)
+            #expect(try pgleash.waitForLogLines("terminating connection due to administrator command").count == 1)
             pgleash.stop()
         }
 

@@ -62,10 +62,10 @@ extension IntegrationTests {
                 server: postgres.address, listen: nil, configuration: ["listen": ["host = \(hosts)", "port = PORT"]]
             )
             #expect(try LibpqClient(port: pgleash.port).query("SELECT 1") == [["1"]])
-            let warnings = pgleash.logLines("listen address not needed: another one covers it")
+            let warnings = try pgleash.waitForLogLines("listen address not needed: another one covers it")
             #expect(
                 warnings.contains { Report.fields($0)["covered_by"] == "\(kept):\(pgleash.port)" }, "\(pgleash.log)")
-            #expect(pgleash.logLines(" started").first?.contains("\(kept):\(pgleash.port)") == true)
+            #expect(try pgleash.waitForLogLines(" started").first?.contains("\(kept):\(pgleash.port)") == true)
             pgleash.stop()
         }
 

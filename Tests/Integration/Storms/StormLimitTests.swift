@@ -100,7 +100,7 @@ extension IntegrationTests {
             try between.setMode(mode)
             group.kill()
             try expectAllReaped(pgleash, "gave_up")
-            let lines = pgleash.logLines("giving up: backend may still be running")
+            let lines = try pgleash.waitForLogLines("giving up: backend may still be running", count: Storm.size)
             let times = lines.compactMap { Double(Report.fields($0)["reap_ms"] ?? "") }
             print("given up after \(times.min() ?? 0) to \(times.max() ?? 0) ms")
             #expect(times.count == Storm.size)

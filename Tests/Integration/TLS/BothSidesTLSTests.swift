@@ -39,7 +39,7 @@ extension IntegrationTests {
                 #expect(error?.description.contains("SCRAM channel binding check failed") == true)
             }
             #expect(try logIn(pgleash, "scrambled", "channel_binding=disable").query("SELECT 1") == [["1"]])
-            #expect(pgleash.logLines(Self.advice).count == 1)
+            #expect(try pgleash.waitForLogLines(Self.advice).count == 1)
             #expect(!pgleash.log.contains(PrivatePostgres.password))
             pgleash.stop()
         }

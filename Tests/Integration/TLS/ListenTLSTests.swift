@@ -73,7 +73,7 @@ extension IntegrationTests {
             #expect(throws: LibpqError.self) { try pgleash.connectEncrypted(other).query("SELECT 1") }
             let report = try pgleash.waitForReport("two failures") { $0["sessions_ended_total", "ssl_failed"] == 2 }
             #expect(report["sessions_active"] == 0)
-            let reasons = pgleash.logLines("could not accept SSL connection")
+            let reasons = try pgleash.waitForLogLines("could not accept SSL connection", count: 2)
             #expect(reasons.contains { $0.contains("peer did not return a certificate") })
             #expect(reasons.contains { $0.contains("unable to get local issuer certificate") })
             pgleash.stop()
@@ -101,7 +101,7 @@ extension IntegrationTests {
             #expect(try pgleash.report()["reload_failures_total"] == 0)
             try reload("reload failed, keeping the previous certificates")
             #expect(try pgleash.report()["reload_failures_total"] == 1)
-            let line = pgleash.logLines("reload failed, keeping the previous certificates").first
+            let line = try pgleash.waitForLogLines("reload failed, keeping the previous certificates").first
             #expect(line?.contains(Self.files.serverKey) == true)
             #expect(line?.contains("section=listen") == true)
             #expect(line?.contains("[listen] ssl_key_file: ") == true)

@@ -68,7 +68,7 @@ extension IntegrationTests {
                 #expect(error?.description.contains("FATAL:  connection to server at ") == true)
                 #expect(error?.description.contains(reason) == true)
             }
-            #expect(!pgleash.logLines(reason).isEmpty)
+            #expect(try !pgleash.waitForLogLines(reason).isEmpty)
             #expect(try pgleash.report()["connect_failures_total"] == 1)
             pgleash.stop()
         }

@@ -97,7 +97,8 @@ extension IntegrationTests {
             let welcome = try client.read(until: BackendKind.readyForQuery)
             #expect(welcome.map(\.kind) == Array("RKZ".utf8))
             expectNoBait(welcome.flatMap(\.body), pgleash)
-            #expect(pgleash.logLines("connection to server is not encrypted").first?.contains(answer.reason) == true)
+            let warnings = try pgleash.waitForLogLines("connection to server is not encrypted")
+            #expect(warnings.first?.contains(answer.reason) == true)
             #expect(try pgleash.report().sessions.map { $0["ssl"] } == ["none"])
             withExtendedLifetime(second) { pgleash.process.kill() }
         }

@@ -77,6 +77,14 @@ final class PgleashProcess {
         log.split(separator: "\n").filter { $0.contains(text) }.map(String.init)
     }
 
+    /// The same, once there are so many: a thread of its own writes the log, and may be late.
+    func waitForLogLines(_ text: String, count: Int = 1) throws -> [String] {
+        try wait(for: "\(count) log lines with \(text)") {
+            let lines = logLines(text)
+            return lines.count < count ? nil : lines
+        }
+    }
+
     /// Waits for the startup check of the server. Until then there is one more thread, with its own descriptors, and a
     /// connection to the server.
     func waitForProbe() throws {
