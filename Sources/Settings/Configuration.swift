@@ -144,6 +144,16 @@ extension Configuration {
         return origins[name].map { "\($0): \(name)" } ?? name
     }
 
+    /// The error that libpq does not accept the settings of the monitor.
+    ///
+    /// - Parameter reason: libpq's words, which mostly name the key.
+    package func monitorError(_ reason: String) -> String {
+        let key = Setting.monitor.map(\.key).first {
+            reason.contains($0) && origins[Self.name(of: $0, in: "monitor")] != nil
+        }
+        return key.map { "\(naming($0, in: "monitor")): \(reason)" } ?? "[monitor]: \(reason)"
+    }
+
     /// - Throws: `ConfigurationError` where settings contradict each other.
     package func validate() throws(ConfigurationError) {
         if let contradiction = listen.tls.contradiction { throw error(contradiction, in: "listen") }

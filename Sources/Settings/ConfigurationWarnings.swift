@@ -100,10 +100,21 @@ extension Configuration {
     /// libpq connects without these files, or without their contents, and the server says only that the login failed.
     private var monitorFileWarnings: [ConfigurationWarning] {
         ["passfile", "sslcert", "sslkey", "sslcrl"].flatMap { key -> [ConfigurationWarning] in
-            guard let path = monitor.keywords[key] else { return [] }
-            guard let mode = fileMode(at: path) else { return warn("monitor", "the file can't be found", (key, true)) }
-            let isOpen = key == "passfile" && mode & 0o077 != 0
-            return warn("monitor", "libpq ignores it, as others may read it; its mode must be 0600", (key, isOpen))
+            let isPassfile = key == "passfile"
+            // A key can be in an engine, as ENGINE:KEY; and a password goes before a passfile.
+            guard let path = monitor.keywords[key], path.hasPrefix("/"),
+                !isPassfile || monitor.keywords["password"] == nil
+            else { return [] }
+            return switch FileKind(at: path) {
+            case .missing: warn("monitor", "there is no such file", (key, true))
+            case .regular(let mode):
+                warn(
+                    "monitor", "libpq ignores it, as others may read it; its mode must be 0600",
+                    (key, isPassfile && mode & 0o077 != 0)
+                )
+            case .other: warn("monitor", "it is not a regular file", (key, true))
+            case .unknown: []
+            }
         }
     }
 

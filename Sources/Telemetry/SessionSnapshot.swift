@@ -9,6 +9,8 @@ package struct SessionSnapshot: Sendable {
     package let applicationName: String
     package let processID: UInt32?
     package let state: String
+    /// The client is connected, and the server has accepted its login.
+    let isLoggedIn: Bool
     package let encryption: Encryption
     package let age: Duration
     /// The time since which requests are outstanding; nil when there are none.
@@ -21,6 +23,7 @@ package struct SessionSnapshot: Sendable {
         applicationName: String,
         processID: UInt32?,
         state: String,
+        isLoggedIn: Bool = false,
         encryption: Encryption,
         age: Duration,
         queryAge: Duration?
@@ -30,14 +33,11 @@ package struct SessionSnapshot: Sendable {
         self.database = database
         self.applicationName = applicationName
         self.processID = processID
-        self.state = state
+        (self.state, self.isLoggedIn) = (state, isLoggedIn)
         self.encryption = encryption
         self.age = age
         self.queryAge = queryAge
     }
-
-    /// The client is connected, and the server has accepted its login.
-    var isLoggedIn: Bool { state == "active" || state.hasPrefix("idle") }
 
     /// The client's address.
     package var client: String { "\(address)" }

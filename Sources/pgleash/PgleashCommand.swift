@@ -90,7 +90,9 @@ struct PgleashCommand: ParsableCommand {
         }
         let security = orQuit { () throws(SecurityError) in try Security(configuration) }
         if checkConfig {
-            if let objection = MonitorCheck.objection(to: configuration) { quit(exConfig, "\(objection)") }
+            if let objection = MonitorCheck.objection(to: configuration) {
+                quit(objection.isConfigurationError ? exConfig : 1, "\(objection)")
+            }
             return printWarnings(security.warnings, of: configuration)
         }
         try serve(configuration, security)

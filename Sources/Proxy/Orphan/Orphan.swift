@@ -62,6 +62,7 @@ final class Orphan: Stage {
     }
 
     override func cancelConcluded(_ result: Reaper.CancelResult) {
+        guard !isConcluded else { return }
         cancelOrder = nil
         perform(conversation.state.cancelConcluded(result, at: sinceDrop))
     }
@@ -118,6 +119,7 @@ extension Orphan {
     }
 
     private func serverClosed() {
+        guard !isConcluded else { return }
         switch conversation.state.serverClosed(at: sinceDrop) {
         case .none, .end: break
         case .reap(let action): perform(action)
@@ -146,7 +148,7 @@ extension Orphan {
         case .wake(let time): wake(at: time)
         case .end(let outcome): return conclude(outcome)
         }
-        guard !isOver else { return }
+        guard !isOver, !isConcluded else { return }
         perform(conversation.state.nextEnding(at: sinceDrop))
     }
 
@@ -194,17 +196,20 @@ extension Orphan {
 // MARK: - The outcome
 
 extension Orphan {
-    /// What others may wait for is done at once. The rest, which is mostly the log line, takes turns.
+    /// What others may wait for is done at once. The rest, which is mostly the log line, takes its turn.
     private func conclude(_ outcome: Outcome) {
         isConcluded = true
         timer.cancel()
         let duration = conversation.state.reaper?.stoppedAt ?? sinceDrop
         endCounts()
-        count(outcome, isLoggedIn: !conversation.state.tracker.outstanding.isStartingUp)
+        // Before the login, the names may be anybody's.
+        worker.count(outcome, of: conversation.state.tracker.outstanding.isStartingUp ? nil : login)
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         leaveServer()
+        releasePlace()
+        let drop = settledDrop()
         worker.turns.run { [self] in
-            log(outcome, after: duration)
+            log(drop, outcome, after: duration)
             end(.reaped)
         }
     }
@@ -224,8 +229,8 @@ extension Orphan {
         worker.closeQueue.enqueue(server, at: cancelRoute.address.address, lastMessage: lastMessage)
     }
 
-    private func log(_ outcome: Outcome, after duration: Duration) {
-        let metadata = logMetadata(settledDrop().logMetadata(outcome, after: duration))
+    private func log(_ drop: Drop, _ outcome: Outcome, after duration: Duration) {
+        let metadata = logMetadata(drop.logMetadata(outcome, after: duration))
         worker.environment.orphanHistory.add(metadata)
         // A client that has not logged in is not authenticated.
         if conversation.state.tracker.outstanding.isStartingUp {

@@ -72,6 +72,7 @@ final class Session: Stage, CheckedStage {
     }
 
     override var name: String { conversation.stateName }
+    override var isLoggedIn: Bool { !conversation.state.tracker.outstanding.isStartingUp }
     override var backend: Backend { conversation.backend(by: cancelRoute) }
     override var encryption: SessionSnapshot.Encryption { .init(ofClient: client, ofServer: server) }
     override var relaying: Session? { self }

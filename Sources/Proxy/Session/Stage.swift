@@ -89,6 +89,9 @@ class Stage: SocketOwner {
     /// The stage in the words of `pg_stat_activity.state`, where it has one.
     var name: String { "" }
 
+    /// The client is connected, and the server has accepted its login.
+    var isLoggedIn: Bool { false }
+
     /// The session's backend.
     var backend: Backend { Backend() }
 
@@ -137,6 +140,12 @@ extension Stage {
         return hasPlace
     }
 
+    /// Another session may begin.
+    final func releasePlace() {
+        if hasPlace { worker.environment.sessionQuota.release() }
+        hasPlace = false
+    }
+
     /// Adds the session to the directory for clients' own cancels, and to the record of sessions.
     final func register(_ key: CancelKey, _ route: CancelRoute, on server: any StreamSocket) {
         worker.environment.keys.enter(key, route)
@@ -159,7 +168,7 @@ extension Stage {
 
     private final func releaseAll() {
         noteBusy(false)
-        if hasPlace { worker.environment.sessionQuota.release() }
+        releasePlace()
         if isRegistered, let cancelKey = backend.cancelKey {
             worker.environment.keys.leave(cancelKey)
             worker.environment.record?.leave(cancelKey)
@@ -186,11 +195,6 @@ extension Stage {
         if let key = backend.cancelKey { metadata["pid"] = .number(key.processID) }
         return metadata
     }
-
-    /// Counts the outcome of an orphan.
-    ///
-    /// - Parameter isLoggedIn: the names of others may be anybody's.
-    final func count(_ outcome: Outcome, isLoggedIn: Bool) { worker.count(outcome, of: isLoggedIn ? login : nil) }
 
     /// A drop at this moment, in the middle of a query.
     final func drop(_ kind: DropKind) -> Drop {
@@ -227,6 +231,7 @@ extension Stage {
             applicationName: backend.applicationName,
             processID: backend.cancelKey?.processID,
             state: name,
+            isLoggedIn: isLoggedIn,
             encryption: encryption,
             age: now.since(openedAt),
             queryAge: queryAge(at: now)

@@ -105,7 +105,7 @@ final class TunnelOrphan: Stage {
     private func finish(_ outcome: Outcome) {
         let duration = sinceDrop
         worker.counters.orphansActive.add(-1)
-        count(outcome, isLoggedIn: false)
+        worker.count(outcome, of: nil)
         if outcome.isConfirmed { worker.counters.reapTime.observe(duration) }
         let drop = Drop(kind, at: droppedAt, afterQueryOf: nil, cancelsSent: reaper.signalsSent)
         let metadata = logMetadata(drop.logMetadata(outcome, after: duration))

@@ -34,9 +34,3 @@ private func readBytes(at path: String) throws(SystemError) -> [UInt8] {
         }
     }
 }
-
-/// The permissions of the file at `path`, such as 0600; nil where there is none, or it can't be reached.
-package func fileMode(at path: String) -> UInt32? {
-    var status = stat()
-    return unsafe stat(path, &status) == 0 ? UInt32(status.st_mode & 0o7777) : nil
-}

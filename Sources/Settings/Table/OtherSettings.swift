@@ -94,7 +94,7 @@ extension Setting {
             "metrics", "labels", \.metricLabels, .words(), example: "user,database",
             """
             The labels of further metrics, of sessions and of orphans by login. Each user and database has samples of \
-            its own; those beyond the first 1000 have common ones.
+            its own; those beyond the first 1000 share samples with empty labels.
             """
         ),
         Setting(

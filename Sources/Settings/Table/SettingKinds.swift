@@ -71,7 +71,9 @@ extension Setting.Kind {
             },
             text: { words in words.isEmpty ? nil : words.map(\.rawValue).sorted().joined(separator: ",") },
             objection: { text in
-                words(text).first { !known.contains($0) }.flatMap { suggestion(for: $0, among: known) }
+                let unknown = words(text).first { !known.contains($0) }
+                // A comma may be missing.
+                return unknown.flatMap { $0.contains(" ") ? nil : suggestion(for: $0, among: known) }
             }
         )
     }

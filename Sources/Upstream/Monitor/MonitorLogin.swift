@@ -25,7 +25,7 @@ package struct MonitorLogin: Sendable {
         }
         keywords = Self.keywords(of: configuration)
         guard let objection = library.objection(to: keywords) else { return }
-        throw MonitorLoginError(description: "[monitor]: \(objection)", isConfigurationError: true)
+        throw MonitorLoginError(description: configuration.monitorError(objection), isConfigurationError: true)
     }
 
     /// Connects to an address on `loop`.

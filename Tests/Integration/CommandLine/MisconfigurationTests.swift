@@ -104,12 +104,14 @@ extension IntegrationTests {
 
         private static let isPassed = "[listen]\nsslmode = passthrough\n"
         private static let monitor: [Case] = [
-            file("[monitor]\nuser = m\nsslmode = requrie", #"[monitor]: invalid sslmode value: "requrie""#),
-            file("[monitor]\nuser = m\nservice = nosuch", #"[monitor]: definition of service "nosuch" not found"#),
-            file("[monitor]\nuser = m\nchannel_binding = on", "[monitor]: invalid channel_binding value"),
-            file("[monitor]\nuser = m\ngssencmode = x", "[monitor]: invalid gssencmode value"),
-            warning("[monitor]\nuser = m\npassfile = /no/such", "3: [monitor] passfile: the file can't be found"),
-            warning("[monitor]\nuser = m\nsslkey = /no/such", "3: [monitor] sslkey: the file can't be found"),
+            file("[monitor]\nuser = m\nsslmode = off", #"FILE:3: [monitor] sslmode: invalid sslmode value: "off""#),
+            file(
+                "[monitor]\nuser = m\nservice = x", #"FILE:3: [monitor] service: definition of service "x" not found"#),
+            file("[monitor]\nuser = m\nchannel_binding = on", "[monitor] channel_binding: invalid"),
+            file("[monitor]\nuser = m\ngssencmode = x", "[monitor] gssencmode: invalid gssencmode value"),
+            warning("[monitor]\nuser = m\npassfile = /no/such", "3: [monitor] passfile: there is no such file"),
+            warning("[monitor]\nuser = m\nsslkey = /no/such", "3: [monitor] sslkey: there is no such file"),
+            warning("[monitor]\nuser = m\nsslcert = /etc", "3: [monitor] sslcert: it is not a regular file"),
             warning("[monitor]\nuser = m\npassfile = /etc/passwd", "3: [monitor] passfile: libpq ignores it"),
             warning(
                 isPassed + "[monitor]\nuser = m\nrecovery_file = /x",
@@ -160,6 +162,25 @@ extension IntegrationTests {
             #expect(run.exit == .code(wrong.exit))
             #expect(run.error.contains(wrong.message), "\(run.error)")
             #expect(run.output.isEmpty == (wrong.exit != 0))
+        }
+
+        /// A service file and the environment may have other hosts than [server], which the monitor does not use.
+        @Test func `is not one of the monitor because of what libpq would do without it, and nobody is connected to`()
+            throws
+        {
+            let listener = try FakeServer()
+            let services = try RunFolder.shared.newFile(
+                "services.conf",
+                "[several]\nhost=db1,db2\nport=5432,5433\n[one]\nhostaddr=127.0.0.1\nport=\(listener.port)\n")
+            let environments = [
+                ["PGPORT": "5433,5434"], ["PGPORT": "x"], ["PGHOSTADDR": "127.0.0.1", "PGPORT": "\(listener.port)"],
+                ["PGSERVICEFILE": services, "PGSERVICE": "several"], ["PGSERVICEFILE": services, "PGSERVICE": "one"],
+            ]
+            for environment in environments {
+                let run = try check("[monitor]\nuser = m", [], environment)
+                #expect(run.exit == .code(0), "\(environment): \(run.error)")
+            }
+            #expect(!listener.isCalled)
         }
 
         @Test(arguments: [

@@ -16,6 +16,7 @@ package final class SimulatedSession {
     package let loop: SimulatedLoop
     package let counters = Counters()
     package let load = Quota()
+    package let sessionQuota: Quota
     package let worker: Worker
     package let dispatcher: CancelDispatcher
 
@@ -32,12 +33,13 @@ package final class SimulatedSession {
         loop = SimulatedLoop(receiveBufferSize: receiveBufferSize)
         let orders = Mailbox<DispatcherMessage>()
         let messages = Mailbox<WorkerMessage>()
+        sessionQuota = Quota(configuration.listen.maxSessions)
         let environment = WorkerEnvironment(
             configuration: configuration,
             upstream: upstream,
             ownAddresses: OwnAddresses(listeners),
             security: .none,
-            sessionQuota: Quota(configuration.listen.maxSessions),
+            sessionQuota: sessionQuota,
             dispatcher: orders,
             log: log
         )

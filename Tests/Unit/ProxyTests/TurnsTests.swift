@@ -1,5 +1,6 @@
 // Clients that leave at once: a few are handled in each turn of the loop, each one once.
 
+import PostgresProtocol
 import Reactor
 import Simulation
 import Testing
@@ -52,6 +53,24 @@ import Testing
         leaving[19].server.isEnded = true
         world.loop.iterate()
         #expect(world.counters.drops[.fin].value == 20 && world.counters.drops[.serverLost].value == 0)
+    }
+
+    @Test func `Their ends take turns, too, and nothing waits for them but their lines in the log`() throws {
+        let world = try SimulatedSession()
+        let leaving = leave(world)
+        for _ in 1...5 { world.loop.iterate() }
+        #expect(world.counters.orphansActive.value == 20)
+        for session in leaving { session.server.inbox += FatalError(.adminShutdown, "terminating").bytes }
+        world.loop.iterate()
+        for session in leaving { session.server.isEnded = true }
+        world.loop.iterate()
+        #expect(world.counters.orphansActive.value == 0 && world.outcomes(.serverClosed) == 20)
+        // Eight in this turn, and eight in the next, whose timer is due.
+        #expect(world.ended(.reaped) == 8 + 8 && world.sessionQuota.used == 0, "the places are free")
+        world.worker.receive(.drain {})
+        world.loop.iterate()
+        #expect(world.ended(.reaped) == 20 && world.outcomes(.serverClosed) == 20)
+        #expect(world.isOverAndBalanced)
     }
 
     @Test func `One whose session has ended meanwhile is passed over`() throws {

@@ -20,6 +20,7 @@ import Testing
 
     @Test(arguments: [
         ("users", #"did you mean "user"?"#), ("user,databse", #"did you mean "database"?"#),
+        ("user database", "allowed: user, database, or several of them, separated by commas"),
         ("user,", "allowed: user, database, or several of them, separated by commas"),
         ("application_name", "allowed: user, database, or several of them, separated by commas"),
     ])

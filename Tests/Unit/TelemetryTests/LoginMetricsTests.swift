@@ -11,6 +11,7 @@ import Testing
     ) -> SessionSnapshot {
         SessionSnapshot(
             client: "", user: user, database: database, applicationName: "", processID: nil, state: state,
+            isLoggedIn: !["reaping", "authenticating", "startup"].contains(state),
             encryption: .none, age: .seconds(9), queryAge: query
         )
     }
