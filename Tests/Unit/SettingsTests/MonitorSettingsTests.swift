@@ -45,6 +45,29 @@ import Testing
         )
     }
 
+    @Test(
+        arguments: [
+            ("passfile = /no/such/file", "c:3: [monitor] passfile: there is no such file"),
+            ("sslkey = /no/such/file", "c:3: [monitor] sslkey: there is no such file"),
+            ("sslkey = engine:key", nil), ("sslcert = /", "c:3: [monitor] sslcert: it is not a regular file"),
+            (
+                "passfile = /etc/passwd",
+                "c:3: [monitor] passfile: libpq ignores it, as others may read it; its mode must be 0600"
+            ),
+            ("passfile = /etc/passwd\npassword = p", nil), ("sslcert = /etc/passwd", nil),
+        ] as [(String, String?)])
+    func `cause warnings about files that libpq ignores`(line: String, warning: String?) throws {
+        let configuration = try configuration("[monitor]\nuser = leash\n\(line)\n")
+        #expect(configuration.warnings.map { "\($0)" } == (warning.map { [$0] } ?? []))
+    }
+
+    @Test func `are named where libpq refuses them, as far as its words show which`() throws {
+        let configuration = try configuration("[monitor]\nuser = leash\nsslmode = off\n")
+        let named = configuration.monitorError("invalid sslmode value: \"off\"")
+        #expect(named == "c:3: [monitor] sslmode: invalid sslmode value: \"off\"")
+        #expect(configuration.monitorError("invalid gssencmode value") == "[monitor]: invalid gssencmode value")
+    }
+
     @Test(arguments: ["30s", "1min"]) func `have a terminate_after below the timeout`(time: String) {
         let error = #expect(throws: ConfigurationError.self) {
             try configuration("[cancel]\nterminate_after = \(time)\n")
